@@ -1,0 +1,70 @@
+import { performance } from 'node:perf_hooks';
+
+export interface Paired {
+  readonly name: string;
+  /** Medians, in milliseconds */
+  readonly ours: number;
+  readonly theirs?: number;
+  /** Median of the pairwise ratios ours/theirs */
+  readonly ratio?: number;
+  /** What the ratio, or a figure of ours alone, must not exceed */
+  readonly bar?: { readonly limit: number; readonly unit: string };
+}
+
+export type Work = () => Promise<void>;
+
+/** Milliseconds one call takes. */
+export async function timed(work: Work): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+/** Runs A B A B …, so that a machine whose speed drifts treats both alike; one round of warm-up is not counted. */
+export async function paired(
+  name: string,
+  ours: Work,
+  theirs: Work | undefined,
+  rounds: number,
+  limit?: number,
+): Promise<Paired> {
+  const own: number[] = [];
+  const other: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const a = await timed(ours);
+    const b = theirs === undefined ? undefined : await timed(theirs);
+    if (round === 0) continue;
+    own.push(a);
+    if (b !== undefined) other.push(b);
+  }
+  const bar = limit === undefined ? {} : { bar: { limit, unit: '×' } };
+  if (other.length === 0) return { name, ours: median(own), ...bar };
+  return {
+    name,
+    ours: median(own),
+    theirs: median(other),
+    ratio: median(own.map((value, i) => value / (other[i] ?? Number.NaN))),
+    ...bar,
+  };
+}
+
+/** One line for people: name, both medians, the ratio and whether it holds its bar. */
+export function row(result: Paired): string {
+  const figures = [`${result.ours.toFixed(1)} ms`, result.theirs === undefined ? '' : `${result.theirs.toFixed(1)} ms`];
+  const ratio = result.ratio === undefined ? '' : `${result.ratio.toFixed(2)} ×`;
+  const verdict =
+    result.bar === undefined || result.ratio === undefined
+      ? ''
+      : `bar ${result.bar.limit} × ${result.ratio <= result.bar.limit ? 'held' : 'MISSED'}`;
+  return [result.name.padEnd(44), ...figures.map((text) => text.padStart(12)), ratio.padStart(9), verdict]
+    .join('  ')
+    .trimEnd();
+}

@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median, type Paired, paired, row, timed } from './measure.ts';
+import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
+
+/** The bars of the README, each measured beside Docker where a dockerd is to be had. Prints medians and ratios. */
+const dockerd = findDockerd(existsSync);
+const rounds = Number(process.env['FAIRWAY_BENCH_ROUNDS'] ?? 15);
+
+await using ours = await startFairway(['--debug']);
+await using theirs = dockerd === undefined ? undefined : await startDocker(dockerd);
+console.log(
+  `Fairway on ${cpus().length} × ${cpus()[0]?.model}, Linux ${readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()}`,
+);
+console.log(
+  theirs === undefined ? 'No dockerd found (FAIRWAY_BENCH_DOCKERD): Fairway alone.' : `Beside ${await version(theirs)}`,
+);
+console.log(`${'what'.padEnd(44)}  ${'Fairway'.padStart(12)}  ${'Docker'.padStart(12)}  ${'ratio'.padStart(9)}`);
+
+await compare('docker run --rm busybox true (whole CLI)', 0.6, (peer) => async () => {
+  await docker(peer, 'run', '--rm', 'busybox', 'true');
+});
+await compare('docker run --rm --network none', undefined, (peer) => async () => {
+  await docker(peer, 'run', '--rm', '--network', 'none', 'busybox', 'true');
+});
+await networks();
+await ranges();
+await networkPart();
+await idle();
+await resolver();
+
+async function version(peer: Peer): Promise<string> {
+  return `Docker ${await docker(peer, 'version', '--format', '{{.Server.Version}}')}`;
+}
+
+async function compare(
+  name: string,
+  limit: number | undefined,
+  work: (peer: Peer) => () => Promise<void>,
+  times = rounds,
+): Promise<Paired> {
+  const result = await paired(name, work(ours), theirs === undefined ? undefined : work(theirs), times, limit);
+  console.log(row(result));
+  return result;
+}
+
+/** create, connect, disconnect and rm of a network, over the API, on a running container. */
+async function networks(): Promise<void> {
+  const peers = theirs === undefined ? [ours] : [ours, theirs];
+  for (const peer of peers) await docker(peer, 'run', '-d', '--name', 'member', 'busybox', 'sleep', '3600');
+  const times = new Map<string, Map<Peer, number[]>>();
+  const note = (what: string, peer: Peer, milliseconds: number) => {
+    const byPeer = times.get(what) ?? new Map<Peer, number[]>();
+    times.set(what, byPeer.set(peer, [...(byPeer.get(peer) ?? []), milliseconds]));
+  };
+  for (let round = 0; round <= rounds; round++) {
+    for (const peer of peers) {
+      const name = `bench${round}`;
+      const steps: [string, () => Promise<unknown>][] = [
+        ['create', () => call(peer, 'POST', '/networks/create', { Name: name })],
+        ['connect', () => call(peer, 'POST', `/networks/${name}/connect`, { Container: 'member' })],
+        ['disconnect', () => call(peer, 'POST', `/networks/${name}/disconnect`, { Container: 'member' })],
+        ['rm', () => call(peer, 'DELETE', `/networks/${name}`)],
+      ];
+      for (const [what, step] of steps) {
+        const milliseconds = await timed(async () => void (await step()));
+        if (round > 0) note(what, peer, milliseconds);
+      }
+    }
+  }
+  for (const [what, byPeer] of times) {
+    const own = byPeer.get(ours) ?? [];
+    const other = theirs === undefined ? undefined : byPeer.get(theirs);
+    const compared =
+      other === undefined
+        ? {}
+        : { theirs: median(other), ratio: median(own.map((value, i) => value / (other[i] ?? Number.NaN))) };
+    console.log(
+      row({ name: `network ${what} (API)`, ours: median(own), ...compared, bar: { limit: 0.25, unit: '×' } }),
+    );
+  }
+  for (const peer of peers) await docker(peer, 'rm', '-f', 'member');
+}
+
+/** A start with 500 published ports in one range, against a start with one. */
+async function ranges(): Promise<void> {
+  const start = async (peer: Peer, ports: number): Promise<number> => {
+    const bindings = Object.fromEntries(
+      Array.from({ length: ports }, (_, i) => [`${20_000 + i}/tcp`, [{ HostPort: String(20_000 + i) }]]),
+    );
+    const spec = {
+      Image: 'busybox',
+      Cmd: ['sleep', '3600'],
+      ExposedPorts: Object.fromEntries(Object.keys(bindings).map((key) => [key, {}])),
+      HostConfig: { PortBindings: bindings },
+    };
+    const { Id } = (await call(peer, 'POST', '/containers/create', spec)) as { Id: string };
+    const milliseconds = await timed(async () => void (await call(peer, 'POST', `/containers/${Id}/start`)));
+    await call(peer, 'DELETE', `/containers/${Id}?force=1`);
+    return milliseconds;
+  };
+  const pairs: [number, number][] = [];
+  for (let round = 0; round < rounds; round++) pairs.push([await start(ours, 500), await start(ours, 1)]);
+  const many = median(pairs.map(([a]) => a));
+  const ratio = median(pairs.map(([a, b]) => a / b));
+  console.log(
+    row({
+      name: 'start with 500 ports in a range / with one',
+      ours: many,
+      theirs: median(pairs.map(([, b]) => b)),
+      ratio,
+      bar: { limit: 1.5, unit: '×' },
+    }),
+  );
+  if (theirs !== undefined)
+    console.log(
+      row({ name: '  Docker: 500 ports / one', ours: await start(theirs, 500), theirs: await start(theirs, 1) }),
+    );
+}
+
+/** What the daemon noted of starts on a user network with a published port: sandbox, endpoint, DNS and firewall, step by step. */
+async function networkPart(): Promise<void> {
+  await docker(ours, 'network', 'create', 'traced');
+  const known = traces().length;
+  for (let round = 0; round < rounds; round++) {
+    await docker(ours, 'run', '--rm', '--network', 'traced', '-p', '18080:80', 'busybox', 'true');
+  }
+  const own = traces().slice(known);
+  const steps = [...new Set(own.flatMap((trace) => Object.keys(trace)))];
+  const medians = steps.map((step) => `${step} ${median(own.map((trace) => trace[step] ?? 0)).toFixed(2)}`);
+  console.log(`network part of a start, median of ${own.length} (ms): ${medians.join(', ')}  (bar: total 8)`);
+  await docker(ours, 'network', 'rm', 'traced');
+}
+
+function traces(): Record<string, number>[] {
+  const found = ours.daemon.log.matchAll(/"network":(\{[^}]*\})/g);
+  return [...found].map((match) => JSON.parse(match[1] ?? '{}') as Record<string, number>);
+}
+
+/** Memory and processor time of the daemon when nothing happens. */
+async function idle(): Promise<void> {
+  const pid = await ours.daemon.pid();
+  const ticks = async () => {
+    const fields = (await ours.host.out(['cat', `/proc/${pid}/stat`])).split(') ')[1]?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  };
+  await sleep(3000);
+  const before = await ticks();
+  await sleep(10_000);
+  const used = (await ticks()) - before;
+  const status = await ours.host.out(['cat', `/proc/${pid}/status`]);
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+  console.log(`idle: ${rss.toFixed(0)} MiB resident (bar 120 MB), ${used * 10} ms of processor in 10 s`);
+}
+
+/** Names at 127.0.0.11, through the redirect of a sandbox: bar 60,000 answers a second on one core. */
+async function resolver(): Promise<void> {
+  console.log('answers at 127.0.0.11 (bar: 60,000 a second):');
+  const bench = spawn(process.execPath, [join(import.meta.dirname, 'dns.ts')], { stdio: 'inherit' });
+  await once(bench, 'exit');
+}

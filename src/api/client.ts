@@ -1,0 +1,70 @@
+import { request } from 'node:http';
+import type { EngineStatus, PlanLine } from '../engine/system-views.ts';
+import { EngineError } from '../model/errors.ts';
+
+export interface ClientOptions {
+  readonly socketPath: string;
+  /** Milliseconds until an answer is given up; 30,000 unless told */
+  readonly timeout?: number;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** What `fairway` asks the daemon, over its unix socket. */
+export class ApiClient {
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  /** @throws EngineError unavailable when no daemon answers; else with the daemon's words */
+  async status(): Promise<EngineStatus> {
+    return (await this.#get('/fairway/status')) as EngineStatus;
+  }
+
+  /** What a reconcile would do now: one line a step, none when the kernel agrees. @throws as `status` */
+  async plan(): Promise<PlanLine[]> {
+    return (await this.#get('/fairway/plan')) as PlanLine[];
+  }
+
+  /** One connection a question: `fairway` asks once and ends. */
+  #get(path: string): Promise<unknown> {
+    const { socketPath, timeout = TIMEOUT_MS } = this.#options;
+    return new Promise((resolve, reject) => {
+      const unreachable = (error: Error) =>
+        reject(
+          new EngineError(
+            'unavailable',
+            `Cannot connect to the Fairway daemon at unix://${socketPath}. Is it running? (${error.message})`,
+            { cause: error },
+          ),
+        );
+      const asked = request({ socketPath, path, timeout, headers: { Host: 'fairway', Connection: 'close' } });
+      asked.once('error', unreachable);
+      asked.once('timeout', () => asked.destroy(new Error(`no answer within ${timeout} ms`)));
+      asked.once('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', unreachable);
+        response.once('end', () => answer(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')));
+      });
+      const answer = (status: number, text: string) => {
+        try {
+          const body: unknown = JSON.parse(text);
+          if (status === 200) resolve(body);
+          else reject(new EngineError('internal', messageOf(body)));
+        } catch (error) {
+          unreachable(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      asked.end();
+    });
+  }
+}
+
+/** The daemon's own words: { "message": "…" }. */
+function messageOf(body: unknown): string {
+  const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined;
+  return typeof message === 'string' ? message : 'the daemon gave no reason';
+}

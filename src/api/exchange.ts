@@ -1,0 +1,169 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import { errorMessage } from '../model/errors.ts';
+import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
+import { statusOf } from './status.ts';
+import { type Connection, type Framing, writeAll } from './stream.ts';
+import { type ApiVersion, atLeast } from './version.ts';
+
+/** What a handler answers with; `nothing` when it has answered by itself, as streams do. */
+export interface Reply {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Outcome = Reply | 'answered';
+
+/** A request matched to its route. */
+export interface Target {
+  readonly version: ApiVersion;
+  /** Decoded parts of the path, in the order of the pattern */
+  readonly parameters: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+/** Where a request came from, and who must know when it stops being HTTP. */
+export interface Origin {
+  /** Only for a request that asked for an upgrade */
+  readonly upgrade?: Upgrade;
+  /** The server's connections that carry raw bytes now */
+  readonly raw: Set<Duplex>;
+}
+
+/** One request and the ways to answer it. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly version: ApiVersion;
+  readonly query: URLSearchParams;
+  readonly #parameters: readonly string[];
+  readonly #response: ServerResponse;
+  readonly #origin: Origin;
+  readonly #gone = new AbortController();
+  #bodyRead = false;
+  #hijacked: Duplex | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, target: Target, origin: Origin) {
+    this.request = request;
+    this.version = target.version;
+    this.query = target.query;
+    this.#parameters = target.parameters;
+    this.#response = response;
+    this.#origin = origin;
+    response.once('close', () => this.#gone.abort());
+  }
+
+  /** The path's n-th part that the pattern left open. */
+  parameter(index = 0): string {
+    return this.#parameters[index] ?? '';
+  }
+
+  /** Aborted when the client is gone, or the answer is complete. */
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** Whether the client speaks this version of the API, or a newer one. */
+  since(version: string): boolean {
+    return atLeast(this.version, version);
+  }
+
+  /** @throws EngineError invalidArgument or tooLarge */
+  json(): Promise<unknown> {
+    this.#bodyRead = true;
+    return readJson(this.request, this.#origin.upgrade);
+  }
+
+  /** The body as it comes, of any length. */
+  get body(): Readable {
+    return this.request;
+  }
+
+  /** Sends status and headers at once; what is written later follows as it comes. */
+  open(contentType: string | undefined): ServerResponse {
+    if (contentType !== undefined) this.#response.setHeader('Content-Type', contentType);
+    this.#response.writeHead(200);
+    this.#response.flushHeaders();
+    return this.#response;
+  }
+
+  /** Writes JSON values as they come, one a line. @throws when the values' source fails */
+  async lines(values: AsyncIterable<string>): Promise<Outcome> {
+    const response = this.open('application/json');
+    for await (const value of values) {
+      if (this.signal.aborted) break;
+      await writeAll(response, value);
+    }
+    response.end();
+    return 'answered';
+  }
+
+  /** Something of the answer has left: its status can no longer be chosen. */
+  get answered(): boolean {
+    return this.#response.headersSent || this.#hijacked !== undefined;
+  }
+
+  /** The whole answer at once. A text body is sent as it is, anything else as JSON with the newline Docker's has. */
+  reply(reply: Reply): void {
+    const response = this.#response;
+    for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
+    if (reply.body === undefined) {
+      if (reply.status !== 204 && reply.status !== 304) response.setHeader('Content-Length', '0');
+      response.writeHead(reply.status).end();
+      return;
+    }
+    const text = typeof reply.body === 'string' ? reply.body : `${JSON.stringify(reply.body)}\n`;
+    if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json');
+    response.setHeader('Content-Length', Buffer.byteLength(text));
+    response.writeHead(reply.status).end(this.request.method === 'HEAD' ? undefined : text);
+  }
+
+  /** Docker's error body. An answer that has begun cannot become an error: its connection is cut instead. */
+  fail(thrown: unknown): void {
+    if (this.answered) {
+      (this.#hijacked ?? this.#response).destroy();
+      return;
+    }
+    const status = statusOf(thrown);
+    // A body that was refused is not read on: the connection ends with the answer.
+    if (status === 413) this.#response.setHeader('Connection', 'close');
+    this.reply(status === 304 ? { status } : { status, body: { message: errorMessage(thrown) } });
+  }
+
+  /**
+   * Takes the connection out of HTTP: 101 for a client that asked for the upgrade, else 200 and the connection's end marks
+   * the answer's end. The request's body is consumed first, so that input starts with the client's own bytes.
+   */
+  async hijack(framing: Framing): Promise<Connection> {
+    const type = this.since('1.42') && framing === 'multiplexed' ? 'multiplexed' : 'raw';
+    const contentType = `Content-Type: application/vnd.docker.${type}-stream\r\n`;
+    const { upgrade } = this.#origin;
+    if (upgrade === undefined) return this.#hijackPlain(contentType);
+    const { socket } = upgrade;
+    if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
+    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    socket.write(`HTTP/1.1 101 UPGRADED\r\n${contentType}Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
+    return { input: socket, output: socket, signal: this.#watch(socket) };
+  }
+
+  /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */
+  #hijackPlain(contentType: string): Connection {
+    const { socket } = this.request;
+    socket.write(`HTTP/1.1 200 ${STATUS_CODES[200]}\r\n${contentType}Connection: close\r\n\r\n`);
+    return { input: this.request, output: socket, signal: this.#watch(socket) };
+  }
+
+  /** @returns aborted when the client is gone */
+  #watch(socket: Duplex): AbortSignal {
+    const { raw } = this.#origin;
+    this.#hijacked = socket;
+    raw.add(socket);
+    socket.once('close', () => {
+      raw.delete(socket);
+      this.#gone.abort();
+    });
+    // A client that vanishes is no event worth a word: its connection closes, and that is seen.
+    socket.on('error', () => undefined);
+    return this.#gone.signal;
+  }
+}

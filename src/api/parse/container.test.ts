@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseApiVersion } from '../version.ts';
+import { parseContainerSpec } from './container.ts';
+
+const newest = parseApiVersion('1.50');
+
+/** A body as small clients send it. */
+function parse(config: object, host: object = {}, version = newest) {
+  return parseContainerSpec({ Image: 'busybox', ...config, HostConfig: host }, version);
+}
+
+function refuses(config: object, host: object, words: string | RegExp, version = newest): void {
+  assert.throws(() => parse(config, host, version), { kind: 'invalidArgument', message: words });
+}
+
+describe('the command', () => {
+  const CASES: readonly (readonly [string, object, object])[] = [
+    ['nothing given: both are the image’s', {}, {}],
+    ['empty lists count as not given', { Cmd: [], Entrypoint: null }, {}],
+    ['one string is a list of one', { Cmd: 'true' }, { command: ['true'] }],
+    ['an entrypoint drops the image’s command', { Entrypoint: ['e'] }, { entrypoint: ['e'], command: [] }],
+    ['--entrypoint "" drops both', { Entrypoint: [''], Cmd: ['c'] }, { entrypoint: [], command: ['c'] }],
+    ['an empty entrypoint keeps the image’s command', { Entrypoint: [] }, { entrypoint: [] }],
+  ];
+  for (const [name, config, wanted] of CASES) {
+    test(name, () => {
+      const { entrypoint, command } = parse(config);
+      assert.deepEqual(JSON.parse(JSON.stringify({ entrypoint, command })), wanted);
+    });
+  }
+});
+
+describe('fields', () => {
+  test('names match in any case', () => {
+    const spec = parseContainerSpec({ image: 'x', TTY: true, hostconfig: { autoremove: true } }, newest);
+    assert.deepEqual([spec.image, spec.tty, spec.autoRemove], ['x', true, true]);
+  });
+
+  test('user keys keep theirs', () => {
+    assert.deepEqual(parse({ Labels: { 'A.b': 'C', empty: null } }).labels, { 'A.b': 'C', empty: '' });
+  });
+
+  test('what asks for what happens anyway is accepted', () => {
+    parse(
+      { Healthcheck: { Test: ['NONE'] }, StopTimeout: -1, ArgsEscaped: true },
+      {
+        RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+        LogConfig: { Type: 'json-file', Config: {} },
+        MemorySwappiness: -1,
+        ShmSize: 67108864,
+        IpcMode: 'private',
+        Runtime: 'runc',
+        UsernsMode: 'host',
+        BlkioWeightDevice: [],
+        ConsoleSize: [24, 80],
+      },
+    );
+  });
+
+  const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
+    [{}, { Memory: 1 << 26 }, '--memory (HostConfig.Memory) is not supported by Fairway yet'],
+    [{}, { Ulimits: [{ Name: 'nofile' }] }, '--ulimit (HostConfig.Ulimits) is not supported by Fairway yet'],
+    [{}, { RestartPolicy: { Name: 'always' } }, /^--restart always/],
+    [{}, { LogConfig: { Type: 'syslog' } }, /^--log-driver syslog/],
+    [{}, { LogConfig: { Config: { 'max-size': '1m' } } }, /^--log-opt/],
+    [{}, { MaskedPaths: [] }, /^--security-opt systempaths=unconfined/],
+    [{}, { PidsLimit: 5 }, /^--pids-limit/],
+    [{}, { Tmpfs: { '/t': '' } }, /^--tmpfs/],
+    [{}, { Links: ['db:db'] }, /^--link/],
+    [{ Healthcheck: { Test: ['CMD', 'true'] } }, {}, /^--health-cmd/],
+    [{ Volumes: { '/data': {} } }, {}, /^an anonymous volume/],
+    [{ Warp: 9 }, {}, 'option Warp is not supported by Fairway yet'],
+    [{ Env: ['=x'] }, {}, 'invalid environment variable: =x'],
+    [{ WorkingDir: 'tmp' }, {}, "the working directory 'tmp' is invalid, it needs to be an absolute path"],
+    [{ Image: '' }, {}, 'no image specified'],
+    [{ StopTimeout: 1.5 }, {}, /cannot unmarshal number into field StopTimeout of type int64/],
+    [{}, { Dns: ['example'] }, 'invalid nameserver address: example'],
+    [{}, { ExtraHosts: ['x'] }, 'bad format for add-host: "x"'],
+    [{}, { ExtraHosts: ['x:1.2.3'] }, 'invalid IP address in add-host: "1.2.3"'],
+  ];
+  for (const [config, host, words] of REFUSED) {
+    test(`${JSON.stringify({ ...config, ...host })} is refused`, () => refuses(config, host, words));
+  }
+
+  test('extra hosts in every spelling', () => {
+    const { extraHosts } = parse({}, { ExtraHosts: ['a:10.0.0.1', 'b=host-gateway', 'c:[fd00::1]'] });
+    assert.deepEqual(extraHosts, ['a:10.0.0.1', 'b:host-gateway', 'c:fd00::1']);
+  });
+});
+
+describe('network modes', () => {
+  const MODES: readonly (readonly [string, object])[] = [
+    ['', { kind: 'network', name: 'bridge' }],
+    ['default', { kind: 'network', name: 'bridge' }],
+    ['app', { kind: 'network', name: 'app' }],
+    ['host', { kind: 'host' }],
+    ['none', { kind: 'none' }],
+    ['container:web', { kind: 'container', container: 'web' }],
+  ];
+  for (const [text, mode] of MODES) {
+    test(`"${text}"`, () => assert.deepEqual(parse({}, { NetworkMode: text }).networkMode, mode));
+  }
+
+  const CONFLICTS: readonly (readonly [object, object, string])[] = [
+    [{ Hostname: 'h' }, {}, 'conflicting options: hostname and the network mode'],
+    [{}, { Dns: ['1.1.1.1'] }, 'conflicting options: dns and the network mode'],
+    [{}, { ExtraHosts: ['a:1.1.1.1'] }, 'conflicting options: custom host-to-IP mapping and the network mode'],
+    [{}, { PublishAllPorts: true }, 'conflicting options: port publishing and the container type network mode'],
+    [{ ExposedPorts: { '80/tcp': {} } }, {}, 'conflicting options: port exposing and the container type network mode'],
+    [
+      {},
+      { Links: ['a:b'] },
+      "conflicting options: container type network can't be used with links. This would result in undefined behavior",
+    ],
+  ];
+  for (const [config, host, words] of CONFLICTS) {
+    test(`container: and ${JSON.stringify({ ...config, ...host })}`, () =>
+      refuses(config, { ...host, NetworkMode: 'container:web' }, words));
+  }
+
+  test('container: without a container', () => {
+    refuses({}, { NetworkMode: 'container:' }, 'invalid network mode: invalid container format container:<name|id>');
+  });
+});
+
+describe('endpoints', () => {
+  const networks = (configs: object) => ({ NetworkingConfig: { EndpointsConfig: configs } });
+
+  test('without any, the mode’s own network', () => {
+    const { endpoints } = parse({}, { NetworkMode: 'app' });
+    assert.deepEqual(endpoints, [{ network: 'app', aliases: [], driverOptions: {}, gatewayPriority: 0 }]);
+  });
+
+  test('everything an endpoint can ask for', () => {
+    const config = {
+      IPAMConfig: { IPv4Address: '10.0.0.9' },
+      Aliases: ['a', 'a', 'b'],
+      MacAddress: '02-42-AC-11-00-02',
+      DriverOpts: { k: 'v' },
+      GwPriority: 5,
+      // What an inspect showed, sent back as it came.
+      EndpointID: 'x',
+      IPAddress: '10.0.0.8',
+    };
+    const { endpoints } = parse(networks({ app: config }), { NetworkMode: 'app' });
+    assert.deepEqual(endpoints, [
+      {
+        network: 'app',
+        aliases: ['a', 'b'],
+        address: '10.0.0.9',
+        mac: '02:42:ac:11:00:02',
+        driverOptions: { k: 'v' },
+        gatewayPriority: 5,
+      },
+    ]);
+  });
+
+  test('several need API 1.44', () => {
+    const two = networks({ a: {}, b: {} });
+    assert.equal(parse(two, { NetworkMode: 'a' }).endpoints.length, 2);
+    const words = 'Container cannot be created with multiple network endpoints: a, b';
+    refuses(two, { NetworkMode: 'a' }, words, parseApiVersion('1.43'));
+  });
+
+  test('the container-wide MAC address goes to the main network', () => {
+    const config = { ...networks({ a: {}, b: {} }), MacAddress: '02:00:00:00:00:01' };
+    const { endpoints } = parse(config, { NetworkMode: 'b' });
+    assert.deepEqual(
+      endpoints.map(({ mac }) => mac),
+      [undefined, '02:00:00:00:00:01'],
+    );
+  });
+
+  const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
+    [{ IPAMConfig: { IPv4Address: '10.0.0' } }, {}, 'invalid endpoint settings:\ninvalid IPv4 address: 10.0.0'],
+    [{ IPAMConfig: { IPv6Address: 'fd00::1' } }, {}, /^--ip6/],
+    [{ IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } }, {}, /^--link-local-ip/],
+    [{ Links: ['a:b'] }, {}, /^--link/],
+    [{ MacAddress: 'zz' }, {}, 'invalid MAC address: zz'],
+    [{ DriverOpts: { 'com.docker.network.endpoint.ifname': 'x' } }, {}, /ifname is not supported/],
+    [
+      { MacAddress: '02:00:00:00:00:02' },
+      { MacAddress: '02:00:00:00:00:01' },
+      /^the container-wide MAC address must match/,
+    ],
+  ];
+  for (const [endpoint, config, words] of REFUSED) {
+    test(`${JSON.stringify({ ...endpoint, ...config })} is refused`, () =>
+      refuses({ ...config, ...networks({ app: endpoint }) }, { NetworkMode: 'app' }, words));
+  }
+
+  test('modes without endpoints take none', () => {
+    assert.deepEqual(parse(networks({ host: {} }), { NetworkMode: 'host' }).endpoints, []);
+    refuses(networks({ app: {} }), { NetworkMode: 'none' }, /one of the networks in private \(none\) mode$/);
+    refuses(networks({ app: {} }), { NetworkMode: 'host' }, /^container sharing network namespace with another/);
+    const address = { IPAMConfig: { IPv4Address: '10.0.0.9' } };
+    refuses(networks({ host: address }), { NetworkMode: 'host' }, /^user specified IP address is supported on user/);
+  });
+});

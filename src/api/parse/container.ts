@@ -1,0 +1,120 @@
+import { parseMacAddress } from '../../model/address.ts';
+import type { ContainerSpec } from '../../model/container.ts';
+import { invalid, unsupportedOption } from '../status.ts';
+import type { ApiVersion } from '../version.ts';
+import { parseEndpoints } from './endpoint.ts';
+import { Fields } from './fields.ts';
+import { type HostConfig, type HostOptions, parseHostConfig } from './hostconfig.ts';
+import { refuseConflicts } from './mode.ts';
+import { parseExposedPorts } from './ports.ts';
+
+/** A hostname as the kernel takes it: HOST_NAME_MAX in limits.h. */
+const LONGEST_HOSTNAME = 64;
+
+/**
+ * The body of POST /containers/create.
+ * @throws EngineError invalidArgument with Docker's words; for an option Fairway does not know, naming it
+ */
+export function parseContainerSpec(body: unknown, version: ApiVersion): ContainerSpec {
+  if (body === undefined || body === null) {
+    throw invalid('config cannot be empty in order to create a container');
+  }
+  const fields = new Fields(body, '');
+  const host = parseHostConfig(fields.child('HostConfig'));
+  const networking = fields.child('NetworkingConfig');
+  const configs = networking.entries('EndpointsConfig');
+  networking.close();
+  const mac = fields.text('MacAddress');
+  const own = parseOwn(fields);
+  closeConfig(fields);
+  refuseConflicts(host.options.networkMode, conflicts(own, host));
+  if (host.links.length > 0) throw unsupportedOption('--link (HostConfig.Links)');
+  const endpoints = parseEndpoints({
+    mode: host.options.networkMode,
+    configs,
+    version,
+    ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
+  });
+  return { ...own, ...host.options, endpoints };
+}
+
+/** Two decoders make one specification: this one reads what is not of the host. */
+type Own = Omit<ContainerSpec, keyof HostOptions | 'endpoints'>;
+
+/** The part Docker calls Config: what travels with the container wherever it runs. */
+function parseOwn(fields: Fields): Own {
+  const stopSignal = fields.text('StopSignal');
+  const stopTimeout = fields.integer('StopTimeout');
+  return {
+    ...parseIdentity(fields),
+    ...parseCommand(fields),
+    tty: fields.flag('Tty'),
+    openStdin: fields.flag('OpenStdin'),
+    stdinOnce: fields.flag('StdinOnce'),
+    attachStdin: fields.flag('AttachStdin'),
+    attachStdout: fields.flag('AttachStdout'),
+    attachStderr: fields.flag('AttachStderr'),
+    exposedPorts: parseExposedPorts(fields.entries('ExposedPorts')),
+    ...(stopSignal === '' ? {} : { stopSignal }),
+    ...(stopTimeout === undefined ? {} : { stopTimeout }),
+  };
+}
+
+/**
+ * Whoever names an entrypoint drops the image's command with it; `--entrypoint ""`, which arrives as [""], drops both. An
+ * empty list alone resets the entrypoint and keeps the image's command (moby: image/merge).
+ */
+function parseCommand(fields: Fields): Pick<ContainerSpec, 'entrypoint' | 'command'> {
+  const entrypoint = fields.command('Entrypoint');
+  const command = fields.command('Cmd') ?? [];
+  const given = command.length > 0 ? { command } : {};
+  if (entrypoint === undefined) return given;
+  if (entrypoint.length === 0) return { entrypoint, ...given };
+  const reset = entrypoint.length === 1 && entrypoint[0] === '';
+  return { entrypoint: reset ? [] : entrypoint, command };
+}
+
+/** What the container is called inside and what it starts from. @throws EngineError invalidArgument */
+function parseIdentity(fields: Fields) {
+  const image = fields.text('Image');
+  const hostname = fields.text('Hostname');
+  const env = fields.texts('Env');
+  const workingDirectory = fields.text('WorkingDir');
+  if (image === '') throw invalid('no image specified');
+  if (hostname.length > LONGEST_HOSTNAME) throw invalid(`invalid hostname: ${hostname}`);
+  for (const entry of env) if (/^(=|$)/.test(entry)) throw invalid(`invalid environment variable: ${entry}`);
+  if (workingDirectory !== '' && !workingDirectory.startsWith('/')) {
+    throw invalid(`the working directory '${workingDirectory}' is invalid, it needs to be an absolute path`);
+  }
+  return {
+    image,
+    hostname,
+    domainname: fields.text('Domainname'),
+    user: fields.text('User'),
+    env,
+    workingDirectory,
+    labels: fields.map('Labels'),
+  };
+}
+
+/** `--no-healthcheck` asks for what happens anyway; the rest concerns image builds or other systems. */
+function closeConfig(fields: Fields): void {
+  const health = fields.child('Healthcheck');
+  const [kind = 'NONE'] = health.texts('Test');
+  if (kind !== 'NONE') throw unsupportedOption('--health-cmd (Healthcheck)');
+  health.close();
+  fields.ignore('OnBuild', 'Shell', 'ArgsEscaped');
+  fields.close({ Volumes: 'an anonymous volume', NetworkDisabled: 'a container without network' });
+}
+
+/** Only what the user gave counts: ports an image exposes are no conflict. */
+function conflicts(own: Own, { options, links }: HostConfig) {
+  return {
+    hostname: own.hostname !== '',
+    links: links.length > 0,
+    dns: options.dns.length > 0,
+    extraHosts: options.extraHosts.length > 0,
+    published: options.portBindings.length > 0 || options.publishAll,
+    exposed: own.exposedPorts.length > 0,
+  };
+}

@@ -1,0 +1,124 @@
+import { isIpAddress, type MacAddress, parseIpAddress, parseMacAddress } from '../../model/address.ts';
+import type { EndpointRequest, NetworkMode } from '../../model/container.ts';
+import { invalid, unsupportedOption } from '../status.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
+import { Fields } from './fields.ts';
+
+/** What `inspect` shows of an endpoint. Clients send it back as they got it; Docker reads none of it. */
+const OPERATIONAL: readonly string[] = [
+  'NetworkID',
+  'EndpointID',
+  'Gateway',
+  'IPAddress',
+  'IPPrefixLen',
+  'IPv6Gateway',
+  'GlobalIPv6Address',
+  'GlobalIPv6PrefixLen',
+  'DNSNames',
+];
+
+/** Endpoint options that change what the kernel must hold; other keys are kept and have no effect, as in Docker. */
+const UNSUPPORTED_OPTIONS: readonly string[] = [
+  'com.docker.network.endpoint.ifname',
+  'com.docker.network.endpoint.sysctls',
+];
+
+/**
+ * EndpointSettings: { IPAMConfig: { IPv4Address }, Aliases, MacAddress, DriverOpts, GwPriority }. Whether the network can
+ * give what is asked is the engine's to say: here the network is only a name.
+ * @throws EngineError invalidArgument
+ */
+export function parseEndpoint(network: string, fields: Fields): EndpointRequest {
+  const ipam = fields.child('IPAMConfig');
+  const address = ipam.text('IPv4Address');
+  ipam.close({ IPv6Address: '--ip6', LinkLocalIPs: '--link-local-ip' });
+  const mac = fields.text('MacAddress');
+  const aliases = fields.texts('Aliases');
+  const driverOptions = fields.map('DriverOpts');
+  const gatewayPriority = fields.integer('GwPriority') ?? 0;
+  fields.ignore(...OPERATIONAL);
+  fields.close({ Links: '--link' });
+  const option = UNSUPPORTED_OPTIONS.find((name) => Object.hasOwn(driverOptions, name));
+  if (option !== undefined) throw unsupportedOption(`the endpoint option ${option}`);
+  return {
+    network,
+    aliases: [...new Set(aliases)],
+    ...(address === '' ? {} : { address: parseStaticAddress(address) }),
+    ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
+    driverOptions,
+    gatewayPriority,
+  };
+}
+
+/** Docker's two lines: the heading comes from the place, the reason from the address. */
+function parseStaticAddress(text: string): EndpointRequest['address'] & string {
+  if (!isIpAddress(text) || text.includes(':')) {
+    throw invalid(`invalid endpoint settings:\ninvalid IPv4 address: ${text}`);
+  }
+  return parseIpAddress(text);
+}
+
+interface EndpointsInput {
+  readonly mode: NetworkMode;
+  /** NetworkingConfig.EndpointsConfig */
+  readonly configs: readonly [string, unknown][];
+  /** Config.MacAddress: the container-wide one of clients before API 1.44 */
+  readonly mac?: MacAddress;
+  readonly version: ApiVersion;
+}
+
+/**
+ * The networks asked for at create: those configured, or the mode's own.
+ * @throws EngineError invalidArgument with Docker's words
+ */
+export function parseEndpoints(input: EndpointsInput): EndpointRequest[] {
+  const { mode, configs, version } = input;
+  if (configs.length > 1 && !atLeast(version, '1.44')) {
+    const names = configs.map(([name]) => name).join(', ');
+    throw invalid(`Container cannot be created with multiple network endpoints: ${names}`);
+  }
+  if (mode.kind !== 'network') {
+    refuseEndpoints(mode, configs);
+    if (input.mac !== undefined && !atLeast(version, '1.44')) {
+      throw invalid('conflicting options: mac-address and the network mode');
+    }
+    return [];
+  }
+  const endpoints = configs.map(([name, value]) =>
+    parseEndpoint(name === 'default' ? 'bridge' : name, new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`)),
+  );
+  if (endpoints.length === 0) endpoints.push(parseEndpoint(mode.name, new Fields({}, '')));
+  return withContainerMac(endpoints, mode.name, input.mac);
+}
+
+/** Clients name the mode itself as a network without settings: that asks for nothing. */
+function refuseEndpoints(mode: NetworkMode, configs: readonly [string, unknown][]): void {
+  const own = mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
+  const others = configs.filter(([name]) => name !== own && name !== 'default');
+  for (const [name, value] of configs.filter((config) => !others.includes(config))) {
+    const { aliases, address } = parseEndpoint(name, new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`));
+    if (address !== undefined) throw invalid('user specified IP address is supported on user defined networks only');
+    if (aliases.length > 0) {
+      throw invalid('network-scoped alias is supported only for containers in user defined networks');
+    }
+  }
+  if (others.length === 0) return;
+  if (mode.kind === 'none') {
+    throw invalid('container cannot be connected to multiple networks with one of the networks in private (none) mode');
+  }
+  throw invalid(
+    'container sharing network namespace with another container or host cannot be connected to any other network',
+  );
+}
+
+/** Clients before API 1.44 know one MAC address for the container: the main network's. */
+function withContainerMac(endpoints: EndpointRequest[], main: string, mac: MacAddress | undefined): EndpointRequest[] {
+  if (mac === undefined) return endpoints;
+  const target = endpoints.find((endpoint) => endpoint.network === main) ?? endpoints[0];
+  if (target?.mac !== undefined && target.mac !== mac) {
+    throw invalid(
+      'the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty',
+    );
+  }
+  return endpoints.map((endpoint) => (endpoint === target ? { ...endpoint, mac } : endpoint));
+}

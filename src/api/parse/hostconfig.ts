@@ -1,0 +1,154 @@
+import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
+import type { ContainerSpec } from '../../model/container.ts';
+import { invalid, unsupportedOption } from '../status.ts';
+import type { Fields } from './fields.ts';
+import { parseNetworkMode } from './mode.ts';
+import { parseMounts } from './mounts.ts';
+import { parsePortBindings } from './ports.ts';
+
+/** The part Docker calls HostConfig: what ties a container to its host. */
+export type HostOptions = Pick<
+  ContainerSpec,
+  | 'networkMode'
+  | 'portBindings'
+  | 'publishAll'
+  | 'mounts'
+  | 'autoRemove'
+  | 'privileged'
+  | 'capAdd'
+  | 'capDrop'
+  | 'groupAdd'
+  | 'readOnlyRoot'
+  | 'securityOptions'
+  | 'dns'
+  | 'dnsOptions'
+  | 'dnsSearch'
+  | 'extraHosts'
+>;
+
+export interface HostConfig {
+  readonly options: HostOptions;
+  /** Legacy links: never supported, but in conflict with some network modes first */
+  readonly links: readonly string[];
+}
+
+/** The CLI's names for what is refused when it is set. */
+const FLAGS: Readonly<Record<string, string>> = {
+  BlkioWeight: '--blkio-weight',
+  CgroupnsMode: '--cgroupns',
+  CgroupParent: '--cgroup-parent',
+  CpuPeriod: '--cpu-period',
+  CpuQuota: '--cpu-quota',
+  CpuShares: '--cpu-shares',
+  CpusetCpus: '--cpuset-cpus',
+  CpusetMems: '--cpuset-mems',
+  DeviceCgroupRules: '--device-cgroup-rule',
+  DeviceRequests: '--gpus',
+  Devices: '--device',
+  Init: '--init',
+  IpcMode: '--ipc',
+  Isolation: '--isolation',
+  MaskedPaths: '--security-opt systempaths',
+  Memory: '--memory',
+  MemoryReservation: '--memory-reservation',
+  MemorySwap: '--memory-swap',
+  MemorySwappiness: '--memory-swappiness',
+  NanoCpus: '--cpus',
+  OomKillDisable: '--oom-kill-disable',
+  OomScoreAdj: '--oom-score-adj',
+  PidMode: '--pid',
+  PidsLimit: '--pids-limit',
+  Runtime: '--runtime',
+  ShmSize: '--shm-size',
+  StorageOpt: '--storage-opt',
+  Sysctls: '--sysctl',
+  Tmpfs: '--tmpfs',
+  UTSMode: '--uts',
+  Ulimits: '--ulimit',
+  UsernsMode: '--userns',
+  VolumeDriver: '--volume-driver',
+  VolumesFrom: '--volumes-from',
+};
+
+/** What clients say to ask for what happens anyway. */
+const HARMLESS: Readonly<Record<string, readonly unknown[]>> = {
+  CgroupnsMode: ['private'],
+  IpcMode: ['private'],
+  MemorySwap: [-1],
+  MemorySwappiness: [-1],
+  PidsLimit: [-1],
+  Runtime: ['runc', 'io.containerd.runc.v2'],
+  ShmSize: [64 * 1024 * 1024],
+  UsernsMode: ['host'],
+  VolumeDriver: ['local'],
+};
+
+/**
+ * HostConfig, whose forty fields the CLI sends with every container. What is set and has no meaning here is refused, so
+ * that nobody believes in a memory limit that is none.
+ * @throws EngineError invalidArgument naming the option
+ */
+export function parseHostConfig(fields: Fields): HostConfig {
+  const links = fields.texts('Links');
+  const options: HostOptions = {
+    networkMode: parseNetworkMode(fields.text('NetworkMode')),
+    portBindings: parsePortBindings(fields.entries('PortBindings')),
+    publishAll: fields.flag('PublishAllPorts'),
+    mounts: parseMounts(fields.texts('Binds'), fields.children('Mounts')),
+    autoRemove: fields.flag('AutoRemove'),
+    privileged: fields.flag('Privileged'),
+    capAdd: fields.command('CapAdd') ?? [],
+    capDrop: fields.command('CapDrop') ?? [],
+    groupAdd: fields.texts('GroupAdd'),
+    readOnlyRoot: fields.flag('ReadonlyRootfs'),
+    securityOptions: fields.texts('SecurityOpt'),
+    ...parseNameOptions(fields),
+  };
+  refuseRest(fields);
+  return { options, links };
+}
+
+/** How names are resolved in the container: resolv.conf and hosts. */
+function parseNameOptions(fields: Fields): Pick<HostOptions, 'dns' | 'dnsOptions' | 'dnsSearch' | 'extraHosts'> {
+  return {
+    dns: fields.texts('Dns').map(parseNameServer),
+    dnsOptions: fields.texts('DnsOptions'),
+    dnsSearch: fields.texts('DnsSearch'),
+    extraHosts: fields.texts('ExtraHosts').map(parseExtraHost),
+  };
+}
+
+/** The CLI has checked it already; other clients have not. */
+function parseNameServer(text: string): IpAddress {
+  if (!isIpAddress(text)) throw invalid(`invalid nameserver address: ${text}`);
+  return parseIpAddress(text);
+}
+
+/** "host:address"; the address may be host-gateway and, for IPv6, in brackets. Docker's API takes "=" for ":", too. */
+function parseExtraHost(text: string): string {
+  const [, host, address = ''] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
+  if (host === undefined) throw invalid(`bad format for add-host: "${text}"`);
+  const bare = address.replace(/^\[(.*)\]$/, '$1');
+  if (bare !== 'host-gateway' && !isIpAddress(bare)) throw invalid(`invalid IP address in add-host: "${bare}"`);
+  return `${host}:${bare}`;
+}
+
+/** Everything of HostConfig that is set and was not read. @throws EngineError invalidArgument naming the option */
+function refuseRest(fields: Fields): void {
+  const restart = fields.child('RestartPolicy');
+  const policy = restart.text('Name');
+  restart.ignore('MaximumRetryCount');
+  if (policy !== '' && policy !== 'no') throw unsupportedOption(`--restart ${policy} (HostConfig.RestartPolicy)`);
+  const log = fields.child('LogConfig');
+  const driver = log.text('Type');
+  if (driver !== '' && driver !== 'json-file') throw unsupportedOption(`--log-driver ${driver} (HostConfig.LogConfig)`);
+  log.close({ Config: '--log-opt' });
+  for (const [name, values] of Object.entries(HARMLESS)) fields.allow(name, ...values);
+  // The CLI writes the file itself; the size arrives again as a resize once the terminal is attached.
+  fields.ignore('ContainerIDFile', 'ConsoleSize');
+  // An empty list differs from none here: it asks that nothing be masked.
+  for (const name of ['MaskedPaths', 'ReadonlyPaths']) {
+    if (fields.isEmptyList(name)) throw unsupportedOption(`--security-opt systempaths=unconfined (HostConfig.${name})`);
+  }
+  fields.close(FLAGS);
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseConnect, parseDisconnect, parseNetworkRequest } from './network.ts';
+
+describe('network create', () => {
+  test('everything Fairway knows', () => {
+    const request = parseNetworkRequest({
+      Name: 'a b/*',
+      Driver: 'bridge',
+      Scope: 'local',
+      EnableIPv4: true,
+      CheckDuplicate: true,
+      Internal: true,
+      Attachable: true,
+      IPAM: {
+        Driver: 'default',
+        Options: { o: '1' },
+        Config: [
+          { Subnet: '10.1.0.0/16', IPRange: '10.1.2.0/24', Gateway: '10.1.0.9', AuxiliaryAddresses: { r: '10.1.0.7' } },
+        ],
+      },
+      Options: { 'com.docker.network.bridge.name': 'br9' },
+      Labels: { l: '1' },
+    });
+    assert.deepEqual(request, {
+      name: 'a b/*',
+      driver: 'bridge',
+      internal: true,
+      attachable: true,
+      pools: [{ subnet: '10.1.0.0/16', range: '10.1.2.0/24', gateway: '10.1.0.9', auxiliary: { r: '10.1.0.7' } }],
+      ipamDriver: 'default',
+      ipamOptions: { o: '1' },
+      driverOptions: { 'com.docker.network.bridge.name': 'br9' },
+      labels: { l: '1' },
+    });
+  });
+
+  const REFUSED: readonly (readonly [object, string | RegExp])[] = [
+    [{ Name: ' ' }, 'invalid name: name is empty'],
+    [{ Name: 'n', EnableIPv6: true }, '--ipv6 (EnableIPv6) is not supported by Fairway yet'],
+    [{ Name: 'n', EnableIPv4: false }, /^--ipv4=false/],
+    [{ Name: 'n', ConfigFrom: { Network: 'c' } }, /^--config-from/],
+    [{ Name: 'n', Scope: 'swarm' }, 'cannot create a swarm scoped network when swarm is not active'],
+  ];
+  for (const [body, words] of REFUSED) {
+    test(`${JSON.stringify(body)} is refused`, () =>
+      assert.throws(() => parseNetworkRequest(body), { kind: 'invalidArgument', message: words }));
+  }
+});
+
+test('connect and disconnect need a container', () => {
+  assert.throws(() => parseConnect('n', {}), { message: 'invalid container name or ID: value is empty' });
+  assert.throws(() => parseDisconnect(undefined), { message: 'invalid container name or ID: value is empty' });
+  assert.deepEqual(parseDisconnect({ Container: 'c', Force: true }), { container: 'c', force: true });
+});

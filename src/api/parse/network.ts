@@ -1,0 +1,83 @@
+import type { NetworkRequest, PoolRequest } from '../../engine/requests.ts';
+import type { EndpointRequest } from '../../model/container.ts';
+import { invalid, unsupportedOption } from '../status.ts';
+import { parseEndpoint } from './endpoint.ts';
+import { Fields } from './fields.ts';
+
+/** The CLI's names for what is refused when it is set. */
+const FLAGS: Readonly<Record<string, string>> = {
+  EnableIPv6: '--ipv6',
+  Ingress: '--ingress',
+  ConfigOnly: '--config-only',
+};
+
+/** The body of POST /networks/create: { Name, Driver, IPAM: { Config: [{ Subnet, IPRange, Gateway }] }, Options, … }. @throws EngineError invalidArgument with Docker's words */
+export function parseNetworkRequest(body: unknown): NetworkRequest {
+  const fields = new Fields(body, '');
+  const ipam = fields.child('IPAM');
+  const request: NetworkRequest = {
+    name: fields.text('Name'),
+    driver: fields.text('Driver'),
+    internal: fields.flag('Internal'),
+    attachable: fields.flag('Attachable'),
+    pools: ipam.children('Config').map(parsePool),
+    ipamDriver: ipam.text('Driver'),
+    ipamOptions: ipam.map('Options'),
+    driverOptions: fields.map('Options'),
+    labels: fields.map('Labels'),
+  };
+  ipam.close();
+  refuseRest(fields);
+  if (request.name.trim() === '') throw invalid('invalid name: name is empty');
+  return request;
+}
+
+/** What Docker's networks can be and Fairway's cannot yet. @throws EngineError invalidArgument */
+function refuseRest(fields: Fields): void {
+  const scope = fields.text('Scope');
+  if (scope === 'swarm') throw invalid('cannot create a swarm scoped network when swarm is not active');
+  if (scope !== '' && scope !== 'local') throw invalid(`invalid scope: ${scope}`);
+  fields.allow('EnableIPv4', true);
+  if (fields.isFalse('EnableIPv4')) throw unsupportedOption('--ipv4=false (EnableIPv4)');
+  if (fields.child('ConfigFrom').text('Network') !== '') throw unsupportedOption('--config-from (ConfigFrom)');
+  fields.ignore('CheckDuplicate');
+  fields.close(FLAGS);
+}
+
+/** Only text: whether it makes sense as a whole is ipam's to say. */
+function parsePool(config: Fields): PoolRequest {
+  const given = (name: string) => config.text(name) || undefined;
+  const [subnet, range, gateway] = [given('Subnet'), given('IPRange'), given('Gateway')];
+  const auxiliary = config.map('AuxiliaryAddresses');
+  config.close();
+  return {
+    ...(subnet === undefined ? {} : { subnet }),
+    ...(range === undefined ? {} : { range }),
+    ...(gateway === undefined ? {} : { gateway }),
+    auxiliary,
+  };
+}
+
+interface ConnectRequest {
+  readonly container: string;
+  readonly endpoint: EndpointRequest;
+}
+
+/** The body of POST /networks/{id}/connect. @throws EngineError invalidArgument */
+export function parseConnect(network: string, body: unknown): ConnectRequest {
+  const fields = new Fields(body, '');
+  const container = fields.text('Container');
+  const endpoint = parseEndpoint(network, fields.child('EndpointConfig'));
+  fields.close();
+  if (container === '') throw invalid('invalid container name or ID: value is empty');
+  return { container, endpoint };
+}
+
+/** The body of POST /networks/{id}/disconnect. @throws EngineError invalidArgument */
+export function parseDisconnect(body: unknown): { readonly container: string; readonly force: boolean } {
+  const fields = new Fields(body, '');
+  const request = { container: fields.text('Container'), force: fields.flag('Force') };
+  fields.close();
+  if (request.container === '') throw invalid('invalid container name or ID: value is empty');
+  return request;
+}

@@ -1,0 +1,135 @@
+import type { ContainerView } from '../../engine/views.ts';
+import type { BindMount, Container, ContainerState } from '../../model/container.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
+import { renderHostConfig } from './hostconfig.ts';
+import { orNull } from './list-form.ts';
+import { renderAddresses, renderEndpoint } from './network.ts';
+import { renderPortMap } from './ports.ts';
+
+/** GET /containers/{id}/json: all of Docker's keys. */
+export function renderContainer(view: ContainerView, version: ApiVersion) {
+  const { container, paths } = view;
+  const [path = '', ...args] = container.args;
+  return {
+    Id: container.id,
+    Created: container.created,
+    Path: path,
+    Args: args,
+    State: renderState(container.state),
+    Image: container.imageId,
+    ResolvConfPath: paths.resolvConf,
+    HostnamePath: paths.hostname,
+    HostsPath: paths.hosts,
+    LogPath: paths.log,
+    Name: `/${container.name}`,
+    RestartCount: 0,
+    Driver: 'overlayfs',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: view.execIds.length === 0 ? null : view.execIds,
+    HostConfig: renderHostConfig(container, version),
+    // Where the layers lie is containerd's affair; Docker's keys stay, empty.
+    GraphDriver: { Data: {}, Name: 'overlayfs' },
+    Mounts: container.spec.mounts.map(renderMount),
+    Config: renderConfig(container, version),
+    NetworkSettings: renderNetworkSettings(view, version),
+  };
+}
+
+/** Restarting and OOMKilled wait for restart policies and memory limits. */
+function renderState(state: ContainerState) {
+  return {
+    Status: state.status,
+    // As in Docker, a paused container counts as running.
+    Running: state.status === 'running' || state.status === 'paused',
+    Paused: state.status === 'paused',
+    Restarting: false,
+    OOMKilled: false,
+    Dead: state.status === 'dead',
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAt,
+    FinishedAt: state.finishedAt,
+  };
+}
+
+/** One entry of Mounts, in inspect and in lists. */
+export function renderMount(mount: BindMount) {
+  return {
+    Type: 'bind',
+    Source: mount.source,
+    Destination: mount.destination,
+    Mode: mount.readOnly && mount.createSource ? 'ro' : '',
+    RW: !mount.readOnly,
+    Propagation: mount.propagation,
+  };
+}
+
+/** Config: the user's part with the image's merged in, as it was when the container was made. */
+function renderConfig(container: Container, version: ApiVersion) {
+  const { spec } = container;
+  return {
+    Hostname: spec.hostname,
+    Domainname: spec.domainname,
+    User: spec.user,
+    AttachStdin: spec.attachStdin,
+    AttachStdout: spec.attachStdout,
+    AttachStderr: spec.attachStderr,
+    ...(spec.exposedPorts.length === 0
+      ? {}
+      : { ExposedPorts: Object.fromEntries(spec.exposedPorts.map((port) => [port, {}])) }),
+    Tty: spec.tty,
+    OpenStdin: spec.openStdin,
+    StdinOnce: spec.stdinOnce,
+    Env: orNull(container.env),
+    Cmd: orNull(spec.command ?? []),
+    Entrypoint: orNull(spec.entrypoint ?? []),
+    Image: spec.image,
+    Volumes: null,
+    WorkingDir: spec.workingDirectory,
+    OnBuild: null,
+    Labels: spec.labels,
+    ...(spec.stopSignal === undefined ? {} : { StopSignal: spec.stopSignal }),
+    ...(spec.stopTimeout === undefined ? {} : { StopTimeout: spec.stopTimeout }),
+    // Since 1.44 the address of the main endpoint is the only one there is.
+    ...(atLeast(version, '1.44') ? {} : renderMac(spec.endpoints[0]?.mac)),
+  };
+}
+
+/** Docker leaves the key out where nobody asked for an address. */
+function renderMac(mac: string | undefined): { MacAddress?: string } {
+  return mac === undefined ? {} : { MacAddress: mac };
+}
+
+/**
+ * NetworkSettings. The address fields beside Networks repeat the default bridge's endpoint and are blank on every other
+ * network, until API 1.52 drops them.
+ */
+function renderNetworkSettings(view: ContainerView, version: ApiVersion) {
+  const onBridge = view.networks.find((network) => network.networkName === 'bridge');
+  return {
+    Bridge: '',
+    SandboxID: view.sandboxId,
+    SandboxKey: view.sandboxKey,
+    Ports: renderPortMap(view),
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: onBridge?.endpoint?.id ?? '',
+    ...renderAddresses(onBridge ?? {}),
+    MacAddress: onBridge?.endpoint?.mac ?? '',
+    Networks: renderNetworks(view, version),
+  };
+}
+
+/** EndpointSettings by network name, in the order the networks were connected. */
+export function renderNetworks({ container, networks }: ContainerView, version: ApiVersion) {
+  return Object.fromEntries(
+    networks.map((network) => [network.networkName, renderEndpoint(network, container.id, version)]),
+  );
+}

@@ -1,0 +1,129 @@
+import type { BindMount, Container, NetworkMode } from '../../model/container.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
+import { orNull } from './list-form.ts';
+import { renderPortBindings } from './ports.ts';
+
+/** What no option of Fairway changes yet; Docker's clients expect the keys. */
+const FIXED = {
+  ContainerIDFile: '',
+  LogConfig: { Type: 'json-file', Config: {} },
+  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+  VolumeDriver: '',
+  VolumesFrom: null,
+  ConsoleSize: [0, 0],
+  CgroupnsMode: 'private',
+  IpcMode: 'private',
+  Cgroup: '',
+  Links: null,
+  OomScoreAdj: 0,
+  PidMode: '',
+  UTSMode: '',
+  UsernsMode: '',
+  ShmSize: 64 * 1024 * 1024,
+  Runtime: 'runc',
+  Isolation: '',
+  CpuShares: 0,
+  Memory: 0,
+  NanoCpus: 0,
+  CgroupParent: '',
+  BlkioWeight: 0,
+  BlkioWeightDevice: [],
+  BlkioDeviceReadBps: [],
+  BlkioDeviceWriteBps: [],
+  BlkioDeviceReadIOps: [],
+  BlkioDeviceWriteIOps: [],
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: '',
+  CpusetMems: '',
+  Devices: [],
+  DeviceCgroupRules: null,
+  DeviceRequests: null,
+  MemoryReservation: 0,
+  MemorySwap: 0,
+  MemorySwappiness: null,
+  OomKillDisable: false,
+  PidsLimit: null,
+  Ulimits: [],
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+} as const;
+
+/** Docker's defaults (moby: oci/defaults.go); a privileged container sees everything. */
+const MASKED_PATHS = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** HostConfig: as the user asked, with Docker's defaults where nothing was asked. */
+export function renderHostConfig({ spec }: Container, version: ApiVersion) {
+  const binds = spec.mounts.filter((mount) => mount.createSource);
+  const mounts = spec.mounts.filter((mount) => !mount.createSource);
+  return {
+    ...FIXED,
+    // Kernel memory limits left the API with 1.42.
+    ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
+    Binds: binds.length === 0 ? null : binds.map(renderBind),
+    ...(mounts.length === 0 ? {} : { Mounts: mounts.map(renderMountConfig) }),
+    NetworkMode: renderNetworkMode(spec.networkMode),
+    PortBindings: renderPortBindings(spec.portBindings),
+    AutoRemove: spec.autoRemove,
+    CapAdd: orNull(spec.capAdd),
+    CapDrop: orNull(spec.capDrop),
+    Dns: spec.dns,
+    DnsOptions: spec.dnsOptions,
+    DnsSearch: spec.dnsSearch,
+    ExtraHosts: orNull(spec.extraHosts),
+    GroupAdd: orNull(spec.groupAdd),
+    Privileged: spec.privileged,
+    PublishAllPorts: spec.publishAll,
+    ReadonlyRootfs: spec.readOnlyRoot,
+    SecurityOpt: renderSecurity(spec.privileged, spec.securityOptions),
+    MaskedPaths: spec.privileged ? null : MASKED_PATHS,
+    ReadonlyPaths: spec.privileged ? null : READONLY_PATHS,
+  };
+}
+
+/** "bridge", "app", "host", "none" or "container:ID". */
+export function renderNetworkMode(mode: NetworkMode): string {
+  if (mode.kind === 'network') return mode.name;
+  return mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
+}
+
+/** The form of `-v`, without the modes that ask for the default. */
+function renderBind(mount: BindMount): string {
+  const modes = [...(mount.readOnly ? ['ro'] : []), ...(mount.propagation === 'rprivate' ? [] : [mount.propagation])];
+  return [mount.source, mount.destination, ...(modes.length === 0 ? [] : [modes.join(',')])].join(':');
+}
+
+/** The form of `--mount`, as the client sent it. */
+function renderMountConfig(mount: BindMount) {
+  return {
+    Type: 'bind',
+    Source: mount.source,
+    Target: mount.destination,
+    ...(mount.readOnly ? { ReadOnly: true } : {}),
+    ...(mount.propagation === 'rprivate' ? {} : { BindOptions: { Propagation: mount.propagation } }),
+  };
+}
+
+/** Privileged containers carry no label, and Docker says so here. */
+function renderSecurity(privileged: boolean, options: readonly string[]): readonly string[] | null {
+  const all = privileged ? [...options, 'label=disable'] : options;
+  return orNull(all);
+}

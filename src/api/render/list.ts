@@ -1,0 +1,59 @@
+import type { ContainerView } from '../../engine/views.ts';
+import type { ContainerState } from '../../model/container.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
+import { renderMount, renderNetworks } from './container.ts';
+import { humanDuration } from './duration.ts';
+import { renderNetworkMode } from './hostconfig.ts';
+import { renderPortList } from './ports.ts';
+
+/** Bytes. What a container wrote itself is not counted, and then Docker's key stays away as for 0. */
+export interface ContainerSizes {
+  readonly root: number;
+}
+
+/** One entry of GET /containers/json. @param now milliseconds since 1970 */
+export function renderSummary(view: ContainerView, version: ApiVersion, now: number, sizes?: ContainerSizes) {
+  const { container } = view;
+  const { spec } = container;
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: spec.image,
+    ImageID: container.imageId,
+    Command: container.args.map(quote).join(' '),
+    Created: Math.floor(Date.parse(container.created) / 1000),
+    Ports: renderPortList(view),
+    ...(sizes === undefined ? {} : { SizeRootFs: sizes.root }),
+    Labels: spec.labels,
+    State: container.state.status,
+    Status: renderStatus(container.state, now),
+    HostConfig: {
+      NetworkMode: renderNetworkMode(spec.networkMode),
+      ...(atLeast(version, '1.46') ? { Annotations: {} } : {}),
+    },
+    NetworkSettings: { Networks: renderNetworks(view, version) },
+    Mounts: spec.mounts.map(renderMount),
+  };
+}
+
+/** "Up 47 seconds", "Exited (0) 12 seconds ago" (moby: container/state.go). */
+export function renderStatus(state: ContainerState, now: number): string {
+  const since = (time: string) => humanDuration(Math.max(0, now - Date.parse(time)));
+  switch (state.status) {
+    case 'created':
+      return 'Created';
+    case 'dead':
+      return 'Dead';
+    case 'running':
+      return `Up ${since(state.startedAt)}`;
+    case 'paused':
+      return `Up ${since(state.startedAt)} (Paused)`;
+    case 'exited':
+      return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
+  }
+}
+
+/** An argument with spaces shows its quotes. */
+function quote(argument: string): string {
+  return argument.includes(' ') ? `'${argument}'` : argument;
+}

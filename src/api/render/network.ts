@@ -1,0 +1,107 @@
+import type { EndpointView, NetworkView } from '../../engine/views.ts';
+import { addressOf, lengthOf } from '../../model/address.ts';
+import type { EndpointRequest } from '../../model/container.ts';
+import { type IpamPool, PREDEFINED_NETWORKS, shortId } from '../../model/network.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
+import { orNull } from './list-form.ts';
+
+/** GET /networks/{id}. @param members false for lists, which name no containers since API 1.28 */
+export function renderNetwork(view: NetworkView, version: ApiVersion, members: boolean) {
+  const { network } = view;
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: network.created,
+    Scope: 'local',
+    Driver: network.driver,
+    ...(atLeast(version, '1.48') ? { EnableIPv4: true } : {}),
+    EnableIPv6: false,
+    IPAM: {
+      Driver: 'default',
+      // Null where nobody asked: the predefined networks.
+      Options: PREDEFINED_NETWORKS.includes(network.name) && isEmpty(network.ipamOptions) ? null : network.ipamOptions,
+      Config: network.pools.map((pool) => renderPool(pool, network.subnetRequested)),
+    },
+    Internal: network.internal,
+    Attachable: network.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: members || !atLeast(version, '1.28') ? renderMembers(view) : {},
+    Options: network.driverOptions,
+    Labels: network.labels,
+  };
+}
+
+/** Nothing asked: Docker then shows null or leaves the key out. */
+function isEmpty(map: Readonly<Record<string, string>>): boolean {
+  return Object.keys(map).length === 0;
+}
+
+/** IPAM.Config: where the user named the subnet, what the user said; else what was chosen. */
+function renderPool(pool: IpamPool, subnetRequested: boolean) {
+  const hidden = pool.gateway === undefined || (subnetRequested && pool.gatewayRequested !== true);
+  return {
+    Subnet: pool.subnet,
+    ...(pool.range === undefined ? {} : { IPRange: pool.range }),
+    ...(hidden ? {} : { Gateway: pool.gateway }),
+    ...(isEmpty(pool.auxiliary) ? {} : { AuxiliaryAddresses: pool.auxiliary }),
+  };
+}
+
+/** Running containers by id. Addresses carry the length of their network here, and nowhere else. */
+function renderMembers(view: NetworkView) {
+  return Object.fromEntries(
+    view.containers.map((member) => [
+      member.id,
+      {
+        Name: member.name,
+        EndpointID: member.endpointId,
+        MacAddress: member.mac,
+        IPv4Address: member.address,
+        IPv6Address: '',
+      },
+    ]),
+  );
+}
+
+/** EndpointSettings, as inspect and lists show them; blank where the container does not run. */
+export function renderEndpoint(view: EndpointView, containerId: string, version: ApiVersion) {
+  const { endpoint, request } = view;
+  return {
+    IPAMConfig: request.address === undefined ? null : { IPv4Address: request.address },
+    Links: null,
+    Aliases: renderAliases(view, shortId(containerId), version),
+    MacAddress: endpoint?.mac ?? (atLeast(version, '1.44') ? (request.mac ?? '') : ''),
+    DriverOpts: renderDriverOptions(request),
+    ...(atLeast(version, '1.48') ? { GwPriority: request.gatewayPriority } : {}),
+    NetworkID: view.networkId,
+    EndpointID: endpoint?.id ?? '',
+    ...renderAddresses(view),
+    ...(atLeast(version, '1.44') ? { DNSNames: orNull(view.dnsNames) } : {}),
+  };
+}
+
+/** Null and {} are the same to clients; what was asked for is all that is kept. */
+function renderDriverOptions(request: EndpointRequest) {
+  return isEmpty(request.driverOptions) ? null : request.driverOptions;
+}
+
+/** The address fields that NetworkSettings repeats for the default bridge. */
+export function renderAddresses({ endpoint, gateway }: Pick<EndpointView, 'endpoint' | 'gateway'>) {
+  return {
+    Gateway: endpoint === undefined ? '' : (gateway ?? ''),
+    IPAddress: endpoint === undefined ? '' : addressOf(endpoint.address),
+    IPPrefixLen: endpoint === undefined ? 0 : lengthOf(endpoint.address),
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+  };
+}
+
+/** Before API 1.45 the short id was one of the aliases of a user network. */
+function renderAliases(view: EndpointView, short: string, version: ApiVersion): readonly string[] | null {
+  const { aliases } = view.request;
+  const all = atLeast(version, '1.45') || !view.dnsNames.includes(short) ? aliases : [...aliases, short];
+  return orNull(all);
+}

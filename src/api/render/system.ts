@@ -1,0 +1,137 @@
+import type { EngineInfo, EngineVersion } from '../../engine/system-views.ts';
+import { type ApiVersion, atLeast, MAXIMUM_API, MINIMUM_API } from '../version.ts';
+
+/** GET /version. docker-compose 1.29 takes it as it is, so every key is text, as in Docker. */
+export function renderVersion(version: EngineVersion) {
+  const { architecture, kernelVersion, nodeVersion } = version;
+  const engine = {
+    ApiVersion: MAXIMUM_API,
+    Arch: architecture,
+    BuildTime: '',
+    Experimental: 'false',
+    GitCommit: '',
+    // The field says what the engine is written in.
+    GoVersion: `node ${nodeVersion}`,
+    KernelVersion: kernelVersion,
+    MinAPIVersion: MINIMUM_API,
+    Os: 'linux',
+  };
+  const { containerd } = version;
+  const { Experimental, ...top } = engine;
+  return {
+    Platform: { Name: 'Fairway' },
+    Components: [
+      { Name: 'Engine', Version: version.version, Details: { ...top, Experimental } },
+      { Name: 'containerd', Version: containerd.version, Details: { GitCommit: containerd.revision } },
+      { Name: 'runc', Version: version.runc, Details: { GitCommit: '' } },
+    ],
+    Version: version.version,
+    ...top,
+  };
+}
+
+/** What Fairway's hosts all have: cgroups of either version with these controllers. */
+const HOST_ABILITIES = {
+  MemoryLimit: true,
+  SwapLimit: true,
+  CpuCfsPeriod: true,
+  CpuCfsQuota: true,
+  CPUShares: true,
+  CPUSet: true,
+  PidsLimit: true,
+  OomKillDisable: true,
+};
+
+/** Swarm mode as a node tells it that never joined one. */
+const SWARM = {
+  NodeID: '',
+  NodeAddr: '',
+  LocalNodeState: 'inactive',
+  ControlAvailable: false,
+  Error: '',
+  RemoteManagers: null,
+};
+
+/** No registry is spoken to yet; clients look the keys up all the same. */
+const REGISTRY = {
+  AllowNondistributableArtifactsCIDRs: [],
+  AllowNondistributableArtifactsHostnames: [],
+  InsecureRegistryCIDRs: [],
+  IndexConfigs: {},
+  Mirrors: [],
+};
+
+/** GET /info. @param now the daemon's clock */
+export function renderInfo(info: EngineInfo, version: ApiVersion, now: Date) {
+  const { running, paused, stopped } = info.containers;
+  return {
+    ID: info.id,
+    Containers: running + paused + stopped,
+    ContainersRunning: running,
+    ContainersPaused: paused,
+    ContainersStopped: stopped,
+    Images: info.images,
+    Driver: 'overlayfs',
+    DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
+    Plugins: { Volume: ['local'], Network: info.networkDrivers, Authorization: null, Log: ['json-file'] },
+    ...HOST_ABILITIES,
+    ...(atLeast(version, '1.42') ? {} : { KernelMemory: true, KernelMemoryTCP: true }),
+    IPv4Forwarding: info.ipv4Forwarding,
+    // Clients warn where this is false, but the firewall here does not depend on br_netfilter.
+    ...(atLeast(version, '1.50') ? {} : { BridgeNfIptables: true, BridgeNfIp6tables: true }),
+    Debug: info.debug,
+    NFd: 0,
+    NGoroutines: 0,
+    SystemTime: now.toISOString(),
+    LoggingDriver: 'json-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: info.cgroupVersion,
+    NEventsListener: info.eventListeners,
+    ...renderHost(info),
+    ...renderRuntimes(info),
+    ...(atLeast(version, '1.49') ? { FirewallBackend: { Driver: 'nftables' } } : {}),
+    DefaultAddressPools: info.addressPools.map(({ base, size }) => ({ Base: base, Size: size })),
+    SecurityOptions: ['name=seccomp,profile=builtin', ...(info.cgroupVersion === '2' ? ['name=cgroupns'] : [])],
+    Warnings: info.warnings.length === 0 ? null : info.warnings,
+  };
+}
+
+/** The machine, and what the daemon is told about the world outside. */
+function renderHost(info: EngineInfo) {
+  return {
+    KernelVersion: info.kernelVersion,
+    OperatingSystem: info.operatingSystem,
+    OSVersion: info.osVersion,
+    OSType: 'linux',
+    Architecture: info.architecture,
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: REGISTRY,
+    NCPU: info.cpus,
+    MemTotal: info.memory,
+    GenericResources: null,
+    DockerRootDir: info.dataRoot,
+    HttpProxy: '',
+    HttpsProxy: '',
+    NoProxy: '',
+    Name: info.name,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: info.version,
+  };
+}
+
+/** What runs containers. Commits are versions here: Debian's packages say no more. */
+function renderRuntimes(info: EngineInfo) {
+  const commit = (id: string) => ({ ID: id, Expected: id });
+  return {
+    Runtimes: { 'io.containerd.runc.v2': { path: 'runc' }, runc: { path: 'runc' } },
+    DefaultRuntime: 'runc',
+    Swarm: SWARM,
+    LiveRestoreEnabled: info.liveRestore,
+    Isolation: '',
+    InitBinary: '',
+    ContainerdCommit: commit(info.containerdVersion),
+    RuncCommit: commit(info.runcVersion),
+    InitCommit: commit(''),
+  };
+}

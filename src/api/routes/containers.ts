@@ -1,0 +1,113 @@
+import { machine } from 'node:os';
+import { EngineError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import type { Exchange, Outcome } from '../exchange.ts';
+import { selectContainers } from '../filter/containers.ts';
+import { parseContainerSpec } from '../parse/container.ts';
+import { parseFilters } from '../parse/filters.ts';
+import { queryFlag, queryInteger, queryText } from '../parse/query.ts';
+import { renderContainer } from '../render/container.ts';
+import { renderSummary } from '../render/list.ts';
+import { orNull } from '../render/list-form.ts';
+import type { Routes } from '../router.ts';
+import { invalid } from '../status.ts';
+import type { EngineSurface } from '../surface.ts';
+
+/** Containers as records: made, listed, shown, removed. Everything that needs them to run is in lifecycle.ts. */
+export function containerRoutes(engine: EngineSurface): Routes {
+  const { containers } = engine;
+  return {
+    'GET /containers/json': (exchange) => list(engine, exchange),
+    'GET /containers/ps': (exchange) => list(engine, exchange),
+    'POST /containers/create': (exchange) => create(engine, exchange),
+    'POST /containers/prune': async ({ query }) => {
+      const filters = parseFilters(query.get('filters')).require('label', 'label!', 'until');
+      const { deleted, reclaimed } = await containers.prune(filters.prune(Date.now()));
+      return { status: 200, body: { ContainersDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
+    },
+    'GET /containers/{}/json': (exchange) => inspect(engine, exchange),
+    'GET /containers/{}/top': async (exchange) => {
+      const psArgs = exchange.query.get('ps_args') ?? '';
+      const { titles, processes } = await containers.top(exchange.parameter(), psArgs);
+      return { status: 200, body: { Processes: processes, Titles: titles } };
+    },
+    'DELETE /containers/{}': async (exchange) => {
+      const { query } = exchange;
+      await containers.remove(exchange.parameter(), {
+        force: queryFlag(query, 'force'),
+        volumes: queryFlag(query, 'v'),
+        link: queryFlag(query, 'link'),
+      });
+      return { status: 204 };
+    },
+  };
+}
+
+/** Images are asked for only where a filter or a size needs them: `docker ps` costs no look at containerd. */
+async function list(engine: EngineSurface, { query, version }: Exchange): Promise<Outcome> {
+  const filters = parseFilters(query.get('filters'));
+  const images = filters.has('ancestor') || queryFlag(query, 'size') ? await engine.images.list() : [];
+  const views = selectContainers(
+    engine.containers.list(),
+    { all: queryFlag(query, 'all'), limit: queryInteger(query, 'limit') ?? 0, filters },
+    {
+      created: (reference) => engine.containers.find(reference).container.created,
+      ancestors: new Set(filters.get('ancestor').flatMap((ancestor) => named(images, ancestor))),
+    },
+  );
+  const sizes = queryFlag(query, 'size') ? new Map(images.map((image) => [image.id, image.size])) : undefined;
+  const now = Date.now();
+  const body = views.map((view) =>
+    renderSummary(view, version, now, sizes && { root: sizes.get(view.container.imageId) ?? 0 }),
+  );
+  return { status: 200, body };
+}
+
+/** Ids of the images a user means by a name without tag, a name with tag, an id or the beginning of one. */
+function named(images: readonly Image[], reference: string): string[] {
+  const id = reference.replace(/^sha256:/, '');
+  return images
+    .filter(
+      (image) => image.tags.includes(reference) || image.tags.includes(`${reference}:latest`) || isIdOf(image, id),
+    )
+    .map((image) => image.id);
+}
+
+/** Four digits at least: fewer are a name. */
+function isIdOf(image: Image, id: string): boolean {
+  return /^[0-9a-f]{4,64}$/.test(id) && image.id.startsWith(`sha256:${id}`);
+}
+
+/** Everything is parsed before the engine hears of it: bad input leaves no trace. */
+async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const name = queryText(exchange.query, 'name');
+  requirePlatform(queryText(exchange.query, 'platform'));
+  const spec = parseContainerSpec(await exchange.json(), exchange.version);
+  const { id, warnings } = await engine.containers.create(name, spec).catch(refuseOtherMissing);
+  return { status: 201, body: { Id: id, Warnings: warnings } };
+}
+
+/** To clients 404 means that the image is missing, and they go and pull it: whatever else is missing is a bad parameter. */
+function refuseOtherMissing(thrown: unknown): never {
+  if (!(thrown instanceof EngineError) || thrown.kind !== 'notFound') throw thrown;
+  throw /^No such image/i.test(thrown.message) ? thrown : invalid(thrown.message);
+}
+
+/** Only what this machine runs by itself: "linux", "linux/amd64". */
+function requirePlatform(platform: string | undefined): void {
+  if (platform === undefined) return;
+  const [os, architecture] = platform.toLowerCase().split('/');
+  const own = { x86_64: ['amd64', 'x86_64'], aarch64: ['arm64', 'aarch64'] }[machine()] ?? [machine()];
+  if (os === 'linux' && (architecture === undefined || own.includes(architecture))) return;
+  throw invalid(`--platform ${platform} is not supported by Fairway yet: this host runs linux/${own[0]}`);
+}
+
+/** With ?size=1 the image's size is added; what the container wrote itself is not counted. */
+async function inspect(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const view = engine.containers.find(exchange.parameter());
+  const body = renderContainer(view, exchange.version);
+  if (!queryFlag(exchange.query, 'size')) return { status: 200, body };
+  // An image that was forced away leaves its containers without one.
+  const image = await engine.images.find(view.container.imageId).catch(() => undefined);
+  return { status: 200, body: { ...body, SizeRootFs: image?.size ?? 0 } };
+}

@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { EngineError, errorMessage } from '../../model/errors.ts';
+import type { Exchange, Outcome } from '../exchange.ts';
+import { selectImages } from '../filter/images.ts';
+import { type Filters, parseFilters } from '../parse/filters.ts';
+import { queryFlag, queryText } from '../parse/query.ts';
+import { renderHistory, renderImage, renderImageSummary } from '../render/image.ts';
+import { orNull } from '../render/list-form.ts';
+import type { Routes } from '../router.ts';
+import { invalid, unsupported, unsupportedOption } from '../status.ts';
+import { writeAll } from '../stream.ts';
+import type { EngineSurface } from '../surface.ts';
+
+/** Names may hold slashes: "GET /images/registry.example/team/web:1/json". */
+export function imageRoutes(engine: EngineSurface): Routes {
+  const { images } = engine;
+  return {
+    'GET /images/json': (exchange) => list(engine, exchange),
+    'POST /images/create': (exchange) => create(engine, exchange),
+    'POST /images/load': (exchange) => load(engine, exchange),
+    'GET /images/get': (exchange) => save(engine, exchange, exchange.query.getAll('names')),
+    'GET /images/search': () => {
+      throw unsupported('searching registries');
+    },
+    'POST /images/prune': (exchange) => prune(engine, exchange),
+    'GET /images/{*}/get': (exchange) => save(engine, exchange, [exchange.parameter()]),
+    'GET /images/{*}/json': async (exchange) => {
+      refusePlatform(exchange);
+      const image = await images.find(exchange.parameter());
+      return { status: 200, body: renderImage(image, exchange.version) };
+    },
+    'GET /images/{*}/history': async (exchange) => {
+      refusePlatform(exchange);
+      return { status: 200, body: renderHistory(await images.history(exchange.parameter())) };
+    },
+    'POST /images/{*}/tag': (exchange) => tag(engine, exchange),
+    'POST /images/{*}/push': () => {
+      throw unsupported('pushing to registries');
+    },
+    'DELETE /images/{*}': async (exchange) => {
+      const { query } = exchange;
+      const options = { force: queryFlag(query, 'force'), prune: !queryFlag(query, 'noprune') };
+      return { status: 200, body: await images.remove(exchange.parameter(), options) };
+    },
+  };
+}
+
+/** `before` and `since` name images, so those are looked up first. */
+async function list(engine: EngineSurface, { query, version }: Exchange): Promise<Outcome> {
+  const filters = parseFilters(query.get('filters'));
+  const created = async (name: string) =>
+    Promise.all(filters.get(name).map(async (reference) => Date.parse((await engine.images.find(reference)).created)));
+  const moments = { before: await created('before'), since: await created('since') };
+  const images = selectImages(await engine.images.list(), filters, moments, Date.now());
+  return { status: 200, body: images.map((image) => renderImageSummary(image, version, -1)) };
+}
+
+/** `docker import`; `docker pull` asks by the same path and is told what to do instead. */
+async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const { query } = exchange;
+  const source = queryText(query, 'fromSrc');
+  if (source === undefined) {
+    const tag = query.get('tag') ?? '';
+    const repository = (query.get('fromImage') ?? '').replace(/^docker\.io\/(library\/)?/, '');
+    const name = `${repository}${tag === '' ? '' : `${tag.includes(':') ? '@' : ':'}${tag}`}`;
+    throw new EngineError(
+      'unsupported',
+      `pulling from registries is not supported yet: load or import the image ${name} instead`,
+    );
+  }
+  if (source !== '-') throw unsupported(`importing from the address ${source}`);
+  refusePlatform(exchange);
+  const target = splitName(query.get('repo') ?? '', query.get('tag') ?? '');
+  const id = await engine.images.import(exchange.body, {
+    ...target,
+    changes: query.getAll('changes'),
+    message: query.get('message') ?? '',
+  });
+  return { status: 200, body: `${JSON.stringify({ status: id })}\r\n` };
+}
+
+/** "repo:tag" may come in one parameter or in two. */
+function splitName(repository: string, tag: string): { repository?: string; tag?: string } {
+  if (repository === '') return {};
+  if (repository.includes('@')) throw invalid('cannot import digest reference');
+  const [, name = repository, own] = /^(.*?)(?::([^/:]*))?$/.exec(repository) ?? [];
+  const chosen = tag === '' ? own : tag;
+  return { repository: name, ...(chosen === undefined || chosen === '' ? {} : { tag: chosen }) };
+}
+
+/** The archive streams through; the lines are few and come together at the end. */
+async function load(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  refusePlatform(exchange);
+  const lines: string[] = [];
+  try {
+    await engine.images.load(exchange.body, (line) => lines.push(`${JSON.stringify({ stream: line })}\r\n`));
+  } catch (thrown) {
+    // Some images of the archive may be there already: what was loaded is told before what failed.
+    if (lines.length === 0) throw thrown;
+    const message = errorMessage(thrown);
+    lines.push(`${JSON.stringify({ errorDetail: { message }, error: message })}\r\n`);
+  }
+  return { status: 200, body: lines.join('') };
+}
+
+/** Whether the names exist is known before the first byte leaves. */
+async function save(engine: EngineSurface, exchange: Exchange, names: readonly string[]): Promise<Outcome> {
+  refusePlatform(exchange);
+  const references = names.flatMap((name) => name.split(',')).filter((name) => name !== '');
+  if (references.length === 0) throw invalid('no images to save');
+  const archive = engine.images.save(references);
+  // Or it fails, while there is still HTTP to say so.
+  await once(archive, 'readable');
+  const response = exchange.open('application/x-tar');
+  for await (const chunk of archive) {
+    if (exchange.signal.aborted) break;
+    await writeAll(response, chunk as Buffer);
+  }
+  response.end();
+  return 'answered';
+}
+
+/** Answers 201 without a body, as Docker does; without a tag "latest" is meant. */
+async function tag(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const { query } = exchange;
+  const target = splitName(query.get('repo') ?? '', query.get('tag') ?? '');
+  if (target.repository === undefined) throw invalid('repository name must have at least one component');
+  await engine.images.tag(exchange.parameter(), target.repository, target.tag ?? 'latest');
+  return { status: 201 };
+}
+
+/** Without a filter only images without a name go, which is what the CLI relies on. */
+async function prune(engine: EngineSurface, { query }: Exchange): Promise<Outcome> {
+  const filters: Filters = parseFilters(query.get('filters')).require('dangling', 'label', 'label!', 'until');
+  const { deleted, reclaimed } = await engine.images.prune({
+    danglingOnly: filters.boolean('dangling') ?? true,
+    filters: filters.prune(Date.now()),
+  });
+  return { status: 200, body: { ImagesDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
+}
+
+/** Images have one platform here: choosing among several would change nothing silently. */
+function refusePlatform({ query }: Exchange): void {
+  const platform = queryText(query, 'platform');
+  if (platform !== undefined) throw unsupportedOption(`--platform ${platform}`);
+}

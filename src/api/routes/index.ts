@@ -1,0 +1,28 @@
+import type { Routes } from '../router.ts';
+import type { EngineSurface } from '../surface.ts';
+import { containerRoutes } from './containers.ts';
+import { execRoutes } from './exec.ts';
+import { fairwayRoutes } from './fairway.ts';
+import { imageRoutes } from './images.ts';
+import { lifecycleRoutes } from './lifecycle.ts';
+import { networkRoutes } from './networks.ts';
+import { refusedRoutes } from './refused.ts';
+import { streamRoutes } from './streams.ts';
+import { systemRoutes } from './system.ts';
+import { volumeRoutes } from './volumes.ts';
+
+/** Everything this server answers. Fixed paths come before those that end in a name of any form. */
+export function routes(engine: EngineSurface): Routes[] {
+  return [
+    systemRoutes(engine),
+    containerRoutes(engine),
+    lifecycleRoutes(engine),
+    streamRoutes(engine),
+    execRoutes(engine),
+    networkRoutes(engine),
+    imageRoutes(engine),
+    volumeRoutes(),
+    fairwayRoutes(engine),
+    refusedRoutes(),
+  ];
+}

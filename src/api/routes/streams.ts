@@ -1,0 +1,105 @@
+import type { LogQuery, LogRecord } from '../../engine/requests.ts';
+import { type DetachKeys, parseDetachKeys } from '../detach.ts';
+import type { Exchange, Outcome } from '../exchange.ts';
+import { parseMoment, queryFlag } from '../parse/query.ts';
+import type { Routes } from '../router.ts';
+import { invalid, unsupported } from '../status.ts';
+import { OutputSink, pump } from '../stream.ts';
+import type { EngineSurface } from '../surface.ts';
+
+/** A container's output, live and recorded. */
+export function streamRoutes(engine: EngineSurface): Routes {
+  return {
+    'POST /containers/{}/attach': (exchange) => attach(engine, exchange),
+    'GET /containers/{}/attach/ws': () => {
+      throw unsupported('attaching by WebSocket');
+    },
+    'GET /containers/{}/logs': (exchange) => logs(engine, exchange),
+  };
+}
+
+/**
+ * Comes before start for `docker run`, so the attachment waits for a process that does not exist yet. Errors are told in
+ * HTTP until the connection is taken over.
+ */
+async function attach({ containers }: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const { query } = exchange;
+  const { container } = containers.find(exchange.parameter());
+  const keys = parseDetachKeys(query.get('detachKeys') ?? '');
+  const request = {
+    stdin: queryFlag(query, 'stdin'),
+    stdout: queryFlag(query, 'stdout'),
+    stderr: queryFlag(query, 'stderr'),
+    logs: queryFlag(query, 'logs'),
+    stream: queryFlag(query, 'stream'),
+  };
+  const attachment = await containers.attach(container.id, request);
+  const connection = await exchange.hijack(attachment.tty ? 'raw' : 'multiplexed');
+  const { stdinOnce } = container.spec;
+  await pump(attachment, connection, {
+    stdout: request.stdout,
+    stderr: request.stderr,
+    // A terminal's input ends with a key, and without StdinOnce the next client finds it open.
+    closeStdin: request.stdin && stdinOnce && !attachment.tty,
+    ...onTerminal(attachment.tty, keys),
+  });
+  return 'answered';
+}
+
+/** Detach keys mean something on a terminal only. */
+export function onTerminal(tty: boolean, detachKeys: DetachKeys): { detachKeys?: DetachKeys } {
+  return tty ? { detachKeys } : {};
+}
+
+/** An ordinary chunked answer, framed like an attach. A client that reads slowly slows the reading of the file. */
+async function logs({ containers }: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const id = exchange.parameter();
+  const tty = containers.isTty(id);
+  const query = logQuery(exchange);
+  const records = containers.logs(id, query);
+  const framing = tty ? 'raw' : 'multiplexed';
+  const type = exchange.since('1.42') ? `application/vnd.docker.${framing}-stream` : undefined;
+  const response = exchange.open(type);
+  const sink = new OutputSink(response, framing);
+  const decorate = decoration(exchange.query);
+  for await (const record of records) {
+    if (exchange.signal.aborted) break;
+    await sink.write(record.stream, decorate(record));
+  }
+  response.end();
+  return 'answered';
+}
+
+/** @throws EngineError invalidArgument */
+function logQuery({ query, signal }: Exchange): LogQuery {
+  const [stdout, stderr] = [queryFlag(query, 'stdout'), queryFlag(query, 'stderr')];
+  if (!stdout && !stderr) throw invalid('Bad parameters: you must choose at least one stream');
+  const since = parseMoment(query.get('since') ?? '', 'since');
+  const until = parseMoment(query.get('until') ?? '', 'until');
+  // As in Docker, what is no number means all.
+  const tail = /^\d{1,9}$/.test(query.get('tail') ?? '') ? Number(query.get('tail')) : 'all';
+  return {
+    stdout,
+    stderr,
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    tail,
+    follow: queryFlag(query, 'follow'),
+    signal,
+  };
+}
+
+/** What stands before each line: its time, and the log options a driver would add, of which there are none. */
+function decoration(query: URLSearchParams): (record: LogRecord) => Buffer {
+  const timestamps = queryFlag(query, 'timestamps');
+  const details = queryFlag(query, 'details');
+  if (!timestamps && !details) return (record) => record.line;
+  return ({ time, line }) =>
+    Buffer.concat([Buffer.from(`${timestamps ? `${fixedTime(time)} ` : ''}${details ? ' ' : ''}`), line]);
+}
+
+/** Times in a log file end at their last digit that is not 0; clients get all nine, so that lines stand in columns. */
+function fixedTime(time: string): string {
+  const [, seconds, fraction = ''] = /^([^.]*?)(?:\.(\d+))?Z$/.exec(time) ?? [];
+  return seconds === undefined ? time : `${seconds}.${fraction.padEnd(9, '0')}Z`;
+}

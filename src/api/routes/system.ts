@@ -1,0 +1,77 @@
+import type { Exchange, Outcome } from '../exchange.ts';
+import { eventFilter } from '../filter/events.ts';
+import { parseFilters } from '../parse/filters.ts';
+import { parseMoment } from '../parse/query.ts';
+import { renderEvent } from '../render/event.ts';
+import { renderImageSummary } from '../render/image.ts';
+import { renderSummary } from '../render/list.ts';
+import { renderInfo, renderVersion } from '../render/system.ts';
+import type { Routes } from '../router.ts';
+import { invalid } from '../status.ts';
+import type { EngineSurface } from '../surface.ts';
+
+/** Nobody may answer for the daemon, least of all a cache. */
+const PING_HEADERS = {
+  'Cache-Control': 'no-cache, no-store, must-revalidate',
+  Pragma: 'no-cache',
+  'Content-Type': 'text/plain; charset=utf-8',
+  Swarm: 'inactive',
+};
+
+/** The daemon itself. HEAD /_ping is what the CLI asks first, to learn the API version. */
+export function systemRoutes(engine: EngineSurface): Routes {
+  const { system } = engine;
+  return {
+    'HEAD /_ping': () => ({ status: 200, headers: PING_HEADERS }),
+    'GET /_ping': () => ({ status: 200, headers: PING_HEADERS, body: 'OK' }),
+    'GET /version': async () => ({ status: 200, body: renderVersion(await system.version()) }),
+    'GET /info': async ({ version }) => ({ status: 200, body: renderInfo(await system.info(), version, new Date()) }),
+    'GET /events': (exchange) => events(engine, exchange),
+    'GET /system/df': (exchange) => diskUsage(engine, exchange),
+  };
+}
+
+/** One JSON value a line, until `until` or the client goes. */
+function events(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const from = exchange.query.get('since') ?? '';
+  // Here 0 is a moment, too: everything that is remembered.
+  const since = from === '0' ? 0n : parseMoment(from, 'since');
+  const until = parseMoment(exchange.query.get('until') ?? '', 'until');
+  if (since !== undefined && until !== undefined && since > until) {
+    throw invalid(`\`since\` time (${since / 1_000_000_000n}) is after \`until\` time (${until / 1_000_000_000n})`);
+  }
+  const wanted = eventFilter(parseFilters(exchange.query.get('filters')));
+  const stream = engine.events.subscribe({
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    signal: exchange.signal,
+  });
+  return exchange.lines(renderAll());
+
+  async function* renderAll(): AsyncGenerator<string> {
+    for await (const event of stream) if (wanted(event)) yield renderEvent(event);
+  }
+}
+
+/** GET /system/df: images and containers; volumes and a build cache do not exist here. */
+async function diskUsage(engine: EngineSurface, { version }: Exchange): Promise<Outcome> {
+  const [usage, images] = await Promise.all([engine.system.diskUsage(), engine.images.list()]);
+  const sizes = new Map(images.map((image) => [image.id, image.size]));
+  const now = Date.now();
+  return {
+    status: 200,
+    body: {
+      LayersSize: usage.layers,
+      Images: images.map((image) => ({
+        ...renderImageSummary(image, version, engine.images.containersOf(image.id)),
+        // No image shares a layer with the sum of all but itself; how much it shares is not counted.
+        SharedSize: 0,
+      })),
+      Containers: engine.containers
+        .list()
+        .map((view) => renderSummary(view, version, now, { root: sizes.get(view.container.imageId) ?? 0 })),
+      Volumes: [],
+      BuildCache: [],
+    },
+  };
+}

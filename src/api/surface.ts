@@ -1,0 +1,19 @@
+import type { Containers } from '../engine/containers.ts';
+import type { Events } from '../engine/events.ts';
+import type { Execs } from '../engine/execs.ts';
+import type { ImageStore } from '../engine/images.ts';
+import type { Networks } from '../engine/networks.ts';
+import type { System } from '../engine/system.ts';
+
+/** What a class shows: its private fields would otherwise bind us to that very class. */
+type Public<T> = { readonly [K in keyof T]: T[K] };
+
+/** The part of the engine the API speaks to; `Engine` is one. */
+export interface EngineSurface {
+  readonly containers: Public<Containers>;
+  readonly networks: Public<Networks>;
+  readonly images: Public<ImageStore>;
+  readonly execs: Public<Execs>;
+  readonly events: Public<Pick<Events, 'subscribe'>>;
+  readonly system: Public<System>;
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { renderPlan, renderStatus } from './status.ts';
+import { duration } from './table.ts';
+
+test('the status shows networks, endpoints, ports and drift', () => {
+  const text = renderStatus({
+    version: '0.1.0',
+    pid: 7,
+    uptime: 3725,
+    memory: 80 * 2 ** 20,
+    networks: [
+      {
+        id: 'n',
+        name: 'app',
+        driver: 'bridge',
+        bridge: 'br-1',
+        subnet: '10.0.0.0/24',
+        gateway: '10.0.0.1',
+        endpoints: 1,
+      },
+    ],
+    endpoints: [
+      {
+        container: 'web',
+        network: 'app',
+        link: 'eth0',
+        address: '10.0.0.2/24',
+        mac: '02:00:00:00:00:01',
+        defaultRoute: true,
+      },
+    ],
+    ports: [{ container: 'web', protocol: 'tcp', host: '0.0.0.0', hostPort: 8000, containerPort: 80, count: 10 }],
+    drift: {
+      repairs: 2,
+      last: { at: '12:00', text: 'created link host br-1' },
+      pending: ['create address host br-1 10.0.0.1/24'],
+    },
+    dns: { answered: 1, forwarded: 0, failed: 0 },
+  });
+  assert.match(text, /Fairway 0\.1\.0, PID 7, up 1 h 2 min, 80 MiB/);
+  assert.match(text, /app {3}bridge {2}br-1 {4}10\.0\.0\.0\/24 {2}10\.0\.0\.1 {2}1/);
+  assert.match(text, /web {8}app {6}eth0 {2}10\.0\.0\.2\/24 .* default route/);
+  assert.match(text, /0\.0\.0\.0:8000-8009 {2}80-89\/tcp/);
+  assert.match(text, /Drift: 1 step wanted\n {2}create address host br-1/);
+  assert.match(text, /Last repair \(2 repairs since the start\)/);
+});
+
+test('an empty plan says so, another one lists its steps', () => {
+  assert.match(renderPlan([]), /Nothing to do/);
+  const plan = renderPlan([{ action: 'create', resource: 'link host docker0', because: 'it is missing' }]);
+  assert.equal(plan, '+ create link host docker0: it is missing\n1 step\n');
+});
+
+test('durations name their two largest units', () => {
+  assert.deepEqual([0, 59, 61, 90_061].map(duration), ['0 s', '59 s', '1 min 1 s', '1 d 1 h']);
+});

@@ -1,0 +1,74 @@
+import type { EngineStatus, PlanLine } from '../engine/system-views.ts';
+import { counted, duration, table } from './table.ts';
+
+/** `fairway status`: daemon, networks, endpoints, ports and drift at a glance. */
+export function renderStatus(status: EngineStatus): string {
+  const megabytes = (status.memory / 2 ** 20).toFixed(0);
+  const sections = [
+    `Fairway ${status.version}, PID ${status.pid}, up ${duration(status.uptime)}, ${megabytes} MiB`,
+    section('Networks', ['NAME', 'DRIVER', 'BRIDGE', 'SUBNET', 'GATEWAY', 'ENDPOINTS'], networkRows(status)),
+    section('Endpoints', ['CONTAINER', 'NETWORK', 'LINK', 'ADDRESS', 'MAC', ''], endpointRows(status)),
+    section('Published ports', ['CONTAINER', 'HOST', 'CONTAINER PORT'], portRows(status)),
+    `DNS: ${counted(status.dns.answered, 'answer')}, ${status.dns.forwarded} forwarded, ${status.dns.failed} failed`,
+    renderDrift(status.drift),
+  ];
+  return `${sections.filter((text) => text !== '').join('\n\n')}\n`;
+}
+
+/** `fairway plan`: what a reconcile would do, one step a line. */
+export function renderPlan(plan: readonly PlanLine[]): string {
+  if (plan.length === 0) return 'Nothing to do: the kernel agrees with what is wanted.\n';
+  const signs = { create: '+', update: '~', remove: '-' } as const;
+  const lines = plan.map((step) => `${signs[step.action]} ${step.action} ${step.resource}: ${step.because}`);
+  return `${lines.join('\n')}\n${counted(plan.length, 'step')}\n`;
+}
+
+function section(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return rows.length === 0 ? '' : `${title}\n${table(head, rows).replace(/^/gm, '  ')}`;
+}
+
+function networkRows(status: EngineStatus): string[][] {
+  return status.networks.map((network) => [
+    network.name,
+    network.driver,
+    network.bridge ?? '-',
+    network.subnet ?? '-',
+    network.gateway ?? '-',
+    String(network.endpoints),
+  ]);
+}
+
+function endpointRows(status: EngineStatus): string[][] {
+  return status.endpoints.map((endpoint) => [
+    endpoint.container,
+    endpoint.network,
+    endpoint.link,
+    endpoint.address,
+    endpoint.mac,
+    endpoint.defaultRoute ? 'default route' : '',
+  ]);
+}
+
+function portRows(status: EngineStatus): string[][] {
+  return status.ports.map((port) => [
+    port.container,
+    `${port.host}:${range(port.hostPort, port.count)}`,
+    `${range(port.containerPort, port.count)}/${port.protocol}`,
+  ]);
+}
+
+function range(first: number, count: number): string {
+  return count === 1 ? String(first) : `${first}-${first + count - 1}`;
+}
+
+function renderDrift(drift: EngineStatus['drift']): string {
+  const pending =
+    drift.pending.length === 0
+      ? 'Drift: none, the kernel agrees with what is wanted'
+      : `Drift: ${counted(drift.pending.length, 'step')} wanted\n${drift.pending.map((line) => `  ${line}`).join('\n')}`;
+  const last =
+    drift.last === undefined
+      ? ''
+      : `\nLast repair (${counted(drift.repairs, 'repair')} since the start): ${drift.last.at} ${drift.last.text}`;
+  return pending + last;
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { fakeServer, LOOPBACK } from '../../test/dns/loopback.ts';
+import { decode, encodeQuery, encodeReply } from '../../test/dns/reference.ts';
+import { Forwarder, type Outcome } from './forwarder.ts';
+import type { Upstream } from './names.ts';
+
+const SANDBOX = 'sandbox:a';
+const noSocket = (): never => {
+  throw new Error('no sandbox here');
+};
+const answered = (address: string) => (query: Buffer) => [encodeReply(query, { addresses: [address] })];
+const coded = (rcode: number) => (query: Buffer) => [encodeReply(query, { rcode })];
+const silent = () => [];
+
+function ask(
+  forwarder: Forwarder,
+  servers: readonly Upstream[],
+  protocol: 'udp' | 'tcp' = 'udp',
+  message = encodeQuery({ id: 77, labels: ['eXample', 'com'] }),
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    forwarder.forward({ namespace: SANDBOX, message, questionEnd: message.length }, servers, protocol, resolve);
+  });
+}
+
+async function firstAddress(outcome: Promise<Outcome>): Promise<string | undefined> {
+  const settled = await outcome;
+  return settled.kind === 'reply' ? decode(settled.message).answers[0]?.data : settled.kind;
+}
+
+/** Lets real sockets deliver while setTimeout stands still. */
+async function until(true_: () => boolean): Promise<void> {
+  while (!true_()) await turn();
+}
+
+for (const protocol of ['udp', 'tcp'] as const) {
+  test(`over ${protocol}, the reply has the client's id and case, the query on the wire an id of its own`, async () => {
+    await using server = await fakeServer((query) => {
+      const lowered = Buffer.from(query.toString('latin1').toLowerCase(), 'latin1');
+      query.copy(lowered, 0, 0, 12);
+      return [encodeReply(lowered, { addresses: ['192.0.2.7'] })];
+    });
+    const outcome = await ask(new Forwarder(noSocket), [server.upstream], protocol);
+    assert.ok(outcome.kind === 'reply');
+    const reply = decode(outcome.message);
+    assert.deepEqual([reply.id, reply.questions[0]?.name], [77, 'eXample.com']);
+    assert.equal(reply.answers[0]?.data, '192.0.2.7');
+    assert.equal(server.queries[protocol].length, 1);
+    assert.equal(server.queries[protocol === 'udp' ? 'tcp' : 'udp'].length, 0);
+  });
+
+  test(`over ${protocol}, SERVFAIL and REFUSED and a closed port lead to the next server`, async () => {
+    await using failing = await fakeServer(coded(2));
+    await using refusing = await fakeServer(coded(5));
+    await using good = await fakeServer(answered('192.0.2.1'));
+    const closed = { address: LOOPBACK, from: 'host', port: 1 } as const;
+    const forwarder = new Forwarder(noSocket);
+    assert.equal(
+      await firstAddress(ask(forwarder, [failing.upstream, refusing.upstream, good.upstream], protocol)),
+      '192.0.2.1',
+    );
+    assert.equal(await firstAddress(ask(forwarder, [closed, good.upstream], protocol)), '192.0.2.1');
+    assert.deepEqual(await ask(forwarder, [failing.upstream, closed], protocol), { kind: 'failed' });
+    assert.equal(forwarder.inFlight, 0);
+  });
+}
+
+test('a server that is silent for a second is not waited for alone', async () => {
+  await using first = await fakeServer(silent);
+  await using second = await fakeServer(answered('192.0.2.2'));
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const outcome = firstAddress(ask(new Forwarder(noSocket), [first.upstream, second.upstream]));
+    await until(() => first.queries.udp.length === 1);
+    mock.timers.tick(999);
+    for (let round = 0; round < 20; round++) await turn();
+    assert.equal(second.queries.udp.length, 0);
+    mock.timers.tick(1);
+    assert.equal(await outcome, '192.0.2.2');
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('each server has four seconds, three are asked, and silence of all is a failure', async () => {
+  const servers = await Promise.all([silent, silent, silent, answered('192.0.2.4')].map(fakeServer));
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const forwarder = new Forwarder(noSocket);
+    let outcome: Outcome | undefined;
+    void ask(
+      forwarder,
+      servers.map((server) => server.upstream),
+    ).then((value) => {
+      outcome = value;
+    });
+    for (let second = 0; second < 5; second++) mock.timers.tick(1_000);
+    await turn();
+    assert.equal(outcome, undefined, 'the third was asked after two seconds and has until the sixth');
+    mock.timers.tick(1_000);
+    await until(() => outcome !== undefined);
+    assert.deepEqual(outcome, { kind: 'failed' });
+    assert.equal(servers[3]?.queries.udp.length, 0);
+  } finally {
+    mock.timers.reset();
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }
+});
+
+test('what is forged or belongs to another question is passed over', async () => {
+  await using server = await fakeServer((query) => {
+    const wrongId = encodeReply(query, { addresses: ['192.0.2.66'] });
+    wrongId.writeUInt16BE((query.readUInt16BE(0) + 1) & 0xffff, 0);
+    const wrongName = encodeReply(encodeQuery({ id: query.readUInt16BE(0), labels: ['evil', 'com'] }), {
+      addresses: ['192.0.2.66'],
+    });
+    return [Buffer.of(1), wrongId, wrongName, encodeReply(query, { addresses: ['192.0.2.3'] })];
+  });
+  assert.equal(await firstAddress(ask(new Forwarder(noSocket), [server.upstream])), '192.0.2.3');
+});
+
+test('ids and ports differ from query to query', async () => {
+  await using server = await fakeServer(answered('192.0.2.1'));
+  const forwarder = new Forwarder(noSocket);
+  await Promise.all(Array.from({ length: 100 }, () => ask(forwarder, [server.upstream])));
+  const ids = new Set(server.queries.udp.map((query) => query.readUInt16BE(0)));
+  assert.ok(ids.size > 90, `${ids.size} ids`);
+});
+
+test('a truncated reply is passed on as it is', async () => {
+  await using server = await fakeServer((query) => {
+    const reply = encodeReply(query);
+    reply.writeUInt16BE(0x8380, 2);
+    return [reply];
+  });
+  const outcome = await ask(new Forwarder(noSocket), [server.upstream]);
+  assert.ok(outcome.kind === 'reply' && decode(outcome.message).truncated);
+});
+
+test('too many queries of one sandbox are refused, and closing it forgets them all', async () => {
+  await using server = await fakeServer(silent);
+  const forwarder = new Forwarder(noSocket);
+  const outcomes: Outcome[] = [];
+  const message = encodeQuery({ labels: ['slow', 'example'] });
+  const outgoing = { namespace: SANDBOX, message, questionEnd: message.length } as const;
+  for (let query = 0; query < 600; query++) {
+    forwarder.forward(outgoing, [server.upstream], 'udp', (outcome) => outcomes.push(outcome));
+  }
+  assert.equal(forwarder.inFlight, 512);
+  assert.deepEqual(outcomes, Array(88).fill({ kind: 'refused' }));
+  forwarder.close(SANDBOX);
+  assert.equal(forwarder.inFlight, 0);
+  assert.equal(outcomes.length, 88);
+});
+
+test('a server in a sandbox that is gone counts as one that fails', async () => {
+  await using good = await fakeServer(answered('192.0.2.1'));
+  const gone = { address: LOOPBACK, from: 'sandbox', port: 1 } as const;
+  assert.equal(await firstAddress(ask(new Forwarder(noSocket), [gone, good.upstream])), '192.0.2.1');
+  assert.deepEqual(await ask(new Forwarder(noSocket), [gone]), { kind: 'failed' });
+});
+
+test('no server at all is a failure', async () => {
+  assert.deepEqual(await ask(new Forwarder(noSocket), []), { kind: 'failed' });
+});

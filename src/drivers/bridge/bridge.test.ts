@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../model/address.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { DriverOptions, Endpoint, Network, Sandbox } from '../../model/network.ts';
+import { bridge } from './bridge.ts';
+import type { BridgeOptions } from './options.ts';
+
+const id = '0123456789ab'.padEnd(64, 'f');
+const sandbox: Sandbox = { id, namespace: `sandbox:${id}`, resolver: false };
+
+function network(driverOptions: DriverOptions, internal = false): Network<BridgeOptions> {
+  return {
+    id,
+    name: 'app',
+    driver: 'bridge',
+    created: '2025-01-01T00:00:00.000000000Z',
+    internal,
+    attachable: false,
+    ipamOptions: {},
+    pools: [{ subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} }],
+    subnetRequested: true,
+    driverOptions,
+    options: bridge.parse(driverOptions),
+    labels: {},
+  };
+}
+
+const endpoint: Endpoint = {
+  id: 'fedcba98'.padEnd(64, '0'),
+  network: id,
+  sandbox: id,
+  container: id,
+  interfaceName: 'eth0',
+  mac: parseMacAddress('02:00:00:00:00:01'),
+  address: parseInterfaceAddress('10.0.0.2/24'),
+  gateway: parseIpAddress('10.0.0.1'),
+  ports: [{ protocol: 'tcp', containerPort: 80, hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 }],
+};
+
+test('a network is a bridge with its gateway address, two sysctls and what the firewall must know', () => {
+  assert.deepEqual(bridge.network(network({})), [
+    {
+      kind: 'link',
+      type: 'bridge',
+      namespace: 'host',
+      name: 'br-0123456789ab',
+      mtu: 1500,
+      mac: '02:01:23:45:67:89',
+      up: true,
+      adopt: false,
+    },
+    { kind: 'sysctl', namespace: 'host', path: 'net/ipv4/conf/br-0123456789ab/route_localnet', value: '1' },
+    { kind: 'sysctl', namespace: 'host', path: 'net/ipv6/conf/br-0123456789ab/disable_ipv6', value: '1' },
+    { kind: 'address', namespace: 'host', link: 'br-0123456789ab', address: '10.0.0.1/24', adopt: false },
+    { kind: 'firewall', meaning: 'bridge', bridge: 'br-0123456789ab', subnet: '10.0.0.0/24', internal: false },
+    { kind: 'firewall', meaning: 'masquerade', bridge: 'br-0123456789ab', subnet: '10.0.0.0/24' },
+  ]);
+});
+
+test('a bridge with a name of the user’s is adopted, its address too', () => {
+  const resources = bridge.network(network({ 'com.docker.network.bridge.name': 'docker0' }));
+  const adopted = resources.filter((resource) => 'adopt' in resource && resource.adopt);
+  assert.deepEqual(
+    adopted.map((resource) => resource.kind),
+    ['link', 'address'],
+  );
+});
+
+test('an internal network, and one that asks for none, has no masquerading', () => {
+  const meanings = (given: Network<BridgeOptions>) =>
+    bridge.network(given).flatMap((resource) => (resource.kind === 'firewall' ? [resource.meaning] : []));
+  assert.deepEqual(meanings(network({}, true)), ['bridge']);
+  assert.deepEqual(meanings(network({ 'com.docker.network.bridge.enable_ip_masquerade': 'false' })), ['bridge']);
+});
+
+test('an endpoint is a veth pair, an address, a default route, and for each port a rule and a bound socket', () => {
+  const { namespace } = sandbox;
+  assert.deepEqual(bridge.endpoint(network({ 'com.docker.network.driver.mtu': '1400' }), endpoint, sandbox), [
+    {
+      kind: 'link',
+      type: 'veth',
+      namespace: 'host',
+      name: 'vethfedcba9',
+      mtu: 1400,
+      up: true,
+      master: 'br-0123456789ab',
+      isolated: false,
+      peer: { namespace, name: 'eth0', mac: '02:00:00:00:00:01', mtu: 1400 },
+    },
+    { kind: 'address', namespace, link: 'eth0', address: '10.0.0.2/24', adopt: false },
+    { kind: 'route', namespace, destination: '0.0.0.0/0', gateway: '10.0.0.1', link: 'eth0' },
+    {
+      kind: 'listener',
+      purpose: 'reservation',
+      namespace: 'host',
+      protocol: 'tcp',
+      address: '0.0.0.0',
+      port: 8080,
+      count: 1,
+    },
+    {
+      kind: 'firewall',
+      meaning: 'publish',
+      protocol: 'tcp',
+      hostAddress: '0.0.0.0',
+      hostPort: 8080,
+      count: 1,
+      address: '10.0.0.2',
+      port: 80,
+      bridge: 'br-0123456789ab',
+    },
+  ]);
+});
+
+test('icc=false is told to the firewall too', () => {
+  const resources = bridge.network(network({ 'com.docker.network.bridge.enable_icc': '0' }));
+  assert.ok(resources.some((resource) => 'icc' in resource && resource.icc === false));
+});
+
+test('icc=false isolates the port; without a gateway there is no route', () => {
+  const { gateway: _, ...inner } = endpoint;
+  const resources = bridge.endpoint(network({ 'com.docker.network.bridge.enable_icc': 'False' }), inner, sandbox);
+  assert.ok(resources.some((resource) => resource.kind === 'link' && resource.type === 'veth' && resource.isolated));
+  assert.ok(!resources.some((resource) => resource.kind === 'route'));
+});
+
+test('mtu 0 is the default; negative and absurd ones are refused', () => {
+  const mtu = (value: string) => bridge.parse({ 'com.docker.network.driver.mtu': value }).mtu;
+  assert.equal(mtu('0'), 1500);
+  assert.equal(mtu('9000'), 9000);
+  assert.throws(() => mtu('-1'), /^EngineError: invalid MTU number: -1$/);
+  assert.throws(() => mtu('70000'), /^EngineError: invalid MTU number: 70000$/);
+});
+
+const UNSUPPORTED = [
+  ['com.docker.network.bridge.gateway_mode_ipv4', 'routed'],
+  ['com.docker.network.bridge.gateway_mode_ipv6', 'isolated'],
+  ['com.docker.network.enable_ipv6', 'true'],
+  ['com.docker.network.bridge.host_binding_ipv4', '::1'],
+] as const;
+
+for (const [label, value] of UNSUPPORTED) {
+  test(`what Docker knows and this version does not is refused: ${label}=${value}`, () => {
+    assert.throws(
+      () => bridge.parse({ [label]: value }),
+      (error) => error instanceof EngineError && error.kind === 'unsupported' && error.message.includes(label),
+    );
+  });
+}
+
+test('the same options with the value Docker takes by default are fine', () => {
+  const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat', 'com.docker.network.enable_ipv6': 'false' };
+  assert.deepEqual(bridge.parse(options), bridge.parse({}));
+});

@@ -1,0 +1,31 @@
+import type { IpAddress } from '../model/address.ts';
+import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
+import type { Resource } from '../model/resource.ts';
+
+/** What must be known of a network before something can be allotted on it. */
+interface NetworkTraits {
+  /** False: nothing is allotted; sandboxes on it have no link, no address and no published port (host, null) */
+  readonly addresses: boolean;
+  /** Links in sandboxes are called this and the lowest free number: "eth" */
+  readonly interfacePrefix: string;
+  /** Where `-p` publishes when it names no address */
+  readonly hostBinding: IpAddress;
+}
+
+/**
+ * A kind of network, as `docker network create --driver` names it. A driver does nothing: it says which kernel objects
+ * must exist, as data, and the reconciler makes the kernel agree. The same input always gives the same description.
+ */
+export interface NetworkDriver<Options = unknown> {
+  readonly name: string;
+  /**
+   * Text in, typed value out. Options the driver does not know are ignored, as Docker does.
+   * @throws EngineError invalidArgument naming the option and the value; unsupported for what Docker knows and we don't yet
+   */
+  parse(options: DriverOptions): Options;
+  traits(options: Options): NetworkTraits;
+  /** What the host must hold while the network exists; wished by `network:<id>`. */
+  network(network: Network<Options>): Resource[];
+  /** What an endpoint adds, on the host and in its sandbox; wished by `endpoint:<id>`. */
+  endpoint(network: Network<Options>, endpoint: Endpoint, sandbox: Sandbox): Resource[];
+}

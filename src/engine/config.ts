@@ -1,0 +1,54 @@
+import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
+import type { Logger } from '../model/logger.ts';
+
+/** A range networks take their subnets from when nobody names one. */
+export interface AddressPoolConfig {
+  readonly base: Prefix;
+  /** Length of the subnets cut from it */
+  readonly size: number;
+}
+
+/** dockerd's network flags, parsed. */
+export interface NetworkConfig {
+  /** `--bip`: docker0's address; its prefix is the default network's subnet */
+  readonly bip?: InterfaceAddress;
+  /** `--mtu`: bytes; of the default network only */
+  readonly mtu: number;
+  /** `--bridge`: an existing bridge for the default network; "none": no default network at all */
+  readonly bridge?: string;
+  /** `--icc`: containers of the default network reach each other */
+  readonly icc: boolean;
+  /** `--ip`: where the default network publishes ports when `-p` names no address */
+  readonly ip: IpAddress;
+  readonly fixedCidr?: Prefix;
+  readonly defaultGateway?: IpAddress;
+  /** Empty: Docker's pools */
+  readonly defaultAddressPools: readonly AddressPoolConfig[];
+  readonly dns: readonly IpAddress[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  /** False: forwarding is left as it is */
+  readonly ipForward: boolean;
+  readonly ipMasq: boolean;
+}
+
+export interface EngineConfig {
+  /** What outlives a reboot: store, images, container files */
+  readonly dataRoot: string;
+  /** What does not: sandboxes, FIFOs, containerd's socket */
+  readonly execRoot: string;
+  /** Socket of a containerd somebody else runs; undefined: a private one is started */
+  readonly containerd?: string;
+  readonly logger: Logger;
+  readonly network: NetworkConfig;
+  /**
+   * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network
+   * does not depend on the daemon, so neither should containers.
+   */
+  readonly liveRestore: boolean;
+  /** `Engine.close` stops containers and takes back all that was made in the kernel */
+  readonly leaveNoTrace: boolean;
+  /** Shown by `docker info` and `docker version` */
+  readonly version: string;
+  readonly debug: boolean;
+}

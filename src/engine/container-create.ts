@@ -1,0 +1,204 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { BindMount, Container, ContainerSpec, EndpointRequest, NetworkMode } from '../model/container.ts';
+import { NEVER } from '../model/container.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Image } from '../model/image.ts';
+import { shortId } from '../model/network.ts';
+import { parseSignal } from '../runtime/process/signals.ts';
+import { overlayEnvironment } from '../runtime/spec/environment.ts';
+import { containerFolder } from './container-paths.ts';
+import { type Core, containerEvent, withContainer } from './core.ts';
+import { checkEndpoint } from './endpoint-check.ts';
+import { MAX_ENDPOINTS } from './endpoints.ts';
+import { generateName } from './generated-names.ts';
+import { newId, timestamp } from './ids.ts';
+import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
+import type { State } from './state.ts';
+
+/** Docker's RestrictedNamePattern. */
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/** As many as there are numbers. */
+const MAX_PORTS = 65_535;
+
+/**
+ * Writes down a container and prepares its root. Nothing of it remains when it throws.
+ * @throws EngineError in Docker's words: notFound (image), conflict (name), invalidArgument (the rest)
+ */
+export async function createContainer(
+  core: Core,
+  name: string | undefined,
+  asked: ContainerSpec,
+): Promise<{ id: string; warnings: string[] }> {
+  const image = await core.runtime.images.find(asked.image);
+  const id = newId();
+  const spec = completeSpec(core.state, mergeImage(asked, image), id);
+  checkMounts(spec.mounts);
+  if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
+  if (spec.portBindings.length > MAX_PORTS) {
+    throw new EngineError('invalidArgument', `a container can publish ${MAX_PORTS} ports at most`);
+  }
+  const args = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
+  if (args.length === 0) throw new EngineError('invalidArgument', 'no command specified');
+  await withContainer(core, id, async () => {
+    const container: Container = {
+      id,
+      name: name === undefined ? freeName(core.state, id) : checkName(core.state, name),
+      created: timestamp(),
+      spec,
+      imageId: image.id,
+      args,
+      env: spec.env,
+      state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+    };
+    await prepare(core, container, image);
+    containerEvent(core, container, 'create');
+  });
+  return { id, warnings: warningsFor(asked) };
+}
+
+/** The record first, so that the name is taken; then what it speaks of. */
+async function prepare(core: Core, container: Container, image: Image): Promise<void> {
+  const folder = containerFolder(core.config, container.id);
+  const undo = core.state.apply({ put: { containers: [container] } });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o710 });
+    await core.runtime.snapshots.prepare(container.id, image);
+  } catch (error) {
+    undo();
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** What the user did not say, the image says (moby: daemon/commit.go, merge). */
+function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
+  const stopSignal = spec.stopSignal ?? config.stopSignal;
+  return {
+    ...spec,
+    user: spec.user === '' ? config.user : spec.user,
+    env: overlayEnvironment(config.env, spec.env),
+    entrypoint: spec.entrypoint ?? config.entrypoint,
+    command: spec.command ?? config.command,
+    workingDirectory: spec.workingDirectory === '' ? config.workingDirectory : spec.workingDirectory,
+    labels: { ...config.labels, ...spec.labels },
+    exposedPorts: [...new Set([...(config.exposedPorts as ContainerSpec['exposedPorts']), ...spec.exposedPorts])],
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+  };
+}
+
+function completeSpec(state: State, spec: ContainerSpec, id: string): ContainerSpec {
+  const networkMode = normalizeMode(state, spec.networkMode);
+  return {
+    ...spec,
+    hostname: spec.hostname === '' ? ownHostname(state, networkMode, id) : spec.hostname,
+    networkMode,
+    endpoints: completeEndpoints(state, networkMode, spec.endpoints),
+  };
+}
+
+/** The short id, as in Docker; in host mode the host's; with `container:` the other one's. */
+function ownHostname(state: State, mode: NetworkMode, id: string): string {
+  if (mode.kind === 'container') return findContainer(state.containers, mode.container).spec.hostname;
+  return mode.kind === 'host' ? hostname() : shortId(id);
+}
+
+/** `container:` becomes the full id; a prefix of a network's id becomes the whole, as in Docker. */
+function normalizeMode(state: State, mode: NetworkMode): NetworkMode {
+  if (mode.kind === 'container') return { ...mode, container: joinedId(state, mode.container) };
+  if (mode.kind !== 'network' || mode.name === 'default') return mode;
+  const network = tryFindNetwork(state.networks, mode.name);
+  return network === undefined || network.name === mode.name ? mode : { ...mode, name: network.id };
+}
+
+/** @throws EngineError notFound or invalidArgument in Docker's words */
+function joinedId(state: State, reference: string): string {
+  try {
+    return findContainer(state.containers, reference).id;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `joining network namespace of container: ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * By the networks' names, so that a network made anew under the same name is found again. Who is on host or none is on the
+ * network of that name, so that it can be disconnected from it.
+ */
+function completeEndpoints(state: State, mode: NetworkMode, asked: readonly EndpointRequest[]): EndpointRequest[] {
+  if (mode.kind === 'container') return [];
+  if (mode.kind !== 'network') return [plainRequest(mode.kind)];
+  const nameOf = (reference: string) => tryFindNetwork(state.networks, reference)?.name ?? reference;
+  const requests = asked.map((request) => ({ ...request, network: nameOf(request.network) }));
+  if (requests.length === 0) requests.push(plainRequest(nameOf(mode.name)));
+  if (requests.length > MAX_ENDPOINTS) {
+    throw new EngineError('invalidArgument', `a container can be on ${MAX_ENDPOINTS} networks at most`);
+  }
+  for (const request of requests) checkRequest(state, request);
+  return requests;
+}
+
+function plainRequest(network: string): EndpointRequest {
+  return { network, aliases: [], driverOptions: {}, gatewayPriority: 0 };
+}
+
+/** @throws EngineError invalidArgument in Docker's words; a network that is not there yet is judged at the start */
+function checkRequest(state: State, request: EndpointRequest): void {
+  const network = tryFindNetwork(state.networks, request.network);
+  if (network?.driver === 'host' || network?.driver === 'null') {
+    throw new EngineError(
+      'invalidArgument',
+      network.driver === 'host'
+        ? 'cannot connect container to host network - container must be created in host network mode'
+        : 'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
+  }
+  try {
+    checkEndpoint(request, network);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `invalid config for network ${request.network}: ${error.message}`);
+  }
+}
+
+/** @throws EngineError invalidArgument or conflict in Docker's words @returns the name without its slash */
+export function checkName(state: State, text: string): string {
+  const name = text.replace(/^\//, '');
+  if (!NAME.test(name)) {
+    const allowed = '[a-zA-Z0-9][a-zA-Z0-9_.-]';
+    throw new EngineError('invalidArgument', `Invalid container name (${text}), only ${allowed} are allowed`);
+  }
+  const holder = containerByName(state.containers, name);
+  if (holder === undefined) return name;
+  const advice = 'You have to remove (or rename) that container to be able to reuse that name.';
+  throw new EngineError(
+    'conflict',
+    `Conflict. The container name "/${name}" is already in use by container "${holder.id}". ${advice}`,
+  );
+}
+
+/** Names run out before numbers do: then it is called by its id. */
+function freeName(state: State, id: string): string {
+  for (let attempt = 0; attempt < 6; attempt++) {
+    const name = generateName(attempt);
+    if (containerByName(state.containers, name) === undefined) return name;
+  }
+  return shortId(id);
+}
+
+/** @throws EngineError invalidArgument for a `--mount` whose source is missing; `-v` makes it at the start */
+function checkMounts(mounts: readonly BindMount[]): void {
+  for (const { source, createSource } of mounts) {
+    if (createSource || existsSync(source)) continue;
+    throw new EngineError(
+      'invalidArgument',
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+    );
+  }
+}
+
+function warningsFor({ networkMode, portBindings, publishAll }: ContainerSpec): string[] {
+  const discarded = networkMode.kind === 'host' && (portBindings.length > 0 || publishAll);
+  return discarded ? ['Published ports are discarded when using host network mode'] : [];
+}

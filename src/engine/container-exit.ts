@@ -1,0 +1,92 @@
+import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises';
+import type { Container } from '../model/container.ts';
+import { errorMessage } from '../model/errors.ts';
+import type { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { Process, ProcessExit } from '../runtime/process/process.ts';
+import { clearRemains, strikeOut } from './container-remove.ts';
+import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
+import type { LiveContainer, Run } from './live.ts';
+import { leaveSandbox } from './sandbox-leave.ts';
+
+/** How long output that is still in the pipes after the process's end is waited for, in milliseconds. Docker's value. */
+const OUTPUT_GRACE = 2000;
+
+/** Takes note of a running process; when it ends, its end is dealt with. */
+export function followRun(core: Core, container: Container, live: LiveContainer, process: Process, log: LogFile): Run {
+  const { session } = live;
+  const told = Promise.withResolvers<void>();
+  const logged = process.exited.then(() => finishOutput(process, session, log));
+  const run: Run = { process, session, log, logged, down: told.promise, settled: logged };
+  run.settled = process.exited
+    .then(async (exit) => {
+      await logged;
+      await withContainer(core, container.id, () => end(core, container.id, live, run, exit, told.resolve));
+    })
+    .catch((error: unknown) => {
+      const details = { container: container.name, error: errorMessage(error) };
+      core.logger.error('a container’s end could not be dealt with', details);
+    })
+    .finally(told.resolve);
+  live.run = run;
+  return run;
+}
+
+/** The log is closed before the end is told, so that whoever waits for the end finds the whole of it. */
+async function finishOutput(process: Process, session: Run['session'], log: LogFile): Promise<void> {
+  await Promise.race([process.io.ended, sleep(OUTPUT_GRACE, undefined, { ref: false })]);
+  await log.close();
+  session.end();
+}
+
+/**
+ * Writes the end down and lets the network go; everybody who waited is told after that. What takes runc and containerd
+ * longer to clear away, 20 ms or more, keeps nobody waiting but the next who wants this container.
+ */
+async function end(
+  core: Core,
+  id: string,
+  live: LiveContainer,
+  run: Run,
+  exit: ProcessExit,
+  tell: () => void,
+): Promise<void> {
+  const container = core.state.containers.get(id);
+  if (container === undefined || live.run !== run) return;
+  const ended = exitedContainer(container, exit);
+  const departure = leaveSandbox(core, ended);
+  delete live.run;
+  delete live.size;
+  live.session = core.live.newSession(container);
+  containerEvent(core, ended, 'die', { exitCode: String(exit.code), execDuration: String(secondsRun(ended)) });
+  await departure.finish();
+  for (const network of departure.networks) networkEvent(core, network, 'disconnect', { container: id });
+  live.tellExit({ code: exit.code });
+  tell();
+  // Whoever stopped it tells of that first.
+  await immediately();
+  const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
+  if (vanishes) strikeOut(core, id);
+  await tolerate(core, ended, () => run.process.delete());
+  if (vanishes) await clearRemains(core, id);
+  else await tolerate(core, ended, () => core.processes.discard(id));
+}
+
+/** The same container, ended. Why an earlier start failed is kept: Docker clears it with the next start. */
+export function exitedContainer(container: Container, { code, at }: ProcessExit): Container {
+  const state = { ...container.state, status: 'exited', pid: 0, exitCode: code, finishedAt: at } as const;
+  return { ...container, state };
+}
+
+/** Docker's execDuration: whole seconds; 0 when a time is missing. */
+function secondsRun({ state }: Container): number {
+  return Math.max(0, Math.floor((Date.parse(state.finishedAt) - Date.parse(state.startedAt)) / 1000)) || 0;
+}
+
+/** A task that stays behind harms nobody: the next start or the next daemon takes it away. */
+async function tolerate({ logger }: Core, { name }: Container, clear: () => Promise<void>): Promise<void> {
+  try {
+    await clear();
+  } catch (error) {
+    logger.warn('an ended task could not be taken away', { container: name, error: errorMessage(error) });
+  }
+}

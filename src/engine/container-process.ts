@@ -1,0 +1,63 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Container } from '../model/container.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
+import { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { Process } from '../runtime/process/process.ts';
+import { readHostDevices } from '../runtime/spec/devices.ts';
+import { buildSpec } from '../runtime/spec/spec.ts';
+import { resolveUser } from '../runtime/spec/user.ts';
+import { containerPaths } from './container-paths.ts';
+import type { Core } from './core.ts';
+import type { Place } from './sandboxes.ts';
+
+/** Creates the container's task in its sandbox, not yet started. Nothing of it remains when it throws. */
+export async function createProcess(
+  core: Core,
+  container: Container,
+  place: Place,
+  mounts: Awaited<ReturnType<Core['runtime']['snapshots']['mounts']>>,
+): Promise<Process> {
+  const { spec, id } = container;
+  makeSources(container);
+  const sandbox = place.kind === 'host' ? undefined : place.sandbox;
+  const owner = place.kind === 'joined' ? place.owner : undefined;
+  const description = buildSpec({
+    container,
+    ...(sandbox === undefined ? {} : { namespacePath: core.reconciler.sandboxPath(sandbox.namespace) }),
+    files: containerPaths(core.config, core.state, container),
+    user: resolveUser(mounts, spec.user, spec.groupAdd),
+    host: core.host,
+    ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
+    ...(spec.privileged ? { hostDevices: readHostDevices() } : {}),
+  });
+  return core.processes.create(id, description, mounts, { tty: spec.tty, stdin: spec.openStdin });
+}
+
+/** `-v` makes what is missing on the host, as a directory. */
+function makeSources({ spec }: Container): void {
+  for (const { source, createSource } of spec.mounts) {
+    if (!createSource) continue;
+    try {
+      makeDirectories(source);
+    } catch (error) {
+      const reason = `error while creating mount source path '${source}': ${errorMessage(error)}`;
+      throw new EngineError('internal', reason, { cause: error });
+    }
+  }
+}
+
+/** Step by step: Node's own recursive mkdir never returns below /proc, where making a directory fails with ENOENT. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectories(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
+
+export function openLog(core: Core, container: Container): LogFile {
+  return new LogFile(containerPaths(core.config, core.state, container).log, core.logger);
+}

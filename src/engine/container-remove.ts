@@ -1,0 +1,82 @@
+import { rmSync } from 'node:fs';
+import { EngineError } from '../model/errors.ts';
+import { containerFolder } from './container-paths.ts';
+import { killRun } from './container-stop.ts';
+import { type Core, containerEvent, withContainer } from './core.ts';
+import { findContainer } from './lookup.ts';
+import type { RemoveRequest } from './requests.ts';
+import { isUp } from './sandboxes.ts';
+
+const SIGKILL = 9;
+
+/** @throws EngineError conflict in Docker's words for one that runs (without force) or is being removed already */
+export async function removeContainer(core: Core, reference: string, request: RemoveRequest): Promise<void> {
+  const container = findContainer(core.state.containers, reference);
+  if (request.link) {
+    throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
+  }
+  const live = core.live.of(container);
+  if (live.removing) {
+    throw new EngineError('conflict', `removal of container ${reference} is already in progress`);
+  }
+  live.removing = true;
+  try {
+    if (request.force) await endRun(core, container.id);
+    await withContainer(core, container.id, async () => {
+      refuseRunning(core, container.id, reference);
+      await removeHeld(core, container.id);
+    });
+  } finally {
+    live.removing = false;
+  }
+}
+
+/** Asked with the container's lock held: a start that came first counts. @throws EngineError conflict */
+function refuseRunning({ state }: Core, id: string, reference: string): void {
+  const container = state.containers.get(id);
+  if (container === undefined || !isUp(container)) return;
+  const { status } = container.state;
+  const reason =
+    status === 'paused'
+      ? 'container is paused and must be unpaused first'
+      : `container is ${status}: stop the container before removing or force remove`;
+  throw new EngineError('conflict', `cannot remove container "${reference}": ${reason}`);
+}
+
+/** SIGKILL, and the end of the end. A start that is under way is waited for first. */
+async function endRun(core: Core, id: string): Promise<void> {
+  const run = await withContainer(core, id, async () => {
+    const container = core.state.containers.get(id);
+    const running = container === undefined ? undefined : core.live.of(container).run;
+    if (container !== undefined && running !== undefined) await killRun(core, container, running, SIGKILL);
+    return running;
+  });
+  await run?.down;
+}
+
+/**
+ * Takes a stopped container away with everything of it. For one who holds its lock; one that is gone is fine.
+ * What cannot be removed leaves the record, so that it can be tried again.
+ */
+export async function removeHeld(core: Core, id: string): Promise<void> {
+  if (!core.state.containers.has(id)) return;
+  await clearRemains(core, id);
+  strikeOut(core, id);
+}
+
+/** Task, root file system and folder. What stays after a failure is taken away by the next daemon, or the next try. */
+export async function clearRemains(core: Core, id: string): Promise<void> {
+  await core.processes.discard(id);
+  await core.runtime.snapshots.remove(id);
+  rmSync(containerFolder(core.config, id), { recursive: true, force: true });
+}
+
+/** The record goes, and everybody hears of it. */
+export function strikeOut(core: Core, id: string): void {
+  const container = core.state.containers.get(id);
+  if (container === undefined) return;
+  core.state.apply({ remove: { containers: [id] } });
+  containerEvent(core, container, 'destroy');
+  core.live.of(container).tellRemoved({ code: container.state.exitCode });
+  core.live.forget(id);
+}

@@ -1,0 +1,23 @@
+import { EngineError } from '../model/errors.ts';
+import { startHeld } from './container-start.ts';
+import { stopRun } from './container-stop.ts';
+import { type Core, containerEvent, withContainer } from './core.ts';
+import { findContainer } from './lookup.ts';
+import type { StopRequest } from './requests.ts';
+
+/** Stops and starts in one; `--rm` does not apply to this end. One that does not run is only started. */
+export async function restartContainer(core: Core, reference: string, request: StopRequest): Promise<void> {
+  const container = findContainer(core.state.containers, reference);
+  const live = core.live.of(container);
+  live.restarting = true;
+  try {
+    if (live.run !== undefined) await stopRun(core, container, live.run, request);
+    await withContainer(core, container.id, () => startHeld(core, container.id));
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `Cannot restart container ${reference}: ${error.message}`, { cause: error });
+  } finally {
+    live.restarting = false;
+  }
+  containerEvent(core, core.state.containers.get(container.id) ?? container, 'restart');
+}

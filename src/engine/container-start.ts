@@ -1,0 +1,167 @@
+import type { Container } from '../model/container.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
+import type { Endpoint } from '../model/network.ts';
+import type { Process } from '../runtime/process/process.ts';
+import { StartError } from '../runtime/process/start-error.ts';
+import { followRun } from './container-exit.ts';
+import { createProcess, openLog } from './container-process.ts';
+import { removeHeld } from './container-remove.ts';
+import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
+import { raiseEndpoints } from './endpoint-raise.ts';
+import { allocateEndpoints, needsResolver } from './endpoints.ts';
+import { timestamp } from './ids.ts';
+import { describe, sandboxOwner } from './intent.ts';
+import type { LiveContainer } from './live.ts';
+import { findContainer } from './lookup.ts';
+import { writeSandboxFiles } from './sandbox-files.ts';
+import { leaveSandbox } from './sandbox-leave.ts';
+import { choosePlace, endpointsOf, type Place } from './sandboxes.ts';
+
+/** Docker's exit code for whatever kept a container from running, except its command: that has 126 and 127. */
+const NOT_STARTED = 128;
+
+/**
+ * Starts a container. When any step fails, nothing of the attempt remains but the reason in the container's state;
+ * with `--rm`, not even the container.
+ * @throws EngineError notModified, conflict, or Docker's words about what failed
+ */
+export async function startContainer(core: Core, reference: string): Promise<void> {
+  const { id } = findContainer(core.state.containers, reference);
+  await withContainer(core, id, () => startHeld(core, id));
+}
+
+/** The same for one who holds the container's lock. */
+export async function startHeld(core: Core, id: string): Promise<void> {
+  const container = core.state.containers.get(id);
+  if (container === undefined) throw new EngineError('notFound', `No such container: ${id}`);
+  checkStartable(container);
+  const live = core.live.of(container);
+  try {
+    await bringUp(core, container, live);
+  } catch (error) {
+    await giveUp(core, id, live, error);
+    throw error;
+  }
+}
+
+/** Paused first: a paused container runs as well. @throws EngineError in Docker's words */
+function checkStartable({ state }: Container): void {
+  if (state.status === 'paused') {
+    throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
+  }
+  if (state.status === 'running') throw new EngineError('notModified', 'container is already running');
+  if (state.status === 'dead') {
+    throw new EngineError('conflict', 'container is marked for removal and cannot be started');
+  }
+}
+
+/** The streams are connected before the process starts, so that nothing it says is missed. */
+async function bringUp(core: Core, container: Container, live: LiveContainer): Promise<void> {
+  const place = choosePlace(core, container, needsResolver(core.state, container));
+  const log = openLog(core, container);
+  let process: Process;
+  let startedAt: string;
+  try {
+    process = await buildUp(core, container, place);
+    live.session.connect(process.io, log);
+    startedAt = timestamp();
+    await process.start();
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+  const running = noteRunning(core, container.id, process.pid, startedAt);
+  followRun(core, running, live, process, log);
+  tellStarted(core, running);
+  if (live.size !== undefined) await process.resize(live.size).catch(() => undefined);
+}
+
+/**
+ * The sandbox comes first, since the task is created in it; then the task and the endpoints side by side, which is where
+ * the time goes. The process can start when both are there.
+ */
+async function buildUp(core: Core, container: Container, place: Place): Promise<Process> {
+  const mounts = core.runtime.snapshots.mounts(container.id);
+  // It is looked at only after the network; a failure must not go unheard until then.
+  mounts.catch(() => undefined);
+  const times: Record<string, number> = {};
+  const endpoints = await networking(core, times, async () => {
+    const occupied = occupy(core, container, place);
+    if (place.kind === 'joined') return occupied;
+    writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
+    if (place.kind === 'own') await core.reconciler.commit(describe(core.state, [sandboxOwner(place.sandbox.id)]));
+    return occupied;
+  });
+  const creating = createProcess(core, container, place, await mounts);
+  const raised = networking(core, times, () => raiseEndpoints(core, container, endpoints));
+  const [process, network] = await Promise.allSettled([creating, raised]);
+  if (process.status === 'rejected') throw network.status === 'rejected' ? network.reason : process.reason;
+  if (network.status === 'fulfilled') {
+    core.logger.debug('network of a container is up', { container: container.name, network: times });
+    return process.value;
+  }
+  await process.value.delete();
+  throw network.reason;
+}
+
+/** Docker's words before whatever the network had to say. */
+async function networking<T>(core: Core, times: Record<string, number>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await core.stepTimes.measure(times, work);
+  } catch (error) {
+    const kind = error instanceof EngineError ? error.kind : 'internal';
+    const message = `failed to set up container networking: ${errorMessage(error)}`;
+    throw new EngineError(kind, message, { cause: error });
+  }
+}
+
+/** Writes down where the container will be: one transaction. @returns its endpoints */
+function occupy(core: Core, container: Container, place: Place): Endpoint[] {
+  if (place.kind === 'host' || place.sandbox === undefined) return [];
+  const { sandbox } = place;
+  const endpoints = place.kind === 'own' ? allocateEndpoints(core, container, sandbox.id) : [];
+  const sandboxes = place.kind === 'own' ? [sandbox] : [];
+  core.state.apply({ put: { sandboxes, endpoints, containers: [{ ...container, sandbox: sandbox.id }] } });
+  return endpoints;
+}
+
+function noteRunning({ state }: Core, id: string, pid: number, startedAt: string): Container {
+  const container = findContainer(state.containers, id);
+  const running = { ...container.state, status: 'running', pid, exitCode: 0, error: '', startedAt } as const;
+  const noted: Container = { ...container, state: running };
+  state.apply({ put: { containers: [noted] } });
+  return noted;
+}
+
+/** Docker tells of a container's networks before it tells of its start. */
+function tellStarted(core: Core, container: Container): void {
+  const { id } = container;
+  for (const endpoint of endpointsOf(core.state, id)) {
+    const network = core.state.networks.get(endpoint.network);
+    if (network !== undefined) networkEvent(core, network, 'connect', { container: id });
+  }
+  containerEvent(core, container, 'start');
+}
+
+/** Takes back whatever the attempt has made, and keeps the reason. */
+async function giveUp(core: Core, id: string, live: LiveContainer, error: unknown): Promise<void> {
+  const container = core.state.containers.get(id);
+  if (container === undefined) return;
+  const exitCode = error instanceof StartError ? error.exitCode : NOT_STARTED;
+  const departure = leaveSandbox(core, {
+    ...container,
+    state: { ...container.state, pid: 0, exitCode, error: errorMessage(error) },
+  });
+  await Promise.all([departure.finish(), discardTask(core, id)]);
+  live.session.end();
+  live.session = core.live.newSession(container);
+  if (container.spec.autoRemove) await removeHeld(core, id);
+}
+
+async function discardTask({ processes, logger }: Core, id: string): Promise<void> {
+  try {
+    await processes.discard(id);
+  } catch (error) {
+    logger.error('a task that did not start could not be taken away', { container: id, error: errorMessage(error) });
+  }
+}

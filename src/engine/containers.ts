@@ -1,0 +1,200 @@
+import type { ContainerSpec } from '../model/container.ts';
+import { EngineError } from '../model/errors.ts';
+import { readLogs } from '../runtime/logs/jsonfile.ts';
+import { listProcesses } from '../runtime/process/ps.ts';
+import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
+import { attachContainer } from './container-attach.ts';
+import { checkName, createContainer } from './container-create.ts';
+import { containerPaths } from './container-paths.ts';
+import { removeContainer } from './container-remove.ts';
+import { restartContainer } from './container-restart.ts';
+import { startContainer } from './container-start.ts';
+import { killContainer, pauseContainer, runOf, stopContainer, unpauseContainer } from './container-stop.ts';
+import { type Core, containerEvent, withContainer } from './core.ts';
+import { findContainer } from './lookup.ts';
+import { matchesPrune, type PruneGuard } from './prune.ts';
+import type {
+  LogQuery,
+  LogRecord,
+  Pruned,
+  PruneFilters,
+  RemoveRequest,
+  StopRequest,
+  WaitCondition,
+  WaitResult,
+} from './requests.ts';
+import { isUp } from './sandboxes.ts';
+import { containerView } from './view-builder.ts';
+import type { ContainerView } from './views.ts';
+
+/** `reference`: a full id, a name with or without its slash, or a unique prefix of an id. */
+export class Containers {
+  readonly #core: Core;
+  readonly #pruning: PruneGuard;
+
+  constructor(core: Core, pruning: PruneGuard) {
+    this.#core = core;
+    this.#pruning = pruning;
+  }
+
+  /** @param name undefined: one is made up */
+  create(name: string | undefined, spec: ContainerSpec): Promise<{ id: string; warnings: string[] }> {
+    return createContainer(this.#core, name, spec);
+  }
+
+  /** @throws EngineError notFound or invalidArgument (ambiguous) in Docker's words */
+  find(reference: string): ContainerView {
+    return containerView(this.#core, this.#find(reference));
+  }
+
+  /** All there are, running or not, in the order they were created. */
+  list(): ContainerView[] {
+    return [...this.#core.state.containers.values()].map((container) => containerView(this.#core, container));
+  }
+
+  isTty(reference: string): boolean {
+    return this.#find(reference).spec.tty;
+  }
+
+  /** @throws EngineError notModified when it runs already */
+  start(reference: string): Promise<void> {
+    return startContainer(this.#core, reference);
+  }
+
+  /** @throws EngineError notModified when it does not run */
+  stop(reference: string, request: StopRequest): Promise<void> {
+    return stopContainer(this.#core, reference, request);
+  }
+
+  /** Of one that does not run: a start. */
+  restart(reference: string, request: StopRequest): Promise<void> {
+    return restartContainer(this.#core, reference, request);
+  }
+
+  /** @param signal name with or without SIG, or number; '' is SIGKILL */
+  kill(reference: string, signal: string): Promise<void> {
+    return killContainer(this.#core, reference, signal);
+  }
+
+  /** @throws EngineError conflict when it does not run, or is paused already */
+  pause(reference: string): Promise<void> {
+    return pauseContainer(this.#core, reference);
+  }
+
+  /** @throws EngineError internal, as Docker, when it is not paused */
+  unpause(reference: string): Promise<void> {
+    return unpauseContainer(this.#core, reference);
+  }
+
+  /** @throws EngineError conflict or invalidArgument in Docker's words */
+  async rename(reference: string, name: string): Promise<void> {
+    if (reference === '' || name === '') {
+      throw new EngineError('invalidArgument', 'Neither old nor new names may be empty');
+    }
+    const core = this.#core;
+    const { id } = this.#find(reference);
+    await withContainer(core, id, async () => {
+      const container = this.#find(id);
+      const renamed = { ...container, name: this.#newName(container.name, name) };
+      core.state.apply({ put: { containers: [renamed] } });
+      containerEvent(core, renamed, 'rename', { oldName: `/${container.name}` });
+    });
+  }
+
+  #newName(former: string, name: string): string {
+    if (name.replace(/^\//, '') === former) {
+      throw new EngineError('invalidArgument', 'Renaming a container with the same name as its current name');
+    }
+    try {
+      return checkName(this.#core.state, name.startsWith('/') ? name : `/${name}`);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw new EngineError(error.kind, `Error when allocating new name: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** @throws EngineError conflict when it runs and force is not given, or when it is being removed already */
+  remove(reference: string, request: RemoveRequest): Promise<void> {
+    return removeContainer(this.#core, reference, request);
+  }
+
+  /** Waits from this very call on, whenever the promise is looked at. */
+  async wait(reference: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+    const container = this.#find(reference);
+    if (condition === 'not-running' && !isUp(container)) return { code: container.state.exitCode };
+    return this.#core.live.of(container).wait(condition, signal);
+  }
+
+  /** @throws EngineError conflict when it is paused */
+  async attach(reference: string, request: AttachRequest): Promise<Attachment> {
+    return attachContainer(this.#core, reference, request);
+  }
+
+  /** Of one that has not started: its terminal is born with this size. */
+  async resize(reference: string, size: TerminalSize): Promise<void> {
+    const container = this.#find(reference);
+    const live = this.#core.live.of(container);
+    live.size = size;
+    if (live.run !== undefined) await live.run.process.resize(size);
+    else if (container.state.status !== 'created') runOf(this.#core, container);
+  }
+
+  /** Following ends with the container's run; of one that does not run there is nothing to follow. */
+  async *logs(reference: string, query: LogQuery): AsyncGenerator<LogRecord, void, undefined> {
+    const core = this.#core;
+    const container = this.#find(reference);
+    const { run } = core.live.of(container);
+    const ended = new AbortController();
+    void run?.logged.then(() => ended.abort());
+    await run?.log.flush();
+    yield* readLogs(containerPaths(core.config, core.state, container).log, {
+      ...query,
+      follow: query.follow && run !== undefined,
+      signal: AbortSignal.any([query.signal, ended.signal]),
+    });
+  }
+
+  /** @param psArgs '' is -ef */
+  async top(reference: string, psArgs: string): Promise<{ titles: string[]; processes: string[][] }> {
+    const core = this.#core;
+    const container = this.#find(reference);
+    const pids = await runOf(core, container).process.pids();
+    const table = await listProcesses(pids, psArgs);
+    containerEvent(core, container, 'top');
+    return table;
+  }
+
+  /** Removes all that do not run. @throws EngineError conflict while another prune runs */
+  async prune(filters: PruneFilters): Promise<Pruned> {
+    return this.#pruning.run(async () => {
+      const core = this.#core;
+      const deleted: string[] = [];
+      let reclaimed = 0;
+      for (const container of [...core.state.containers.values()]) {
+        const { id, created, spec } = container;
+        if (isUp(container) || !matchesPrune(filters, { created, labels: spec.labels })) continue;
+        const size = await core.runtime.snapshots.size(id);
+        if (!(await this.#pruneOne(id))) continue;
+        reclaimed += size;
+        deleted.push(id);
+      }
+      core.events.emit('container', 'prune', '', { reclaimed: String(reclaimed) });
+      return { deleted, reclaimed };
+    });
+  }
+
+  /** One that was started or removed meanwhile is none of ours. */
+  async #pruneOne(id: string): Promise<boolean> {
+    try {
+      await this.remove(id, { force: false, volumes: false, link: false });
+      return true;
+    } catch (error) {
+      if (error instanceof EngineError && (error.kind === 'conflict' || error.kind === 'notFound')) return false;
+      throw error;
+    }
+  }
+
+  #find(reference: string) {
+    return findContainer(this.#core.state.containers, reference);
+  }
+}

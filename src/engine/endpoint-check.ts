@@ -1,0 +1,36 @@
+import { prefixContains } from '../model/address.ts';
+import type { EndpointRequest } from '../model/container.ts';
+import { EngineError } from '../model/errors.ts';
+import { type Network, PREDEFINED_NETWORKS } from '../model/network.ts';
+
+/**
+ * Refuses what a network cannot give, with everything that is wrong at once, as Docker does (validateEndpointSettings).
+ * @param network undefined: there is none of that name yet; then only the name can be judged
+ * @throws EngineError invalidArgument "invalid endpoint settings:\n…"
+ */
+export function checkEndpoint(request: EndpointRequest, network: Network | undefined): void {
+  const problems = [
+    ...predefinedProblems(request, network?.name ?? request.network),
+    ...addressProblems(request, network),
+  ];
+  if (problems.length === 0) return;
+  const list = problems.length === 1 ? problems.join() : problems.map((problem) => `* ${problem}`).join('\n');
+  throw new EngineError('invalidArgument', `invalid endpoint settings:\n${list}`);
+}
+
+function predefinedProblems({ address, aliases }: EndpointRequest, name: string): string[] {
+  if (!PREDEFINED_NETWORKS.includes(name)) return [];
+  return [
+    ...(address === undefined ? [] : ['user specified IP address is supported on user defined networks only']),
+    ...(aliases.length === 0 ? [] : ['network-scoped alias is supported only for containers in user defined networks']),
+  ];
+}
+
+function addressProblems({ address }: EndpointRequest, network: Network | undefined): string[] {
+  if (address === undefined || network === undefined) return [];
+  if (!network.subnetRequested) {
+    return ['user specified IP address is supported only when connecting to networks with user configured subnets'];
+  }
+  if (network.pools.some(({ subnet }) => prefixContains(subnet, address))) return [];
+  return [`no configured subnet or ip-range contain the IP address ${address}`];
+}

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { endpointMac } from '../drivers/mac.ts';
+import { addressOf, type IpAddress, interfaceAddress, lengthOf, parseIpAddress } from '../model/address.ts';
+import type { Container, EndpointRequest } from '../model/container.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
+import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
+import type { Core } from './core.ts';
+import { chooseGateway, gatewayOf } from './gateway.ts';
+import { newId } from './ids.ts';
+import { findNetwork, tryFindNetwork } from './lookup.ts';
+import { portWishes } from './ports.ts';
+import type { State } from './state.ts';
+
+/** Networks one container can be on: far beyond use, and a bound on what one request can cost. */
+export const MAX_ENDPOINTS = 128;
+
+/** Everybody but the predefined networks gives names and takes static addresses. */
+export function isUserDefined(network: Network): boolean {
+  return !PREDEFINED_NETWORKS.includes(network.name);
+}
+
+/** What the bridge driver's options say about endpoints; the other drivers have none. */
+function endpointDefaults(network: Network): { readonly prefix: string; readonly hostBinding: IpAddress } {
+  const options = network.options as { readonly interfacePrefix?: string; readonly hostBinding?: IpAddress };
+  return { prefix: options.interfacePrefix ?? 'eth', hostBinding: options.hostBinding ?? parseIpAddress('0.0.0.0') };
+}
+
+/**
+ * The endpoints of a container that starts (none on networks without addresses: host, none), in the order of its requests, with addresses, gateway and ports chosen.
+ * Nothing is held before the result is applied to the state, which must happen in the same turn of the event loop.
+ * @throws EngineError in Docker's words: no such network, no free or a held address, no free port
+ */
+export function allocateEndpoints(core: Core, container: Container, sandbox: string): Endpoint[] {
+  const endpoints: Endpoint[] = [];
+  for (const request of container.spec.endpoints) {
+    if (tryFindNetwork(core.state.networks, request.network)?.pools.length === 0) continue;
+    // With `--bridge none` there is no default network; who is on it has a loopback only.
+    if (request.network === 'bridge' && core.config.network.bridge === 'none') continue;
+    endpoints.push(allocateEndpoint(core, container, sandbox, request, endpoints));
+  }
+  return assignGateway(core, container, endpoints);
+}
+
+/** One more endpoint beside `others`; it is no gateway yet. */
+export function allocateEndpoint(
+  { state, ipam }: Core,
+  container: Container,
+  sandbox: string,
+  request: EndpointRequest,
+  others: readonly Endpoint[],
+): Endpoint {
+  const network = findNetwork(state.networks, request.network);
+  const [pool] = network.pools;
+  if (pool === undefined) throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
+  const address = ipam.allocateAddress(
+    pool,
+    heldAddresses(state, network, container, request.address),
+    request.address,
+  );
+  return {
+    id: newId(),
+    network: network.id,
+    sandbox,
+    container: container.id,
+    interfaceName: nextInterface(endpointDefaults(network).prefix, others),
+    mac: request.mac ?? endpointMac(randomBytes(6)),
+    address: interfaceAddress(address, lengthOf(pool.subnet)),
+    ports: [],
+  };
+}
+
+/** Containers on user networks ask the embedded resolver; the default network has no names. */
+export function needsResolver(state: State, { spec }: Container): boolean {
+  return spec.endpoints.some(({ network: reference }) => {
+    const network = tryFindNetwork(state.networks, reference);
+    return network !== undefined && isUserDefined(network);
+  });
+}
+
+/**
+ * Who holds which address of a network: running containers, and stopped ones that asked for a static address. When two
+ * that are stopped ask for the same one, it is the older's.
+ * @param claimant whose own claims do not count
+ * @param wanted the static address it asks for
+ */
+function heldAddresses(
+  state: State,
+  network: Network,
+  claimant: Container,
+  wanted?: IpAddress,
+): Map<IpAddress, string> {
+  const held = new Map<IpAddress, string>();
+  const age = ({ created, id }: Container) => `${created} ${id}`;
+  for (const container of state.containers.values()) {
+    const { id, name, spec } = container;
+    if (id === claimant.id) continue;
+    for (const { address, network: reference } of spec.endpoints) {
+      if (address === undefined || (address === wanted && age(container) > age(claimant))) continue;
+      if (tryFindNetwork(state.networks, reference)?.id === network.id) held.set(address, name);
+    }
+  }
+  for (const endpoint of state.endpoints.values()) {
+    if (endpoint.network !== network.id || endpoint.container === claimant.id) continue;
+    const holder = state.containers.get(endpoint.container)?.name ?? shortId(endpoint.container);
+    held.set(addressOf(endpoint.address), holder);
+  }
+  return held;
+}
+
+function nextInterface(prefix: string, others: readonly Endpoint[]): string {
+  const taken = new Set(others.map(({ interfaceName }) => interfaceName));
+  for (let index = 0; ; index++) if (!taken.has(`${prefix}${index}`)) return `${prefix}${index}`;
+}
+
+/**
+ * The same endpoints with the default route and the published ports on the one that is the gateway now. Ports that are
+ * published already keep their numbers when the gateway moves.
+ * @throws EngineError internal in Docker's words when a port cannot be had
+ */
+export function assignGateway(core: Core, container: Container, endpoints: readonly Endpoint[]): Endpoint[] {
+  const chosen = chooseGateway(endpoints.flatMap((endpoint) => candidate(core.state, container, endpoint)));
+  const published = endpoints.flatMap(({ ports }) => ports);
+  return endpoints.map((endpoint) => {
+    const { gateway: _former, ...rest } = endpoint;
+    if (endpoint !== chosen?.endpoint) return { ...rest, ports: [] };
+    const gateway = gatewayOf(chosen.network);
+    const ports = published.length > 0 ? published : publish(core, container, chosen);
+    return { ...rest, ...(gateway === undefined ? {} : { gateway }), ports };
+  });
+}
+
+interface Placed {
+  readonly endpoint: Endpoint;
+  readonly network: Network;
+  readonly gatewayPriority: number;
+}
+
+function candidate(state: State, container: Container, endpoint: Endpoint): Placed[] {
+  const network = state.networks.get(endpoint.network);
+  if (network === undefined) return [];
+  const request = requestFor(state, container, network);
+  return [{ endpoint, network, gatewayPriority: request?.gatewayPriority ?? 0 }];
+}
+
+/** What the container asked of a network, under whichever of the network's names. */
+export function requestFor(state: State, { spec }: Container, network: Network): EndpointRequest | undefined {
+  return spec.endpoints.find((request) => tryFindNetwork(state.networks, request.network)?.id === network.id);
+}
+
+function publish(core: Core, container: Container, { endpoint, network }: Placed) {
+  const wishes = portWishes(container.spec, endpointDefaults(network).hostBinding);
+  if (wishes.length === 0) return [];
+  try {
+    return core.ports.allocate(wishes, heldPorts(core.state, container.id));
+  } catch (error) {
+    throw connectivityError(container, endpoint, errorMessage(error));
+  }
+}
+
+function* heldPorts(state: State, except: string): Generator<PublishedPort> {
+  for (const endpoint of state.endpoints.values()) if (endpoint.container !== except) yield* endpoint.ports;
+}
+
+/** Docker's sentence around whatever went wrong with a published port (libnetwork/endpoint.go). */
+export function connectivityError(container: Container, endpoint: Endpoint, reason: string): EngineError {
+  const where = `endpoint ${container.name} (${endpoint.id})`;
+  return new EngineError('internal', `driver failed programming external connectivity on ${where}: ${reason}`);
+}
+
+/** The names containers of the same network know it by; the first is what its address resolves to. */
+export function dnsNames(container: Container, aliases: readonly string[]): string[] {
+  const { hostname } = container.spec;
+  return [...new Set([container.name, ...aliases, shortId(container.id), hostname])].filter((name) => name !== '');
+}

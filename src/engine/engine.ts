@@ -1,0 +1,172 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DnsServer } from '../dns/server.ts';
+import { DEFAULT_POOLS, Ipam } from '../ipam/ipam.ts';
+import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
+import { reservePorts } from '../kernel/socket.ts';
+import { readSysctl } from '../kernel/sysctl.ts';
+import { errorMessage, KernelError } from '../model/errors.ts';
+import { Reconciler } from '../reconcile/reconciler.ts';
+import { Processes } from '../runtime/process/processes.ts';
+import { Runtime } from '../runtime/runtime.ts';
+import { readHostFacts } from '../runtime/spec/host.ts';
+import { Store } from '../store/store.ts';
+import type { EngineConfig } from './config.ts';
+import { stopRun } from './container-stop.ts';
+import { Containers } from './containers.ts';
+import type { Core } from './core.ts';
+import { ensurePredefinedNetworks } from './default-network.ts';
+import { Events } from './events.ts';
+import { Execs } from './execs.ts';
+import { Forwarding } from './forwarding.ts';
+import { ImageStore } from './images.ts';
+import { LiveContainers } from './live.ts';
+import { KeyedMutex } from './locks.ts';
+import { Names } from './names.ts';
+import { Networks } from './networks.ts';
+import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
+import { PruneGuard } from './prune.ts';
+import { restore } from './restore.ts';
+import { sandboxSockets } from './sandbox-sockets.ts';
+import { State } from './state.ts';
+import { StepTimes } from './step-times.ts';
+import { System } from './system.ts';
+
+/** The daemon's heart: what was asked is in its state, what is in the kernel follows, and what runs is in containerd. */
+export class Engine {
+  readonly containers: Containers;
+  readonly networks: Networks;
+  readonly images: ImageStore;
+  readonly execs: Execs;
+  readonly events: Events;
+  readonly system: System;
+  readonly #core: Core;
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(core: Core, dns: DnsServer, resources: AsyncDisposableStack) {
+    const pruning = new PruneGuard();
+    this.#core = core;
+    this.#resources = resources;
+    this.containers = new Containers(core, pruning);
+    this.networks = new Networks(core, pruning);
+    this.images = new ImageStore(core, pruning);
+    this.execs = new Execs(core);
+    this.events = core.events;
+    this.system = new System(core, dns);
+  }
+
+  /**
+   * Opens the store, takes up what an earlier daemon left, and is ready when it resolves.
+   * @throws EngineError when the store, containerd, the kernel or the network flags do not allow it
+   */
+  static async start(config: EngineConfig): Promise<Engine> {
+    await warmThreadPool();
+    await using building = new AsyncDisposableStack();
+    const { core, dns } = await assemble(config, building);
+    ensurePredefinedNetworks({ state: core.state, ipam: core.ipam, config: config.network, logger: config.logger });
+    await restore(core);
+    return new Engine(core, dns, building.move());
+  }
+
+  /** With `liveRestore` containers keep running; without, they are stopped first, as Docker does. */
+  async close(): Promise<void> {
+    const { config, reconciler, forwarding } = this.#core;
+    if (!config.liveRestore || config.leaveNoTrace) await stopAll(this.#core);
+    if (config.leaveNoTrace) {
+      await reconciler.clear();
+      forwarding.takeBack();
+    }
+    await this.#resources.disposeAsync();
+  }
+}
+
+/** Everything in the order it needs each other; the stack takes it down the other way round. */
+async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Promise<{ core: Core; dns: DnsServer }> {
+  const { dataRoot, execRoot, logger, network } = config;
+  for (const folder of [dataRoot, execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const state = new State(stack.use(Store.open(join(dataRoot, 'fairway.db'))));
+  const runtime = await Runtime.start({ dataRoot, execRoot, logger, containerd: config.containerd });
+  stack.defer(() => runtime.close());
+  const stepTimes = new StepTimes();
+  const { reconciler, dns } = openNetwork(config, { state, stepTimes, stack });
+  const host = readHostFacts();
+  const live = new LiveContainers(logger);
+  stack.defer(() => live.close());
+  const processes = new Processes(runtime.containerd, { execRoot, logger, host });
+  stack.defer(() => processes.close());
+  const pools = network.defaultAddressPools;
+  const core: Core = {
+    config,
+    logger,
+    state,
+    locks: new KeyedMutex(),
+    events: new Events(),
+    reconciler,
+    forwarding: new Forwarding(state, network.ipForward),
+    ipam: new Ipam({ pools: pools.length > 0 ? pools : DEFAULT_POOLS }),
+    ports: hostPorts(),
+    runtime,
+    processes,
+    live,
+    host,
+    stepTimes,
+  };
+  return { core, dns };
+}
+
+/** Reconciler and resolver know each other: the one opens the sockets, the other answers on them. */
+function openNetwork(
+  config: EngineConfig,
+  parts: { readonly state: State; readonly stepTimes: StepTimes; readonly stack: AsyncDisposableStack },
+) {
+  const { execRoot, logger } = config;
+  const { state, stepTimes, stack } = parts;
+  const dns = new DnsServer({
+    names: new Names(state, config),
+    logger,
+    openSocket: sandboxSockets((namespace) => reconciler.sandboxPath(namespace)),
+  });
+  stack.defer(() => dns.close());
+  const reconciler: Reconciler = Reconciler.open({
+    execRoot,
+    logger,
+    trace: (step, milliseconds) => stepTimes.record(step, milliseconds),
+    resolver: (namespace, sockets) => dns.attach(namespace, sockets),
+  });
+  stack.defer(() => reconciler.close());
+  return { reconciler, dns };
+}
+
+/** The host's own settings decide what is ephemeral; they are read once, as by Docker. */
+function hostPorts(): PortAllocator {
+  const home = NetworkNamespace.home();
+  const read = (name: string) => readSysctl(home, `net/ipv4/${name}`);
+  return new PortAllocator({
+    ephemeral: parsePortRange(read('ip_local_port_range')),
+    reserved: parsePortList(read('ip_local_reserved_ports')),
+    isUnused: (protocol, address, port) => {
+      try {
+        reservePorts(home, protocol, address, port, 1)[Symbol.dispose]();
+        return true;
+      } catch (error) {
+        // Of an address that is not the host's no port is better than another: binding says what is wrong.
+        return error instanceof KernelError && error.code === 'EADDRNOTAVAIL';
+      }
+    },
+  });
+}
+
+/** One that cannot be stopped holds up neither the others nor the daemon's end. */
+async function stopAll(core: Core): Promise<void> {
+  const stops = [...core.state.containers.values()].map(async (container) => {
+    const { run } = core.live.of(container);
+    if (run === undefined) return;
+    await stopRun(core, container, run, {});
+    await run.settled;
+  });
+  for (const result of await Promise.allSettled(stops)) {
+    if (result.status === 'rejected') {
+      core.logger.warn('a container could not be stopped', { error: errorMessage(result.reason) });
+    }
+  }
+}

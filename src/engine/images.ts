@@ -1,0 +1,140 @@
+import type { Readable } from 'node:stream';
+import type { Image } from '../model/image.ts';
+import type { HistoryRow } from '../runtime/images/history.ts';
+import { familiarReference, parseTag } from '../runtime/images/reference.ts';
+import type { ImageUser } from '../runtime/images/remove.ts';
+import type { Core } from './core.ts';
+import { matchesPrune, type PruneGuard } from './prune.ts';
+import type { PruneFilters } from './requests.ts';
+import { isUp } from './sandboxes.ts';
+
+export interface ImageImport {
+  readonly repository?: string;
+  readonly tag?: string;
+  readonly changes: readonly string[];
+  readonly message: string;
+}
+
+export type ImageRemoval = { readonly Untagged: string } | { readonly Deleted: string };
+
+/** A row of `docker history`. */
+export type { HistoryRow };
+
+/** The runtime's images, with events, and with the rule that an image in use stays. */
+export class ImageStore {
+  readonly #core: Core;
+  readonly #pruning: PruneGuard;
+
+  constructor(core: Core, pruning: PruneGuard) {
+    this.#core = core;
+    this.#pruning = pruning;
+  }
+
+  /** @returns its id */
+  async import(tar: Readable, request: ImageImport): Promise<string> {
+    const id = await this.#images.import(tar, request);
+    this.#tell('import', id);
+    return id;
+  }
+
+  /** @param progress one line for each image loaded: "Loaded image: busybox:latest\n" */
+  async load(tar: Readable, progress: (line: string) => void): Promise<void> {
+    const loaded: string[] = [];
+    await this.#images.load(tar, (line) => {
+      const reference = /^Loaded image(?: ID)?: (\S+)/.exec(line)?.[1];
+      if (reference !== undefined) loaded.push(reference);
+      progress(line);
+    });
+    for (const reference of loaded) this.#tell('load', (await this.#images.find(reference)).id, reference);
+  }
+
+  /** A tar for `load`; the stream fails when an image is not there. */
+  save(references: readonly string[]): Readable {
+    return this.#images.save(references);
+  }
+
+  /** Newest first. */
+  list(): Promise<Image[]> {
+    return this.#images.list();
+  }
+
+  /** @param reference name[:tag], name@digest, id or prefix of it @throws EngineError notFound in Docker's words */
+  find(reference: string): Promise<Image> {
+    return this.#images.find(reference);
+  }
+
+  /** Newest first, with the bytes each step added. */
+  history(reference: string): Promise<HistoryRow[]> {
+    return this.#images.history(reference);
+  }
+
+  async tag(source: string, repository: string, tag: string): Promise<void> {
+    const { id } = await this.#images.find(source);
+    await this.#images.tag(source, repository, tag);
+    this.#tell('tag', id, familiarReference(parseTag(repository, tag)));
+  }
+
+  /** @throws EngineError conflict in Docker's words when a container needs it */
+  async remove(
+    reference: string,
+    options: { readonly force: boolean; readonly prune: boolean },
+  ): Promise<ImageRemoval[]> {
+    const { id } = await this.#images.find(reference);
+    const removals = await this.#images.remove(reference, {
+      force: options.force,
+      inUse: (imageId) => this.#user(imageId),
+    });
+    this.#tellRemovals(removals, id);
+    return removals;
+  }
+
+  /** Takes away what no container was made from. @throws EngineError conflict while another prune runs */
+  async prune(options: { readonly danglingOnly: boolean; readonly filters: PruneFilters }): Promise<{
+    readonly deleted: readonly ImageRemoval[];
+    /** Bytes */
+    readonly reclaimed: number;
+  }> {
+    return this.#pruning.run(async () => {
+      const matching = (await this.list()).filter(({ created, config }) =>
+        matchesPrune(options.filters, { created, labels: config.labels }),
+      );
+      const wanted = new Set(matching.map(({ id }) => id));
+      const pruned = await this.#images.prune({
+        danglingOnly: options.danglingOnly,
+        inUse: (id) => !wanted.has(id) || this.containersOf(id) > 0,
+      });
+      this.#tellRemovals(pruned.deleted, '');
+      this.#core.events.emit('image', 'prune', '', { reclaimed: String(pruned.reclaimed) });
+      return pruned;
+    });
+  }
+
+  /** How many containers were made from this image */
+  containersOf(imageId: string): number {
+    return this.#core.state.containers
+      .values()
+      .reduce((sum, container) => sum + Number(container.imageId === imageId), 0);
+  }
+
+  get #images() {
+    return this.#core.runtime.images;
+  }
+
+  /** A running one first: nothing overrides it. */
+  #user(imageId: string): ImageUser | undefined {
+    const users = [...this.#core.state.containers.values()].filter((container) => container.imageId === imageId);
+    const user = users.find(isUp) ?? users[0];
+    return user === undefined ? undefined : { container: user.id, running: isUp(user) };
+  }
+
+  #tellRemovals(removals: readonly ImageRemoval[], image: string): void {
+    for (const removal of removals) {
+      if ('Untagged' in removal) this.#tell('untag', image, removal.Untagged);
+      else if (image === '' || removal.Deleted === image) this.#tell('delete', removal.Deleted);
+    }
+  }
+
+  #tell(action: string, id: string, name = id): void {
+    this.#core.events.emit('image', action, id, { name });
+  }
+}

@@ -1,0 +1,79 @@
+import type { NetworkDriver } from '../drivers/driver.ts';
+import { drivers } from '../drivers/index.ts';
+import { describeSandbox } from '../drivers/sandbox.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Endpoint, Network } from '../model/network.ts';
+import type { Owner, Resource } from '../model/resource.ts';
+import type { Core } from './core.ts';
+import type { Change, State } from './state.ts';
+
+const networkOwner = (id: string): Owner => `network:${id}`;
+export const sandboxOwner = (id: string): Owner => `sandbox:${id}`;
+export const endpointOwner = (id: string): Owner => `endpoint:${id}`;
+
+/** @throws EngineError notFound in Docker's words */
+export function driverOf(name: string): NetworkDriver {
+  const driver = drivers.get(name);
+  if (driver === undefined) throw new EngineError('notFound', `plugin "${name}" not found`);
+  return driver;
+}
+
+/**
+ * Writes down what is wanted and makes the kernel agree: all of it or, when it throws, nothing of it.
+ * @throws what the store or the reconciler throws
+ */
+export async function enact(core: Core, change: Change): Promise<void> {
+  const undo = core.state.apply(change);
+  try {
+    await core.reconciler.commit(describe(core.state, ownersOf(change)));
+  } catch (error) {
+    // The reconciler has led the kernel back already.
+    undo();
+    throw error;
+  }
+}
+
+/** What these owners want now; those that are gone want nothing. */
+export function describe(state: State, owners: Iterable<Owner>): Map<Owner, readonly Resource[]> {
+  return new Map(Array.from(owners, (owner) => [owner, describeOwner(state, owner)]));
+}
+
+/** What everybody wants, the host itself apart. */
+export function describeAll(state: State): Map<Owner, readonly Resource[]> {
+  return describe(state, [
+    ...Array.from(state.networks.keys(), networkOwner),
+    ...Array.from(state.sandboxes.keys(), sandboxOwner),
+    ...Array.from(state.endpoints.keys(), endpointOwner),
+  ]);
+}
+
+/** Containers own nothing in the kernel: they are processes. */
+function ownersOf({ put, remove }: Change): Set<Owner> {
+  const ids = (rows: readonly { readonly id: string }[] | undefined) => (rows ?? []).map(({ id }) => id);
+  return new Set<Owner>([
+    ...[...ids(put?.networks), ...(remove?.networks ?? [])].map(networkOwner),
+    ...[...ids(put?.sandboxes), ...(remove?.sandboxes ?? [])].map(sandboxOwner),
+    ...[...ids(put?.endpoints), ...(remove?.endpoints ?? [])].map(endpointOwner),
+  ]);
+}
+
+function describeOwner(state: State, owner: Owner): readonly Resource[] {
+  const id = owner.slice(owner.indexOf(':') + 1);
+  if (owner.startsWith('network:')) {
+    const network = state.networks.get(id);
+    return network === undefined ? [] : driverOf(network.driver).network(network);
+  }
+  if (owner.startsWith('sandbox:')) {
+    const sandbox = state.sandboxes.get(id);
+    return sandbox === undefined ? [] : describeSandbox(sandbox);
+  }
+  const endpoint = state.endpoints.get(id);
+  return endpoint === undefined ? [] : describeEndpoint(state, endpoint);
+}
+
+function describeEndpoint(state: State, endpoint: Endpoint): readonly Resource[] {
+  const network: Network | undefined = state.networks.get(endpoint.network);
+  const sandbox = state.sandboxes.get(endpoint.sandbox);
+  if (network === undefined || sandbox === undefined) return [];
+  return driverOf(network.driver).endpoint(network, endpoint, sandbox);
+}

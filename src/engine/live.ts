@@ -1,0 +1,114 @@
+import type { Container } from '../model/container.ts';
+import type { Logger } from '../model/logger.ts';
+import type { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { Process } from '../runtime/process/process.ts';
+import type { TerminalSize } from './attachment.ts';
+import type { WaitCondition, WaitResult } from './requests.ts';
+import { Session } from './session.ts';
+
+interface Waiter {
+  readonly condition: WaitCondition;
+  settle(result: WaitResult): void;
+}
+
+/** One life of a container's process. */
+export interface Run {
+  readonly process: Process;
+  readonly session: Session;
+  readonly log: LogFile;
+  /** Fulfilled when nothing is logged any more */
+  logged: Promise<void>;
+  /** Fulfilled when the end has been dealt with: state written, network gone, events told */
+  down: Promise<void>;
+  /** Fulfilled when everything of the run is cleared away, and of the container, too, if it was to be removed */
+  settled: Promise<void>;
+}
+
+/** What of a container lives only while the daemon does: its process, its streams, who waits for it. */
+export class LiveContainer {
+  /** Of the run that is under way, or of the next one */
+  session: Session;
+  run?: Run;
+  /** Kept for a terminal that does not exist yet */
+  size?: TerminalSize;
+  /** The end that comes is part of a restart: `--rm` does not apply */
+  restarting = false;
+  /** Somebody is removing it already */
+  removing = false;
+  readonly execs = new Set<string>();
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /**
+   * The next time one of the conditions holds. A `removed` waiter is told the exit code the container had at its end.
+   * @param signal ends the waiting: then it rejects with the signal's reason
+   */
+  wait(condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<WaitResult>();
+    const leave = () => {
+      this.#waiters.delete(waiter);
+      reject(signal.reason);
+    };
+    const waiter: Waiter = {
+      condition,
+      settle: (result) => {
+        signal.removeEventListener('abort', leave);
+        this.#waiters.delete(waiter);
+        resolve(result);
+      },
+    };
+    this.#waiters.add(waiter);
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
+    return promise;
+  }
+
+  /** It ended. As in Docker, a start that fails is no end: who started it is told. */
+  tellExit(result: WaitResult): void {
+    this.#settle((condition) => condition !== 'removed', result);
+  }
+
+  /** It is gone: whoever still waits has nothing else to wait for. */
+  tellRemoved(result: WaitResult): void {
+    this.#settle(() => true, result);
+  }
+
+  #settle(concerned: (condition: WaitCondition) => boolean, result: WaitResult): void {
+    for (const waiter of [...this.#waiters]) if (concerned(waiter.condition)) waiter.settle(result);
+  }
+}
+
+/** One for each container there is. */
+export class LiveContainers {
+  readonly #byId = new Map<string, LiveContainer>();
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  of(container: Container): LiveContainer {
+    const known = this.#byId.get(container.id);
+    if (known !== undefined) return known;
+    const made = new LiveContainer(this.newSession(container));
+    this.#byId.set(container.id, made);
+    return made;
+  }
+
+  newSession({ spec }: Container): Session {
+    return new Session(this.#logger, spec.openStdin);
+  }
+
+  /** The daemon ends, the containers do not: what they said so far is logged to the last word. */
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#byId.values(), ({ run }) => run?.log.close()));
+  }
+
+  forget(id: string): void {
+    this.#byId.get(id)?.session.end();
+    this.#byId.delete(id);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Container } from '../model/container.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Network } from '../model/network.ts';
+
+/**
+ * By full id, then name (with or without its slash), then unique prefix of an id, as Docker does.
+ * @throws EngineError notFound or invalidArgument in Docker's words
+ */
+export function findContainer(containers: ReadonlyMap<string, Container>, reference: string): Container {
+  if (reference === '') throw new EngineError('invalidArgument', 'invalid name or ID supplied: ""');
+  const exact = containers.get(reference) ?? containerByName(containers, reference.replace(/^\//, ''));
+  if (exact !== undefined) return exact;
+  const [found, another] = matching(containers.values(), reference);
+  if (another !== undefined) {
+    throw new EngineError('invalidArgument', `multiple IDs found with provided prefix: ${reference}`);
+  }
+  if (found === undefined) throw new EngineError('notFound', `No such container: ${reference}`);
+  return found;
+}
+
+export function containerByName(containers: ReadonlyMap<string, Container>, name: string): Container | undefined {
+  for (const container of containers.values()) if (container.name === name) return container;
+  return undefined;
+}
+
+/** The same for networks. "default" is another name of the default network. */
+export function findNetwork(networks: ReadonlyMap<string, Network>, reference: string): Network {
+  const name = reference === 'default' ? 'bridge' : reference;
+  const exact = networks.get(name) ?? networkByName(networks, name);
+  if (exact !== undefined) return exact;
+  const found = name === '' ? [] : matching(networks.values(), name);
+  if (found.length > 1) {
+    const matches = `${found.length} matches found based on ID prefix`;
+    throw new EngineError('invalidArgument', `network ${reference} is ambiguous (${matches})`);
+  }
+  const [network] = found;
+  if (network === undefined) throw new EngineError('notFound', `network ${reference} not found`);
+  return network;
+}
+
+export function networkByName(networks: ReadonlyMap<string, Network>, name: string): Network | undefined {
+  for (const network of networks.values()) if (network.name === name) return network;
+  return undefined;
+}
+
+/** findNetwork where an unknown name is allowed: Docker lets a container name a network that comes later. */
+export function tryFindNetwork(networks: ReadonlyMap<string, Network>, reference: string): Network | undefined {
+  try {
+    return findNetwork(networks, reference);
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === 'notFound') return undefined;
+    throw error;
+  }
+}
+
+function matching<T extends { readonly id: string }>(candidates: Iterable<T>, prefix: string): T[] {
+  return [...candidates].filter(({ id }) => id.startsWith(prefix));
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addressOf, interfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
+import type { Container, EndpointRequest } from '../model/container.ts';
+import type { Endpoint, Network, Sandbox } from '../model/network.ts';
+import { Store } from '../store/store.ts';
+import type { EngineConfig } from './config.ts';
+import { Names } from './names.ts';
+import { State } from './state.ts';
+
+const NETWORKS = { app: '10.0.1', back: '10.0.2', bridge: '172.17.0', Inner: '10.0.3' } as const;
+type NetworkName = keyof typeof NETWORKS;
+
+const CONFIG = { network: { dns: [], dnsOptions: [], dnsSearch: [] } } as unknown as EngineConfig;
+
+function network(name: NetworkName): Network {
+  const pool = {
+    subnet: parsePrefix(`${NETWORKS[name]}.0/24`),
+    gateway: parseIpAddress(`${NETWORKS[name]}.1`),
+    auxiliary: {},
+  };
+  return {
+    id: `net-${name}`,
+    name,
+    driver: 'bridge',
+    created: '',
+    internal: name === 'Inner',
+    attachable: false,
+    ipamOptions: {},
+    pools: [pool],
+    subnetRequested: true,
+    driverOptions: {},
+    options: {},
+    labels: {},
+  };
+}
+
+interface Member {
+  readonly name: string;
+  readonly host: number;
+  readonly on: readonly NetworkName[];
+  readonly aliases?: readonly string[];
+  readonly dns?: readonly string[];
+}
+
+function container({ name, on, aliases = [], dns = [] }: Member): Container {
+  const endpoints = on.map((to): EndpointRequest => ({ network: to, aliases, driverOptions: {}, gatewayPriority: 0 }));
+  const spec = {
+    hostname: `${name}-host`,
+    endpoints,
+    dns: dns.map(parseIpAddress),
+    dnsOptions: [],
+    dnsSearch: [],
+    networkMode: { kind: 'network', name: on[0] ?? '' },
+  };
+  return { id: `${name}0123456789abcdef`, name, spec, state: {} } as unknown as Container;
+}
+
+function endpoint({ name, host }: Member, on: NetworkName): Endpoint {
+  return {
+    id: `${name}-${on}`,
+    network: `net-${on}`,
+    sandbox: `box-${name}`,
+    container: `${name}0123456789abcdef`,
+    interfaceName: 'eth0',
+    mac: parseMacAddress('02:00:00:00:00:01'),
+    address: interfaceAddress(parseIpAddress(`${NETWORKS[on]}.${host}`), 24),
+    ports: [],
+  };
+}
+
+/** A state in memory with these containers running. */
+function names(...members: Member[]) {
+  const store = Store.open(':memory:');
+  const state = new State(store);
+  state.apply({
+    put: {
+      networks: (Object.keys(NETWORKS) as NetworkName[]).map(network),
+      containers: members.map(container),
+      sandboxes: members.map(
+        ({ name }): Sandbox => ({ id: `box-${name}`, namespace: `sandbox:${name}`, resolver: true }),
+      ),
+      endpoints: members.flatMap((member) => member.on.map((on) => endpoint(member, on))),
+    },
+  });
+  return { state, names: new Names(state, CONFIG) };
+}
+
+const web: Member = { name: 'web', host: 2, on: ['app'], aliases: ['www'] };
+const db: Member = { name: 'db', host: 3, on: ['app', 'back'], aliases: ['www', 'my.alias'] };
+const lone: Member = { name: 'lone', host: 4, on: ['back'] };
+
+test('name, alias, short id and hostname; an alias of several gives all addresses', () => {
+  const { names: source } = names(web, db, lone);
+  const ask = (name: string) => source.lookup('sandbox:web', name);
+  assert.deepEqual(ask('db'), ['10.0.1.3']);
+  assert.deepEqual(ask('db0123456789'), ['10.0.1.3']);
+  assert.deepEqual(ask('db-host'), ['10.0.1.3']);
+  assert.deepEqual(ask('www'), ['10.0.1.2', '10.0.1.3']);
+  assert.deepEqual(ask('web'), ['10.0.1.2']);
+});
+
+test('only those on a shared network are known', () => {
+  const { names: source } = names(web, db, lone);
+  assert.equal(source.lookup('sandbox:web', 'lone'), undefined);
+  assert.deepEqual(source.lookup('sandbox:lone', 'db'), ['10.0.2.3']);
+  assert.deepEqual([...(source.lookup('sandbox:db', 'www') ?? [])].sort(), ['10.0.1.2', '10.0.1.3', '10.0.2.3']);
+  assert.equal(source.lookup('sandbox:nobody', 'web'), undefined);
+});
+
+test('with the network’s name behind it, at any dot', () => {
+  const { names: source } = names(web, db);
+  assert.deepEqual(source.lookup('sandbox:db', 'db.back'), ['10.0.2.3']);
+  assert.deepEqual(source.lookup('sandbox:web', 'my.alias.app'), ['10.0.1.3']);
+  assert.equal(source.lookup('sandbox:web', 'db.back'), undefined);
+  assert.equal(source.lookup('sandbox:web', 'db.example'), undefined);
+});
+
+test('reverse: the container’s own name and its network', () => {
+  const { names: source } = names(web, db, lone);
+  assert.equal(source.reverse('sandbox:web', parseIpAddress('10.0.1.3')), 'db.app');
+  assert.equal(source.reverse('sandbox:web', parseIpAddress('10.0.2.3')), undefined);
+});
+
+test('the default network has no names', () => {
+  const { names: source } = names({ ...web, on: ['bridge'] }, { ...db, on: ['bridge', 'app'] });
+  assert.equal(source.lookup('sandbox:web', 'db'), undefined);
+});
+
+test('a change is seen at once', () => {
+  const { names: source, state } = names(web, db);
+  assert.deepEqual(source.lookup('sandbox:web', 'db'), ['10.0.1.3']);
+  const moved = { ...endpoint(db, 'app'), address: interfaceAddress(parseIpAddress('10.0.1.99'), 24) };
+  state.apply({ put: { endpoints: [moved] } });
+  assert.deepEqual(source.lookup('sandbox:web', 'db'), [addressOf(moved.address)]);
+  state.apply({ remove: { endpoints: [moved.id] } });
+  assert.equal(source.lookup('sandbox:web', 'db'), undefined);
+});
+
+test('who is on internal networks only asks nobody by way of the host, but its own servers', () => {
+  const { names: source } = names({ ...web, on: ['Inner'], dns: ['9.9.9.9'] }, { ...db, on: ['Inner', 'app'] });
+  assert.equal(source.forwards('sandbox:web'), false);
+  assert.equal(source.forwards('sandbox:db'), true);
+  assert.deepEqual(source.upstreams('sandbox:web'), [{ address: '9.9.9.9', from: 'sandbox' }]);
+  assert.deepEqual(source.lookup('sandbox:web', 'db.inner'), ['10.0.3.3']);
+});

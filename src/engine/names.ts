@@ -1,0 +1,151 @@
+import type { NameSource, Upstream } from '../dns/names.ts';
+import { addressOf, type IpAddress } from '../model/address.ts';
+import type { Container } from '../model/container.ts';
+import type { Endpoint, Network } from '../model/network.ts';
+import type { NamespaceName } from '../model/resource.ts';
+import type { EngineConfig } from './config.ts';
+import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { resolvConf } from './sandbox-files.ts';
+import type { State } from './state.ts';
+
+/** The host's resolv.conf is read anew at most so often, in milliseconds: a laptop changes its network while containers run. */
+const HOST_FILE_AGE = 1000;
+
+/** Who is called what on one network. */
+interface Directory {
+  readonly network: Network;
+  readonly byName: ReadonlyMap<string, readonly IpAddress[]>;
+  readonly byAddress: ReadonlyMap<IpAddress, string>;
+}
+
+/** One sandbox's view: the networks its owner is on, and whom it asks for the rest. */
+interface View {
+  readonly owner?: Container;
+  readonly directories: readonly Directory[];
+  readonly internalOnly: boolean;
+}
+
+interface Outside {
+  readonly until: number;
+  readonly upstreams: readonly Upstream[];
+  readonly ndotsSet: boolean;
+}
+
+/**
+ * What the embedded resolver answers from. Directories and views are built when first asked for and kept until the state
+ * changes, so a query costs a few look-ups.
+ */
+export class Names implements NameSource {
+  readonly #state: State;
+  readonly #config: EngineConfig;
+  #version = -1;
+  readonly #views = new Map<NamespaceName, View>();
+  readonly #directories = new Map<string, Directory>();
+  readonly #outside = new Map<NamespaceName, Outside>();
+
+  constructor(state: State, config: EngineConfig) {
+    this.#state = state;
+    this.#config = config;
+  }
+
+  lookup(namespace: NamespaceName, name: string): readonly IpAddress[] | undefined {
+    const { directories } = this.#view(namespace);
+    const found = directories.flatMap(({ byName }) => byName.get(name) ?? []);
+    if (found.length > 0) return found;
+    // "web.app": the network's name may hold dots itself, and so may the container's alias.
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const suffix = name.slice(dot + 1);
+      const directory = directories.find(({ network }) => network.name.toLowerCase() === suffix);
+      const addresses = directory?.byName.get(name.slice(0, dot));
+      if (addresses !== undefined) return addresses;
+    }
+    return undefined;
+  }
+
+  reverse(namespace: NamespaceName, address: IpAddress): string | undefined {
+    for (const { byAddress, network } of this.#view(namespace).directories) {
+      const name = byAddress.get(address);
+      if (name !== undefined) return `${name}.${network.name}`;
+    }
+    return undefined;
+  }
+
+  upstreams(namespace: NamespaceName): readonly Upstream[] {
+    return this.#toOutside(namespace).upstreams;
+  }
+
+  ndotsSet(namespace: NamespaceName): boolean {
+    return this.#toOutside(namespace).ndotsSet;
+  }
+
+  forwards(namespace: NamespaceName): boolean {
+    return !this.#view(namespace).internalOnly;
+  }
+
+  #toOutside(namespace: NamespaceName): Outside {
+    const { owner } = this.#view(namespace);
+    const known = this.#outside.get(namespace);
+    if (known !== undefined && known.until > Date.now()) return known;
+    const { upstreams, ndotsSet } =
+      owner === undefined ? { upstreams: [], ndotsSet: false } : resolvConf(this.#config, owner, true);
+    const outside = { until: Date.now() + HOST_FILE_AGE, upstreams, ndotsSet };
+    this.#outside.set(namespace, outside);
+    return outside;
+  }
+
+  /** Every change of the state makes all that was derived from it stale: changes are rare, queries are not. */
+  #view(namespace: NamespaceName): View {
+    if (this.#version !== this.#state.version) {
+      this.#version = this.#state.version;
+      for (const cache of [this.#views, this.#directories, this.#outside]) cache.clear();
+    }
+    const known = this.#views.get(namespace);
+    if (known !== undefined) return known;
+    const view = this.#buildView(namespace);
+    this.#views.set(namespace, view);
+    return view;
+  }
+
+  /** The endpoints are all the first container's: who joined its sandbox asks in its name. */
+  #buildView(namespace: NamespaceName): View {
+    const sandbox = this.#state.sandboxes.values().find((candidate) => candidate.namespace === namespace);
+    const endpoints = [...this.#state.endpoints.values()].filter((endpoint) => endpoint.sandbox === sandbox?.id);
+    const networks = endpoints.flatMap(({ network }) => this.#state.networks.get(network) ?? []);
+    const owner = this.#state.containers.get(endpoints[0]?.container ?? '');
+    return {
+      ...(owner === undefined ? {} : { owner }),
+      directories: networks.filter(isUserDefined).map((network) => this.#directory(network)),
+      internalOnly: networks.every(({ internal }) => internal),
+    };
+  }
+
+  #directory(network: Network): Directory {
+    const known = this.#directories.get(network.id);
+    if (known !== undefined) return known;
+    const endpoints = [...this.#state.endpoints.values()].filter((endpoint) => endpoint.network === network.id);
+    const directory = buildDirectory(this.#state, network, endpoints);
+    this.#directories.set(network.id, directory);
+    return directory;
+  }
+}
+
+/** Several containers may share a name: all their addresses answer. Queries come in lower case, so names are kept so. */
+function buildDirectory(state: State, network: Network, endpoints: readonly Endpoint[]): Directory {
+  const byName = new Map<string, IpAddress[]>();
+  const byAddress = new Map<IpAddress, string>();
+  for (const endpoint of endpoints) {
+    const container = state.containers.get(endpoint.container);
+    if (container === undefined) continue;
+    const address = addressOf(endpoint.address);
+    const names = dnsNames(container, requestFor(state, container, network)?.aliases ?? []);
+    for (const name of names) {
+      const key = name.toLowerCase();
+      const addresses = byName.get(key);
+      if (addresses === undefined) byName.set(key, [address]);
+      else addresses.push(address);
+    }
+    const [first] = names;
+    if (first !== undefined) byAddress.set(address, first);
+  }
+  return { network, byName, byAddress };
+}

@@ -1,0 +1,146 @@
+import { checkPools } from '../ipam/request.ts';
+import type { EndpointRequest } from '../model/container.ts';
+import { EngineError } from '../model/errors.ts';
+import { type IpamPool, type Network, PREDEFINED_NETWORKS, shortId } from '../model/network.ts';
+import { hostPrefixes } from '../reconcile/host.ts';
+import { connect, disconnect } from './connections.ts';
+import { type Core, networkEvent } from './core.ts';
+import { isUserDefined } from './endpoints.ts';
+import { newId, timestamp } from './ids.ts';
+import { driverOf, enact } from './intent.ts';
+import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
+import { matchesPrune, type PruneGuard } from './prune.ts';
+import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
+import { networkView } from './view-builder.ts';
+import type { NetworkView } from './views.ts';
+
+/** `reference`: a full id, a name, or a unique prefix of an id. */
+export class Networks {
+  readonly #core: Core;
+  readonly #pruning: PruneGuard;
+
+  constructor(core: Core, pruning: PruneGuard) {
+    this.#core = core;
+    this.#pruning = pruning;
+  }
+
+  /** @throws EngineError in Docker's words: conflict (name), forbidden (predefined, overlap), invalidArgument, notFound (driver) */
+  async create(request: NetworkRequest): Promise<{ id: string; warning: string }> {
+    const core = this.#core;
+    const network = planNetwork(core, request);
+    await enact(core, { put: { networks: [network] } });
+    // The first bridge network is what forwarding is for.
+    await core.reconciler.commit(core.forwarding.describe());
+    networkEvent(core, network, 'create');
+    return { id: network.id, warning: '' };
+  }
+
+  /** @throws EngineError notFound or invalidArgument (ambiguous) in Docker's words */
+  find(reference: string): NetworkView {
+    return networkView(this.#core.state, findNetwork(this.#core.state.networks, reference));
+  }
+
+  /** In the order they were made; the predefined ones come first. */
+  list(): NetworkView[] {
+    const { state } = this.#core;
+    return [...state.networks.values()].map((network) => networkView(state, network));
+  }
+
+  /** @param options force: a network that is not there is no error */
+  async remove(reference: string, options: { readonly force: boolean }): Promise<void> {
+    const { state } = this.#core;
+    const network = options.force ? tryFindNetwork(state.networks, reference) : findNetwork(state.networks, reference);
+    if (network !== undefined) await this.#remove(network);
+  }
+
+  /** What the kernel does slowly (deleting a bridge) goes on in the background when this is fulfilled. */
+  async #remove(network: Network): Promise<void> {
+    const core = this.#core;
+    if (!isUserDefined(network)) {
+      throw new EngineError('forbidden', `${network.name} is a pre-defined network and cannot be removed`);
+    }
+    const holders = networkView(core.state, network).containers.map(
+      ({ name, endpointId }) => `name:${JSON.stringify(name)} id:${JSON.stringify(shortId(endpointId))}`,
+    );
+    if (holders.length > 0) {
+      const text = `network ${network.name} has active endpoints (${holders.join(', ')})`;
+      throw new EngineError('forbidden', `error while removing network: ${text}`);
+    }
+    await enact(core, { remove: { networks: [network.id] } });
+    networkEvent(core, network, 'destroy');
+  }
+
+  /** `request.network` is ignored: `reference` counts */
+  async connect(reference: string, container: string, request: EndpointRequest): Promise<void> {
+    await connect(this.#core, reference, container, request);
+  }
+
+  async disconnect(reference: string, container: string, options: { readonly force: boolean }): Promise<void> {
+    await disconnect(this.#core, reference, container, options);
+  }
+
+  /** Takes away what no running container is on. @throws EngineError conflict while another prune runs */
+  async prune(filters: PruneFilters): Promise<Pruned> {
+    return this.#pruning.run(async () => {
+      const core = this.#core;
+      const deleted: string[] = [];
+      for (const network of [...core.state.networks.values()]) {
+        if (!isUserDefined(network) || !matchesPrune(filters, network)) continue;
+        if (networkView(core.state, network).containers.length > 0) continue;
+        await this.#remove(network);
+        deleted.push(network.name);
+      }
+      core.events.emit('network', 'prune', '', { reclaimed: '0' });
+      return { deleted, reclaimed: 0 };
+    });
+  }
+}
+
+/** The network as it will be written down; nothing is held by it yet. */
+function planNetwork(core: Core, request: NetworkRequest): Network {
+  const { name, internal, attachable, ipamOptions, driverOptions, labels } = request;
+  checkName(core, name);
+  const driver = driverOf(request.driver === '' ? 'bridge' : request.driver);
+  if (driver.name === 'host' || driver.name === 'null') {
+    throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
+  }
+  if (request.ipamDriver !== '' && request.ipamDriver !== 'default') {
+    throw new EngineError('notFound', `plugin "${request.ipamDriver}" not found`);
+  }
+  return {
+    id: newId(),
+    name,
+    driver: driver.name,
+    created: timestamp(),
+    internal,
+    attachable,
+    ipamOptions,
+    pools: [choosePool(core, request)],
+    subnetRequested: request.pools.some(({ subnet }) => subnet !== undefined),
+    driverOptions,
+    options: driver.parse(driverOptions),
+    labels,
+  };
+}
+
+function checkName({ state }: Core, name: string): void {
+  if (name.trim() === '') throw new EngineError('invalidArgument', 'invalid network name: name is empty');
+  if (PREDEFINED_NETWORKS.includes(name) || name === 'default') {
+    throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network `);
+  }
+  if (networkByName(state.networks, name) !== undefined) {
+    throw new EngineError('conflict', `network with name ${name} already exists`);
+  }
+}
+
+/** Subnets of our own networks are never overlapped; the host's only when the user asks for exactly that. */
+function choosePool({ ipam, state }: Core, { pools }: NetworkRequest): IpamPool {
+  const [request = { auxiliary: {} }, another] = pools;
+  if (another !== undefined) {
+    checkPools(pools);
+    throw new EngineError('invalidArgument', "bridge driver doesn't support multiple subnets");
+  }
+  const taken = [...state.networks.values()].flatMap((network) => network.pools.map(({ subnet }) => subnet));
+  const pool = ipam.allocatePool(request, taken, hostPrefixes());
+  return request.gateway === undefined ? pool : { ...pool, gatewayRequested: true };
+}

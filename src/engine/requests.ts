@@ -1,0 +1,93 @@
+import type { PoolRequest } from '../ipam/request.ts';
+import type { DriverOptions } from '../model/network.ts';
+import type { LogQuery as RuntimeLogQuery } from '../runtime/logs/record.ts';
+
+export type { PoolRequest } from '../ipam/request.ts';
+export type { LogRecord } from '../runtime/logs/record.ts';
+
+export interface NetworkRequest {
+  readonly name: string;
+  /** '' is bridge */
+  readonly driver: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly pools: readonly PoolRequest[];
+  /** '' is default */
+  readonly ipamDriver: string;
+  readonly ipamOptions: Readonly<Record<string, string>>;
+  readonly driverOptions: DriverOptions;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface StopRequest {
+  /** Seconds until SIGKILL; negative: never; undefined: the container's own, then 10 */
+  readonly timeout?: number;
+  /** Name or number; undefined: the container's own, then SIGTERM */
+  readonly signal?: string;
+}
+
+export interface RemoveRequest {
+  readonly force: boolean;
+  readonly volumes: boolean;
+  /** Legacy links do not exist here: always refused with Docker's words */
+  readonly link: boolean;
+}
+
+/** not-running: at once for one that does not run; next-exit: the next end, which a failed start is not; removed: it is gone. */
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+
+export interface WaitResult {
+  readonly code: number;
+}
+
+/** What `docker logs` asks for; `since` and `until` in nanoseconds since 1970. */
+export interface LogQuery extends RuntimeLogQuery {
+  readonly signal: AbortSignal;
+}
+
+export interface ExecRequest {
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly env: readonly string[];
+  /** '' is the container's */
+  readonly workingDirectory: string;
+  /** '' is the container's */
+  readonly user: string;
+  readonly privileged: boolean;
+  readonly detachKeys: string;
+}
+
+export interface ExecStart {
+  readonly detach: boolean;
+  readonly tty: boolean;
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
+export interface ExecView {
+  readonly id: string;
+  readonly containerId: string;
+  readonly request: ExecRequest;
+  readonly running: boolean;
+  /** undefined until it ended */
+  readonly exitCode?: number;
+  readonly pid: number;
+}
+
+export interface PruneFilters {
+  /** Milliseconds since 1970: only what was created before */
+  readonly until?: number;
+  /** "key" or "key=value"; all must match */
+  readonly labels: readonly string[];
+  /** None may match */
+  readonly labelsNot: readonly string[];
+}
+
+export interface Pruned {
+  /** Ids of containers, names of networks */
+  readonly deleted: readonly string[];
+  /** Bytes */
+  readonly reclaimed: number;
+}

@@ -1,0 +1,121 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Container } from '../model/container.ts';
+import { errorMessage } from '../model/errors.ts';
+import { exitedContainer, followRun } from './container-exit.ts';
+import { containerFolder } from './container-paths.ts';
+import { openLog } from './container-process.ts';
+import { removeHeld } from './container-remove.ts';
+import { type Core, containerEvent, withContainer } from './core.ts';
+import { timestamp } from './ids.ts';
+import { describeAll } from './intent.ts';
+import { leaveSandbox } from './sandbox-leave.ts';
+import { isUp } from './sandboxes.ts';
+
+/** The exit code of a container whose end nobody saw, as after a reboot. Docker's. */
+const UNSEEN_EXIT = 255;
+
+/**
+ * Takes up what the last daemon left: networks and sandboxes as they are written down, containers that still run, the
+ * ends of those that don't. Whatever nobody wrote down is taken away.
+ */
+export async function restore(core: Core): Promise<void> {
+  const tasks = new Map((await core.processes.list()).map((task) => [task.id, task]));
+  const running = [...core.state.containers.values()].filter((container) => isUp(container) && tasks.has(container.id));
+  const lost = dropUnseen(core, new Set(running.map(({ id }) => id)));
+  await raiseEverything(core);
+  await Promise.all(running.map((container) => resume(core, container)));
+  for (const container of lost) {
+    const exitCode = String(container.state.exitCode);
+    containerEvent(core, container, 'die', { exitCode, execDuration: '0' });
+  }
+  await clearLeftovers(core, [...tasks.keys()]);
+}
+
+/**
+ * Containers that do not run hold nothing: not those a reboot ended, not those whose start was cut off. @returns those
+ * that ran when they were last seen
+ */
+function dropUnseen(core: Core, running: ReadonlySet<string>): Container[] {
+  const { state } = core;
+  const lost: Container[] = [];
+  for (const container of [...state.containers.values()]) {
+    if (running.has(container.id)) continue;
+    const seenUp = isUp(container);
+    const ended = seenUp ? exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }) : container;
+    leaveSandbox(core, ended);
+    if (seenUp) lost.push(ended);
+  }
+  const held = new Set([...state.containers.values()].map(({ sandbox }) => sandbox));
+  state.apply({
+    remove: {
+      sandboxes: [...state.sandboxes.keys()].filter((id) => !held.has(id)),
+      endpoints: [...state.endpoints.values()].filter(({ container }) => !running.has(container)).map(({ id }) => id),
+    },
+  });
+  return lost;
+}
+
+async function raiseEverything({ reconciler, forwarding, state, logger }: Core): Promise<void> {
+  const repairs = await reconciler.restore(new Map([...forwarding.describe(), ...describeAll(state)]));
+  for (const { error, because } of repairs) {
+    if (error !== undefined) logger.error('the network could not be restored in full', { error, because });
+  }
+}
+
+/** Goes on with a container: its output, and its end, which may have come already. */
+async function resume(core: Core, container: Container): Promise<void> {
+  const { tty, openStdin } = container.spec;
+  const live = core.live.of(container);
+  try {
+    const process = await core.processes.restore(container.id, { tty, stdin: openStdin });
+    if (process === undefined) {
+      await leaveSandbox(core, exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() })).finish();
+      return;
+    }
+    const log = openLog(core, container);
+    live.session.connect(process.io, log);
+    followRun(core, container, live, process, log);
+  } catch (error) {
+    core.logger.error('a running container could not be taken up', {
+      container: container.name,
+      error: errorMessage(error),
+    });
+  }
+}
+
+/** Tasks, root snapshots and folders without a record; and containers with --rm that ended unseen. */
+async function clearLeftovers(core: Core, tasks: readonly string[]): Promise<void> {
+  const { state, logger } = core;
+  const stale = [...state.containers.values()].filter((container) => container.spec.autoRemove && hasEnded(container));
+  const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
+  const idle = tasks.filter((id) => {
+    const container = state.containers.get(id);
+    return container === undefined || !isUp(container);
+  });
+  const work = [
+    ...idle.map((id) => core.processes.discard(id)),
+    ...unknown(await core.runtime.snapshots.list()).map((id) => core.runtime.snapshots.remove(id)),
+    ...stale.map(({ id }) => withContainer(core, id, () => removeHeld(core, id))),
+  ];
+  for (const result of await Promise.allSettled(work)) {
+    if (result.status === 'rejected') {
+      logger.warn('something of a former daemon could not be taken away', { error: errorMessage(result.reason) });
+    }
+  }
+  for (const id of unknown(folders(core))) rmSync(containerFolder(core.config, id), { recursive: true, force: true });
+}
+
+/** One that was created and never started waits for its start. */
+function hasEnded({ state }: Container): boolean {
+  return state.status === 'exited' || (state.status === 'created' && state.error !== '');
+}
+
+function folders({ config }: Core): string[] {
+  try {
+    return readdirSync(join(config.dataRoot, 'containers'));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  type ContainerResolvConf,
+  hostResolvConf,
+  type ResolvMode,
+  renderContainerResolvConf,
+} from '../dns/hostresolv.ts';
+import { addHosts, ownRecord, parseExtraHosts, removeHosts, renderHostname, renderHosts } from '../dns/hosts.ts';
+import { addressOf, type IpAddress } from '../model/address.ts';
+import type { Container } from '../model/container.ts';
+import { errorMessage } from '../model/errors.ts';
+import type { Endpoint } from '../model/network.ts';
+import type { EngineConfig } from './config.ts';
+import { containerPaths } from './container-paths.ts';
+import type { Core } from './core.ts';
+import { gatewayOf } from './gateway.ts';
+import { networkByName } from './lookup.ts';
+import type { State } from './state.ts';
+
+/** The host's own, which containers in host mode see a copy of. */
+const HOST_HOSTS = '/etc/hosts';
+
+/** Writes hosts, hostname and resolv.conf of a container that starts. @param resolver it asks the embedded resolver */
+export function writeSandboxFiles(core: Core, container: Container, endpoints: readonly Endpoint[], resolver: boolean) {
+  const paths = containerPaths(core.config, core.state, container);
+  mkdirSync(dirname(paths.hosts), { recursive: true, mode: 0o710 });
+  writeHosts(core.state, container, endpoints, paths.hosts);
+  writeFileSync(paths.hostname, renderHostname(container.spec.hostname), { mode: 0o644 });
+  writeFileSync(paths.resolvConf, resolvConf(core.config, container, resolver).text, { mode: 0o644 });
+}
+
+function writeHosts(state: State, container: Container, endpoints: readonly Endpoint[], path: string): void {
+  const { extraHosts, networkMode } = container.spec;
+  if (networkMode.kind === 'host' && extraHosts.length === 0) {
+    copyFileSync(HOST_HOSTS, path);
+    return;
+  }
+  const extra = parseExtraHosts(extraHosts, hostGateways(state));
+  const own = endpoints.map((endpoint) => recordOf(container, endpoint));
+  writeFileSync(path, renderHosts({ extra, own, ipv6: true }), { mode: 0o644 });
+}
+
+/** What `host-gateway` means: the default network's way out. */
+function hostGateways(state: State): IpAddress[] {
+  const network = networkByName(state.networks, 'bridge');
+  const gateway = network === undefined ? undefined : gatewayOf(network);
+  return gateway === undefined ? [] : [gateway];
+}
+
+function recordOf({ spec }: Container, endpoint: Endpoint) {
+  return ownRecord(addressOf(endpoint.address), spec.hostname, spec.domainname);
+}
+
+/** The container's resolv.conf, and what its resolver must know, from the host's file and the settings as they are now. */
+export function resolvConf(config: EngineConfig, container: Container, resolver: boolean): ContainerResolvConf {
+  const { spec } = container;
+  const { network } = config;
+  const mode = resolvMode(container, resolver);
+  const overrides = {
+    nameservers: spec.dns.length > 0 ? spec.dns : network.dns,
+    search: spec.dnsSearch.length > 0 ? spec.dnsSearch : network.dnsSearch,
+    options: spec.dnsOptions.length > 0 ? spec.dnsOptions : network.dnsOptions,
+  };
+  return renderContainerResolvConf(hostResolvConf(mode), overrides, mode);
+}
+
+function resolvMode({ spec }: Container, resolver: boolean): ResolvMode {
+  if (resolver) return { kind: 'resolver' };
+  return spec.networkMode.kind === 'host' ? { kind: 'host' } : { kind: 'legacy', ipv6: false };
+}
+
+export interface FileUpdate {
+  readonly added?: Endpoint;
+  readonly removed?: Endpoint;
+  /** Whether it asks the embedded resolver from now on; undefined: as before */
+  readonly resolver?: boolean | undefined;
+}
+
+/**
+ * Follows a connect or disconnect while the container runs. The files are bind-mounted into it, so they are written in
+ * place; what the container wrote into them stays.
+ */
+export function updateSandboxFiles(core: Core, container: Container, update: FileUpdate): void {
+  const paths = containerPaths(core.config, core.state, container);
+  try {
+    let hosts = readFileSync(paths.hosts, 'utf8');
+    if (update.removed !== undefined) hosts = removeHosts(hosts, [recordOf(container, update.removed)]);
+    if (update.added !== undefined) hosts = addHosts(hosts, [recordOf(container, update.added)]);
+    writeFileSync(paths.hosts, hosts);
+    if (update.resolver !== undefined) switchResolver(core, container, paths.resolvConf, update.resolver);
+  } catch (error) {
+    // The network is as asked; a container that took away its own files gets no new ones.
+    core.logger.warn('the files of a container could not be updated', {
+      container: container.name,
+      error: errorMessage(error),
+    });
+  }
+}
+
+/** A file the container has changed is its own. */
+function switchResolver({ config }: Core, container: Container, path: string, resolver: boolean): void {
+  const before = resolvConf(config, container, !resolver).text;
+  if (readFileSync(path, 'utf8') === before) writeFileSync(path, resolvConf(config, container, resolver).text);
+}

@@ -1,0 +1,117 @@
+import type { Container } from '../model/container.ts';
+import type { Endpoint, Network, Sandbox } from '../model/network.ts';
+import type { Row, TableName } from '../store/rows.ts';
+import type { Store, StoreChange } from '../store/store.ts';
+
+/** What users asked for, as the store keeps it: networks, sandboxes, endpoints, containers to put and to forget. */
+export type Change = StoreChange;
+
+type Tables = { readonly [T in TableName]: Map<string, Row<T>> };
+
+/**
+ * The intent, in memory and in the store. Reading is immediate; a change is one store transaction, and happens within
+ * one turn of the event loop: whoever reads, decides and applies without awaiting in between needs no lock.
+ */
+export class State {
+  readonly #store: Store;
+  readonly #tables: Tables;
+  #version = 0;
+
+  /** @throws EngineError internal when a row cannot be read */
+  constructor(store: Store) {
+    this.#store = store;
+    const load = <T extends TableName>(table: T) => new Map(store.rows(table).map((row) => [row.id, row]));
+    this.#tables = {
+      networks: load('networks'),
+      sandboxes: load('sandboxes'),
+      endpoints: load('endpoints'),
+      containers: load('containers'),
+    };
+  }
+
+  get networks(): ReadonlyMap<string, Network> {
+    return this.#tables.networks;
+  }
+
+  get sandboxes(): ReadonlyMap<string, Sandbox> {
+    return this.#tables.sandboxes;
+  }
+
+  /** Those that are up, by id, in the order they came up. */
+  get endpoints(): ReadonlyMap<string, Endpoint> {
+    return this.#tables.endpoints;
+  }
+
+  get containers(): ReadonlyMap<string, Container> {
+    return this.#tables.containers;
+  }
+
+  /** Grows with every change; what is derived from the state may be kept while it stays. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** @returns takes exactly this change back, whatever else changed since */
+  apply(change: Change): () => void {
+    const inverse = this.#inverse(change);
+    this.#write(change);
+    return () => this.#write(inverse);
+  }
+
+  #write(change: Change): void {
+    this.#store.write(change);
+    this.#version++;
+    this.#writeTable('networks', change);
+    this.#writeTable('sandboxes', change);
+    this.#writeTable('endpoints', change);
+    this.#writeTable('containers', change);
+  }
+
+  #writeTable<T extends TableName>(table: T, change: Change): void {
+    const rows: Map<string, Row<T>> = this.#tables[table];
+    for (const id of change.remove?.[table] ?? []) rows.delete(id);
+    const puts: readonly Row<T>[] = change.put?.[table] ?? [];
+    for (const row of puts) rows.set(row.id, row);
+  }
+
+  #inverse(change: Change): Change {
+    const networks = former('networks', change, this.#tables.networks);
+    const sandboxes = former('sandboxes', change, this.#tables.sandboxes);
+    const endpoints = former('endpoints', change, this.#tables.endpoints);
+    const containers = former('containers', change, this.#tables.containers);
+    return {
+      put: { networks: networks.put, sandboxes: sandboxes.put, endpoints: endpoints.put, containers: containers.put },
+      remove: {
+        networks: networks.remove,
+        sandboxes: sandboxes.remove,
+        endpoints: endpoints.remove,
+        containers: containers.remove,
+      },
+    };
+  }
+
+  meta(key: string): string | undefined {
+    return this.#store.meta(key);
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#store.setMeta(key, value);
+  }
+}
+
+function former<T extends TableName>(
+  table: T,
+  change: Change,
+  rows: ReadonlyMap<string, Row<T>>,
+): { put: Row<T>[]; remove: string[] } {
+  const puts: readonly Row<T>[] = change.put?.[table] ?? [];
+  const touched = new Set([...(change.remove?.[table] ?? []), ...puts.map((row) => row.id)]);
+  const put: Row<T>[] = [];
+  const remove: string[] = [];
+  for (const id of touched) {
+    const row = rows.get(id);
+    if (row === undefined) remove.push(id);
+    else put.push(row);
+  }
+  return { put, remove };
+}

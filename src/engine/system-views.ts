@@ -1,0 +1,97 @@
+import type { AddressPoolConfig } from './config.ts';
+
+export interface EngineInfo {
+  /** Stable for this data root */
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly containers: { readonly running: number; readonly paused: number; readonly stopped: number };
+  readonly images: number;
+  readonly kernelVersion: string;
+  /** "Debian GNU/Linux 12 (bookworm)" */
+  readonly operatingSystem: string;
+  /** "12" */
+  readonly osVersion: string;
+  /** As uname -m prints it: x86_64 */
+  readonly architecture: string;
+  readonly cpus: number;
+  /** Bytes */
+  readonly memory: number;
+  readonly dataRoot: string;
+  readonly cgroupVersion: '1' | '2';
+  readonly ipv4Forwarding: boolean;
+  readonly liveRestore: boolean;
+  readonly debug: boolean;
+  readonly addressPools: readonly AddressPoolConfig[];
+  readonly networkDrivers: readonly string[];
+  readonly containerdVersion: string;
+  readonly runcVersion: string;
+  readonly eventListeners: number;
+  readonly warnings: readonly string[];
+}
+
+export interface EngineVersion {
+  readonly version: string;
+  readonly kernelVersion: string;
+  /** As Node and Go name it: amd64, arm64 */
+  readonly architecture: string;
+  readonly nodeVersion: string;
+  readonly containerd: { readonly version: string; readonly revision: string };
+  readonly runc: string;
+}
+
+/** What `fairway status` shows. */
+export interface EngineStatus {
+  readonly version: string;
+  readonly pid: number;
+  /** Seconds */
+  readonly uptime: number;
+  /** Bytes */
+  readonly memory: number;
+  readonly networks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly driver: string;
+    readonly bridge?: string;
+    readonly subnet?: string;
+    readonly gateway?: string;
+    readonly endpoints: number;
+  }[];
+  readonly endpoints: readonly {
+    readonly container: string;
+    readonly network: string;
+    readonly link: string;
+    readonly address: string;
+    readonly mac: string;
+    readonly defaultRoute: boolean;
+  }[];
+  readonly ports: readonly {
+    readonly container: string;
+    readonly protocol: string;
+    readonly host: string;
+    readonly hostPort: number;
+    readonly containerPort: number;
+    readonly count: number;
+  }[];
+  readonly drift: {
+    readonly repairs: number;
+    readonly last?: { readonly at: string; readonly text: string };
+    /** One line per step a reconcile would do now */
+    readonly pending: readonly string[];
+  };
+  readonly dns: { readonly answered: number; readonly forwarded: number; readonly failed: number };
+}
+
+/** One step a reconcile would do now. */
+export interface PlanLine {
+  readonly action: 'create' | 'update' | 'remove';
+  /** resourceKey: "link host docker0" */
+  readonly resource: string;
+  readonly because: string;
+}
+
+export interface DiskUsage {
+  /** Bytes of all image layers */
+  readonly layers: number;
+  readonly images: readonly { readonly id: string; readonly containers: number; readonly size: number }[];
+}

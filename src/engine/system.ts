@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { arch, cpus, hostname, machine, release, totalmem } from 'node:os';
+import type { DnsServer } from '../dns/server.ts';
+import { drivers } from '../drivers/index.ts';
+import { DEFAULT_POOLS } from '../ipam/ipam.ts';
+import { type Resource, resourceKey } from '../model/resource.ts';
+import type { Core } from './core.ts';
+import type { DiskUsage, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
+
+const ID_KEY = 'engine id';
+
+/** What the engine says about itself. Everything is read when it is asked for; nothing is kept up to date meanwhile. */
+export class System {
+  readonly #core: Core;
+  readonly #dns: DnsServer;
+
+  constructor(core: Core, dns: DnsServer) {
+    this.#core = core;
+    this.#dns = dns;
+  }
+
+  /** For `docker info`. @throws EngineError unavailable when containerd does not answer */
+  async info(): Promise<EngineInfo> {
+    const { config, state, runtime, events, host, forwarding } = this.#core;
+    const versions = await runtime.versions();
+    const forwards = forwarding.on;
+    const { PRETTY_NAME = 'Linux', VERSION_ID = '' } = osRelease();
+    const pools = config.network.defaultAddressPools;
+    return {
+      id: this.#id(),
+      name: hostname(),
+      version: config.version,
+      containers: this.#count(),
+      images: (await runtime.images.list()).length,
+      kernelVersion: release(),
+      operatingSystem: PRETTY_NAME,
+      osVersion: VERSION_ID,
+      architecture: machine(),
+      cpus: cpus().length,
+      memory: totalmem(),
+      dataRoot: config.dataRoot,
+      cgroupVersion: host.unifiedCgroups ? '2' : '1',
+      ipv4Forwarding: forwards,
+      liveRestore: config.liveRestore,
+      debug: config.debug,
+      addressPools: pools.length > 0 ? pools : DEFAULT_POOLS,
+      networkDrivers: [...drivers.keys()].sort(),
+      containerdVersion: versions.containerd.version,
+      runcVersion: versions.runc,
+      eventListeners: events.listeners,
+      warnings: forwards || state.networks.size === 0 ? [] : ['WARNING: IPv4 forwarding is disabled'],
+    };
+  }
+
+  /** For `docker version`. @throws EngineError unavailable when containerd does not answer */
+  async version(): Promise<EngineVersion> {
+    const { containerd, runc } = await this.#core.runtime.versions();
+    return {
+      version: this.#core.config.version,
+      kernelVersion: release(),
+      architecture: arch() === 'x64' ? 'amd64' : arch(),
+      nodeVersion: process.version,
+      containerd,
+      runc,
+    };
+  }
+
+  /** For `fairway status`: the network at a glance, drift included. Asks the kernel, not containerd. */
+  status(): EngineStatus {
+    const { config, reconciler } = this.#core;
+    const { count, last } = reconciler.repairs;
+    return {
+      version: config.version,
+      pid: process.pid,
+      uptime: Math.floor(process.uptime()),
+      memory: process.memoryUsage.rss(),
+      networks: this.#networks(),
+      endpoints: this.#endpoints(),
+      ports: this.#ports(),
+      drift: {
+        repairs: count,
+        ...(last === undefined ? {} : { last }),
+        pending: this.plan().map(({ action, resource, because }) => `${action} ${resource}: ${because}`),
+      },
+      dns: { ...this.#dns.statistics },
+    };
+  }
+
+  /** What a reconcile would do now. Reads the whole of the kernel's state that concerns us. */
+  plan(): PlanLine[] {
+    return this.#core.reconciler
+      .plan()
+      .map(({ action, resource, because }) => ({ action, resource: resourceKey(resource), because }));
+  }
+
+  /** For `docker system df`. Layers that images share are counted once for each. */
+  async diskUsage(): Promise<DiskUsage> {
+    const { state, runtime } = this.#core;
+    const images = await runtime.images.list();
+    const users = Map.groupBy(state.containers.values(), ({ imageId }) => imageId);
+    return {
+      layers: images.reduce((sum, { size }) => sum + size, 0),
+      images: images.map(({ id, size }) => ({ id, size, containers: users.get(id)?.length ?? 0 })),
+    };
+  }
+
+  /** Made up once for a data root, so that clients recognise the engine after a restart. */
+  #id(): string {
+    const { state } = this.#core;
+    const known = state.meta(ID_KEY);
+    if (known !== undefined) return known;
+    const id = randomUUID();
+    state.setMeta(ID_KEY, id);
+    return id;
+  }
+
+  #count(): EngineInfo['containers'] {
+    const count = { running: 0, paused: 0, stopped: 0 };
+    for (const { state } of this.#core.state.containers.values()) {
+      if (state.status === 'running' || state.status === 'paused') count[state.status]++;
+      else count.stopped++;
+    }
+    return count;
+  }
+
+  /** The bridge's name is taken from what the driver described: only the driver knows it. */
+  #networks(): EngineStatus['networks'] {
+    const { state, reconciler } = this.#core;
+    const holders = Map.groupBy(state.endpoints.values(), ({ network }) => network);
+    return [...state.networks.values()].map(({ id, name, driver, pools: [pool] }) => {
+      const bridge = reconciler.desired().get(`network:${id}`)?.flatMap(bridgeName)[0];
+      return {
+        id,
+        name,
+        driver,
+        ...(bridge === undefined ? {} : { bridge }),
+        ...(pool === undefined ? {} : { subnet: pool.subnet }),
+        ...(pool?.gateway === undefined ? {} : { gateway: pool.gateway }),
+        endpoints: holders.get(id)?.length ?? 0,
+      };
+    });
+  }
+
+  #endpoints(): EngineStatus['endpoints'] {
+    const { state } = this.#core;
+    return [...state.endpoints.values()].map(({ container, network, interfaceName, address, mac, gateway }) => ({
+      container: state.containers.get(container)?.name ?? container,
+      network: state.networks.get(network)?.name ?? network,
+      link: interfaceName,
+      address,
+      mac,
+      defaultRoute: gateway !== undefined,
+    }));
+  }
+
+  #ports(): EngineStatus['ports'] {
+    const { state } = this.#core;
+    return [...state.endpoints.values()].flatMap(({ container, ports }) =>
+      ports.map(({ protocol, hostAddress, hostPort, containerPort, count }) => ({
+        container: state.containers.get(container)?.name ?? container,
+        protocol,
+        host: hostAddress,
+        hostPort,
+        containerPort,
+        count,
+      })),
+    );
+  }
+}
+
+function bridgeName(resource: Resource): string[] {
+  return resource.kind === 'link' && resource.type === 'bridge' ? [resource.name] : [];
+}
+
+/** os-release(5) */
+function osRelease(): Readonly<Record<string, string>> {
+  try {
+    const lines = readFileSync('/etc/os-release', 'utf8').matchAll(/^([A-Z_]+)="?(.*?)"?$/gm);
+    return Object.fromEntries(Array.from(lines, ([, key = '', value = '']) => [key, value]));
+  } catch {
+    return {};
+  }
+}

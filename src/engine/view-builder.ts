@@ -1,0 +1,54 @@
+import type { Container, EndpointRequest } from '../model/container.ts';
+import type { Network } from '../model/network.ts';
+import { containerPaths } from './container-paths.ts';
+import type { Core } from './core.ts';
+import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { tryFindNetwork } from './lookup.ts';
+import { endpointsOf } from './sandboxes.ts';
+import type { State } from './state.ts';
+import type { ContainerView, EndpointView, NetworkMember, NetworkView } from './views.ts';
+
+/** A container as the API shows it: what is written down, and what it has while it runs. */
+export function containerView(core: Core, container: Container): ContainerView {
+  const { state, reconciler, config, live } = core;
+  const sandbox = container.sandbox === undefined ? undefined : state.sandboxes.get(container.sandbox);
+  return {
+    container,
+    networks: container.spec.endpoints.map((request) => endpointView(state, container, request)),
+    ports: endpointsOf(state, container.id).flatMap(({ ports }) => ports),
+    sandboxId: sandbox?.id ?? '',
+    sandboxKey: sandbox === undefined ? '' : reconciler.sandboxPath(sandbox.namespace),
+    paths: containerPaths(config, state, container),
+    execIds: [...live.of(container).execs],
+  };
+}
+
+/** Of one that does not run, only what was asked for. A network that is gone keeps its place by its name. */
+function endpointView(state: State, container: Container, request: EndpointRequest): EndpointView {
+  const network = tryFindNetwork(state.networks, request.network);
+  const endpoint = endpointsOf(state, container.id).find((candidate) => candidate.network === network?.id);
+  const gateway = network?.internal === true ? undefined : network?.pools[0]?.gateway;
+  return {
+    networkId: network?.id ?? '',
+    networkName: network?.name ?? request.network,
+    request,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(endpoint === undefined || gateway === undefined ? {} : { gateway }),
+    dnsNames: network !== undefined && isUserDefined(network) ? dnsNames(container, request.aliases) : [],
+  };
+}
+
+/** A network with its running containers; stopped ones hold nothing of it, and do not keep it from being removed. */
+export function networkView(state: State, network: Network): NetworkView {
+  const containers: NetworkMember[] = [];
+  for (const { id, network: on, container, mac, address } of state.endpoints.values()) {
+    const holder = on === network.id ? state.containers.get(container) : undefined;
+    if (holder !== undefined) {
+      containers.push({ id: holder.id, name: holder.name, endpointId: id, mac, address });
+    }
+  }
+  const users = [...state.containers.values()].filter(
+    (container) => requestFor(state, container, network) !== undefined,
+  );
+  return { network, containers, users: users.length };
+}

@@ -1,0 +1,55 @@
+import type { InterfaceAddress, IpAddress, MacAddress } from '../model/address.ts';
+import type { Container, EndpointRequest } from '../model/container.ts';
+import type { Endpoint, Network, PublishedPort } from '../model/network.ts';
+
+/** A container's place on one network: what was asked, and what it has while it runs. */
+export interface EndpointView {
+  /** '' while no network of that name exists (allowed until start) */
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly request: EndpointRequest;
+  /** While the container runs */
+  readonly endpoint?: Endpoint;
+  /** The network's gateway, also where another endpoint gives the default route; none on internal networks */
+  readonly gateway?: IpAddress;
+  /** Name, aliases, short id, hostname; the first is what the address resolves to */
+  readonly dnsNames: readonly string[];
+}
+
+export interface ContainerPaths {
+  /** '' for what a container does not have (log of one that never ran has a path all the same) */
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+  readonly log: string;
+}
+
+export interface ContainerView {
+  readonly container: Container;
+  /** In the order they were connected */
+  readonly networks: readonly EndpointView[];
+  /** Live: while the container runs */
+  readonly ports: readonly PublishedPort[];
+  /** '' while there is none */
+  readonly sandboxId: string;
+  /** Path of the pinned network namespace, or '' */
+  readonly sandboxKey: string;
+  readonly paths: ContainerPaths;
+  readonly execIds: readonly string[];
+}
+
+export interface NetworkMember {
+  readonly id: string;
+  readonly name: string;
+  readonly endpointId: string;
+  readonly mac: MacAddress;
+  readonly address: InterfaceAddress;
+}
+
+export interface NetworkView {
+  readonly network: Network;
+  /** Running containers on it */
+  readonly containers: readonly NetworkMember[];
+  /** Containers whose configuration names it, running or not */
+  readonly users: number;
+}

@@ -1,0 +1,141 @@
+import { KernelError } from '../model/errors.ts';
+import { Attributes, fixedHeader, type Message } from './netlink.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
+import type { NetworkNamespace } from './netns.ts';
+import { watchReadable } from './poll.ts';
+import * as rt from './rtnetlink-messages.ts';
+
+/** Something changed, by whomever: what is told is where to look, not what it is like now. */
+export type KernelEvent =
+  | { readonly kind: 'link'; readonly removed: boolean; readonly name: string; readonly index: number }
+  | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
+  | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
+  | FirewallEvent
+  | GenerationEvent
+  /** Events were lost: everything may have changed */
+  | { readonly kind: 'overrun' };
+
+/** A table, chain, rule, set, element or object of nftables. */
+interface FirewallEvent {
+  readonly kind: 'firewall';
+  readonly removed: boolean;
+  /** NFPROTO_*: 1 inet, 2 ip, 3 arp, 5 netdev, 7 bridge, 10 ip6 */
+  readonly family: number;
+  readonly table: string;
+}
+
+/** Ends the events of one nftables transaction, and names its author. */
+interface GenerationEvent {
+  readonly kind: 'generation';
+  /** Counts transactions of the namespace */
+  readonly generation: number;
+  /** Name of the author's thread (comm), at most 15 bytes */
+  readonly author: string;
+}
+
+/** linux/rtnetlink.h. IPv6 is left out: the kernel tells two addresses and three routes of every link that goes up. */
+const RTNLGRP_LINK = 1;
+const RTNLGRP_IPV4_IFADDR = 5;
+const RTNLGRP_IPV4_ROUTE = 7;
+/** linux/netfilter/nfnetlink.h */
+const NFNLGRP_NFTABLES = 7;
+const NFNL_SUBSYS_NFTABLES = 10;
+
+/** linux/netfilter/nf_tables.h */
+const NFT_MSG_NEWGEN = 15;
+/** The second of each pair: NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET, DELSETELEM, DELOBJ, DELFLOWTABLE */
+const NFT_MSG_DEL: ReadonlySet<number> = new Set([2, 5, 8, 11, 14, 20, 24]);
+/** NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, …: the table is always the first attribute */
+const NFTA_TABLE = 1;
+const NFTA_GEN_ID = 1;
+const NFTA_GEN_PROC_NAME = 3;
+/** struct nfgenmsg: family, version, resource */
+const NFGEN_SIZE = 4;
+
+/** Tells what changes in a namespace: links, IPv4 addresses and routes, and nftables. */
+export class KernelEvents implements Disposable {
+  readonly #listener: (event: KernelEvent) => void;
+  readonly #resources = new DisposableStack();
+
+  /** @param listener called soon after the change, on the main thread, never from within a system call */
+  constructor(namespace: NetworkNamespace, listener: (event: KernelEvent) => void) {
+    this.#listener = listener;
+    try {
+      const routeGroups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+      this.#watch(new NetlinkSocket(NETLINK_ROUTE, namespace), routeGroups, parseRouteEvent);
+      this.#watch(new NetlinkSocket(NETLINK_NETFILTER, namespace), [NFNLGRP_NFTABLES], parseFirewallEvent);
+    } catch (error) {
+      this.#resources.dispose();
+      throw error;
+    }
+  }
+
+  #watch(socket: NetlinkSocket, groups: readonly number[], parse: (message: Message) => KernelEvent | undefined): void {
+    this.#resources.use(socket);
+    socket.join(groups);
+    this.#resources.use(watchReadable(socket.fd, () => this.#drain(socket, parse)));
+  }
+
+  /** The listener is called when all is read, since it may well dispose this. */
+  #drain(socket: NetlinkSocket, parse: (message: Message) => KernelEvent | undefined): void {
+    const events: KernelEvent[] = [];
+    const add = (message: Message) => {
+      const event = parse(message);
+      if (event !== undefined) events.push(event);
+    };
+    while (!drained(socket, add)) events.push({ kind: 'overrun' });
+    for (const event of events) this.#listener(event);
+  }
+
+  [Symbol.dispose](): void {
+    this.#resources.dispose();
+  }
+}
+
+/** @returns false when messages were lost and reading must go on */
+function drained(socket: NetlinkSocket, add: (message: Message) => void): boolean {
+  try {
+    socket.drain(add);
+    return true;
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'ENOBUFS') return false;
+    throw error;
+  }
+}
+
+/** @returns undefined for what nobody watches */
+export function parseRouteEvent(message: Message): KernelEvent | undefined {
+  switch (message.type) {
+    case rt.RTM_NEWLINK:
+    case rt.RTM_DELLINK: {
+      const { name, index } = rt.parseLink(message);
+      return { kind: 'link', removed: message.type === rt.RTM_DELLINK, name, index };
+    }
+    case rt.RTM_NEWADDR:
+    case rt.RTM_DELADDR: {
+      const address = rt.parseAddress(message);
+      return address && { kind: 'address', removed: message.type === rt.RTM_DELADDR, address };
+    }
+    case rt.RTM_NEWROUTE:
+    case rt.RTM_DELROUTE: {
+      const route = rt.parseRoute(message);
+      return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** @returns undefined for what does not concern nftables */
+export function parseFirewallEvent(message: Message): KernelEvent | undefined {
+  if (message.type >> 8 !== NFNL_SUBSYS_NFTABLES) return undefined;
+  const kind = message.type & 0xff;
+  const header = fixedHeader(message, NFGEN_SIZE);
+  const attributes = Attributes.parse(header, NFGEN_SIZE);
+  if (kind === NFT_MSG_NEWGEN) {
+    const generation = attributes.be32(NFTA_GEN_ID) ?? 0;
+    return { kind: 'generation', generation, author: attributes.text(NFTA_GEN_PROC_NAME) ?? '' };
+  }
+  const table = attributes.text(NFTA_TABLE) ?? '';
+  return { kind: 'firewall', removed: NFT_MSG_DEL.has(kind), family: header.readUInt8(0), table };
+}

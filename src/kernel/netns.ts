@@ -1,0 +1,119 @@
+import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { KernelError } from '../model/errors.ts';
+import * as sys from './sys.ts';
+import { asKernelError } from './syscall-error.ts';
+
+/** Of this thread: /proc/self would speak of the main thread. */
+const OWN = '/proc/thread-self/ns/net';
+const MS_BIND = 0x1000;
+const MNT_DETACH = 2;
+
+/**
+ * A network namespace, held open. A socket lives in the namespace it was opened in, so one short visit is enough to talk to
+ * a namespace for good.
+ */
+export class NetworkNamespace implements Disposable {
+  /** Where this thread was born, and where it is whenever no visit is under way. */
+  static readonly #home = new NetworkNamespace(sys.open(OWN));
+  static #here = NetworkNamespace.#home;
+  readonly fd: number;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** The daemon's own. Disposing it does nothing. */
+  static home(): NetworkNamespace {
+    return NetworkNamespace.#home;
+  }
+
+  /**
+   * Makes a namespace that lives until it is unpinned and no process is left in it.
+   * @param path in an existing directory @throws KernelError EEXIST when the path is taken
+   */
+  static create(path: string): NetworkNamespace {
+    try {
+      closeSync(openSync(path, 'wx', 0o444));
+    } catch (error) {
+      throw asKernelError(`create ${path}`, error);
+    }
+    try {
+      return NetworkNamespace.#unshare(path);
+    } catch (error) {
+      unlinkSync(path);
+      throw error;
+    }
+  }
+
+  static #unshare(path: string): NetworkNamespace {
+    sys.unshareNetworkNamespace();
+    try {
+      sys.mount(OWN, path, null, MS_BIND, null);
+      return new NetworkNamespace(sys.open(OWN));
+    } finally {
+      comeBack(NetworkNamespace.#here);
+    }
+  }
+
+  /** @param path a pinned namespace, or /proc/PID/ns/net @throws KernelError ENOENT */
+  static open(path: string): NetworkNamespace {
+    return new NetworkNamespace(sys.open(path));
+  }
+
+  /** Takes away the name. The kernel removes the namespace when nothing uses it any more. A missing one is fine. */
+  static unpin(path: string): void {
+    try {
+      sys.umount2(path, MNT_DETACH);
+    } catch (error) {
+      // EINVAL: a file on which nothing is mounted, left by a create() that was killed half-way
+      if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.code)) throw error;
+    }
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      const failure = asKernelError(`remove ${path}`, error);
+      if (failure.code !== 'ENOENT') throw failure;
+    }
+  }
+
+  /**
+   * Runs `work` in the namespace. It must be synchronous: what runs later runs at home. The process is aborted when it
+   * cannot come back, since it would go on working in a container's network.
+   * @throws TypeError when `work` returns a promise
+   */
+  run<T>(work: () => T): T {
+    const from = NetworkNamespace.#here;
+    if (from === this) return work();
+    sys.enterNetworkNamespace(this.fd);
+    NetworkNamespace.#here = this;
+    try {
+      const result = work();
+      if (result instanceof Promise) throw new TypeError('work in a network namespace must be synchronous');
+      return result;
+    } finally {
+      comeBack(from);
+      NetworkNamespace.#here = from;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this !== NetworkNamespace.#home) sys.close(this.fd);
+  }
+}
+
+function comeBack(namespace: NetworkNamespace): void {
+  try {
+    sys.enterNetworkNamespace(namespace.fd);
+  } catch {
+    process.abort();
+  }
+}
+
+/**
+ * Starts libuv's threads now. They are born in the namespace the caller happens to be in and stay there, so the first
+ * asynchronous file access must not be one made inside a visit.
+ */
+export async function warmThreadPool(): Promise<void> {
+  await stat('/');
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isIpAddress, parsePrefix } from '../model/address.ts';
+import { KernelError } from '../model/errors.ts';
+import { parseFirewallEvent, parseRouteEvent } from './events.ts';
+import { type Message, MessageBatch, parseMessages } from './netlink.ts';
+import * as rt from './rtnetlink-messages.ts';
+
+function one(batch: MessageBatch): Message {
+  const [message] = parseMessages(batch.end().finish(1));
+  assert.ok(message);
+  return message;
+}
+
+const NETFILTER = 10 << 8;
+
+test('a route without RTA_DST is the default route; table numbers above 255 come as an attribute', () => {
+  const header = [2, 0, 0, 0, 252, 3, 0, 1, 0, 0, 0, 0];
+  const batch = new MessageBatch().begin(rt.RTM_NEWROUTE, 0).raw(header);
+  batch
+    .bytes(rt.RTA_GATEWAY, Uint8Array.of(192, 0, 2, 1))
+    .u32(rt.RTA_OIF, 7)
+    .u32(15, 1000);
+  assert.deepEqual(rt.parseRoute(one(batch)), {
+    destination: '0.0.0.0/0',
+    gateway: '192.0.2.1',
+    link: 7,
+    table: 1000,
+    protocol: 3,
+    scope: 0,
+    type: 1,
+  });
+});
+
+test('host bits in what the kernel says make no prefix that others would refuse', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(2, 10),
+      fc.nat(255),
+      fc.uint8Array({ minLength: 16, maxLength: 16 }),
+      (f, length, ip) => {
+        const batch = new MessageBatch().begin(rt.RTM_NEWROUTE, 0).raw([f, length, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
+        const route = rt.parseRoute(one(batch.bytes(rt.RTA_DST, ip.subarray(0, f === 2 ? 4 : 16))));
+        assert.ok(route);
+        assert.equal(parsePrefix(route.destination), route.destination);
+      },
+    ),
+  );
+});
+
+test('other families and cache entries are left out', () => {
+  const other = new MessageBatch().begin(rt.RTM_NEWROUTE, 0).raw([28, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
+  assert.equal(rt.parseRoute(one(other)), undefined);
+  const cloned = new MessageBatch().begin(rt.RTM_NEWROUTE, 0).raw([10, 128, 0, 0, 254, 3, 0, 1, 0, 2, 0, 0]);
+  assert.equal(rt.parseRoute(one(cloned)), undefined);
+});
+
+test('on a point-to-point link the address is our end', () => {
+  const batch = new MessageBatch().begin(rt.RTM_NEWADDR, 0).raw([2, 32, 0, 0, 5, 0, 0, 0]);
+  batch.bytes(rt.IFA_ADDRESS, Uint8Array.of(10, 0, 0, 2)).bytes(rt.IFA_LOCAL, Uint8Array.of(10, 0, 0, 1));
+  assert.deepEqual(rt.parseAddress(one(batch)), { link: 5, address: '10.0.0.1/32' });
+});
+
+test('random bytes behind any message type are read or refused with EBADMSG', () => {
+  const readers = [
+    rt.parseLink,
+    rt.parseAddress,
+    rt.parseRoute,
+    rt.parseNeighbour,
+    parseRouteEvent,
+    parseFirewallEvent,
+  ];
+  const bytes = fc.uint8Array({ maxLength: 120 });
+  fc.assert(
+    fc.property(bytes, fc.constantFrom(16, 17, 20, 24, 28, NETFILTER, NETFILTER | 15), (payload, type) => {
+      const message: Message = { type, flags: 0, sequence: 1, port: 0, payload: Buffer.from(payload) };
+      for (const read of readers) {
+        try {
+          read(message);
+        } catch (error) {
+          assert.ok(error instanceof KernelError && error.code === 'EBADMSG', String(error));
+        }
+      }
+    }),
+  );
+});
+
+test('a neighbour that has not answered has no MAC address', () => {
+  const batch = new MessageBatch().begin(rt.RTM_NEWNEIGH, 0).raw([2, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0]);
+  const neighbour = rt.parseNeighbour(one(batch.bytes(1, Uint8Array.of(10, 0, 0, 9))));
+  assert.ok(neighbour && isIpAddress(neighbour.address));
+  assert.deepEqual(neighbour, { link: 3, address: '10.0.0.9', permanent: false });
+});
+
+test('the end of a transaction names its number and its author', () => {
+  const batch = new MessageBatch()
+    .begin(NETFILTER | 15, 0)
+    .raw([0, 0, 0, 0])
+    .be32(1, 41)
+    .be32(2, 4711)
+    .text(3, 'nft');
+  assert.deepEqual(parseFirewallEvent(one(batch)), { kind: 'generation', generation: 41, author: 'nft' });
+});
+
+test('a deleted element is told with its table', () => {
+  const batch = new MessageBatch()
+    .begin(NETFILTER | 14, 0)
+    .raw([1, 0, 0, 0])
+    .text(1, 'fairway')
+    .text(2, 'ports');
+  assert.deepEqual(parseFirewallEvent(one(batch)), { kind: 'firewall', removed: true, family: 1, table: 'fairway' });
+});
+
+test('what is not nftables is not the firewall', () => {
+  assert.equal(parseFirewallEvent(one(new MessageBatch().begin(0x0100, 0).raw([0, 0, 0, 0]))), undefined);
+});

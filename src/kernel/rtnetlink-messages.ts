@@ -1,0 +1,226 @@
+/** What rtnetlink says, read into the model's words. rtnetlink(7); include/uapi/linux/{rtnetlink,if_link,if_addr}.h */
+import {
+  addressFromBytes,
+  type InterfaceAddress,
+  type IpAddress,
+  interfaceAddress,
+  type MacAddress,
+  macFromBytes,
+  makePrefix,
+  type Prefix,
+} from '../model/address.ts';
+import { Attributes, fixedHeader, type Message } from './netlink.ts';
+import { AF_INET, AF_INET6 } from './sys.ts';
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_GETNEIGH = 30;
+
+export const IFF_UP = 0x1;
+export const IFLA_ADDRESS = 1;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+const IFLA_LINK = 5;
+export const IFLA_MASTER = 10;
+export const IFLA_LINKINFO = 18;
+export const IFLA_IFALIAS = 20;
+export const IFLA_GROUP = 27;
+export const IFLA_NET_NS_FD = 28;
+export const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+export const IFLA_INFO_SLAVE_KIND = 4;
+export const IFLA_INFO_SLAVE_DATA = 5;
+export const IFLA_BRPORT_MODE = 4;
+export const IFLA_BRPORT_ISOLATED = 33;
+
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_BROADCAST = 4;
+
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+const RTA_TABLE = 15;
+const RTM_F_CLONED = 0x200;
+
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+const NUD_PERMANENT = 0x80;
+
+/** sizeof(struct ifinfomsg): family, type, index, flags, change */
+const IFINFO_SIZE = 16;
+/** sizeof(struct ifaddrmsg): family, prefix length, flags, scope, index */
+const IFADDR_SIZE = 8;
+/** sizeof(struct rtmsg): family, lengths of both ends, tos, table, protocol, scope, type, flags */
+const RTMSG_SIZE = 12;
+/** sizeof(struct ndmsg): family, padding, index, state, flags, type */
+const NDMSG_SIZE = 12;
+
+/** A network interface as the kernel has it. */
+export interface LinkInfo {
+  readonly index: number;
+  readonly name: string;
+  /** 'bridge', 'veth', …; '' for hardware and lo */
+  readonly kind: string;
+  readonly mtu: number;
+  /** undefined for links without an Ethernet address */
+  readonly mac?: MacAddress;
+  /** Administratively: IFF_UP */
+  readonly up: boolean;
+  /** Index of the bridge it is a port of, or 0 */
+  readonly master: number;
+  readonly group: number;
+  readonly alias: string;
+  /** Of a veth the other end's index, which counts in `peerNamespace`; else the link below (IFLA_LINK); or 0 */
+  readonly peer: number;
+  /** The peer's namespace as the link's own namespace numbers it; undefined: the same */
+  readonly peerNamespace?: number;
+  /** As a bridge port: IFLA_BRPORT_ISOLATED */
+  readonly isolated: boolean;
+  /** What the kind has to say for itself (IFLA_INFO_DATA), by its own numbers */
+  readonly data: Attributes;
+}
+
+export interface AddressInfo {
+  /** Index */
+  readonly link: number;
+  readonly address: InterfaceAddress;
+}
+
+export interface RouteInfo {
+  readonly destination: Prefix;
+  readonly gateway?: IpAddress;
+  /** Index; 0 when it has none or several */
+  readonly link: number;
+  /** 254: main, 255: local */
+  readonly table: number;
+  /** Who made it: 2 the kernel, 3 boot, 4 an administrator; others are marks of programs */
+  readonly protocol: number;
+  /** 0: anywhere, 253: on the link, 254: this host */
+  readonly scope: number;
+  /** 1: unicast, 2: local, 3: broadcast, 5: multicast, 7: unreachable */
+  readonly type: number;
+}
+
+export interface NeighbourInfo {
+  /** Index */
+  readonly link: number;
+  readonly address: IpAddress;
+  /** undefined while it is being asked for, or when nobody answered */
+  readonly mac?: MacAddress;
+  readonly permanent: boolean;
+}
+
+/** @throws KernelError EBADMSG when it is too short */
+export function parseLink(message: Message): LinkInfo {
+  const header = fixedHeader(message, IFINFO_SIZE);
+  const attributes = Attributes.parse(header, IFINFO_SIZE);
+  const info = attributes.nested(IFLA_LINKINFO);
+  const mac = macOf(attributes.bytes(IFLA_ADDRESS));
+  const peerNamespace = attributes.u32(IFLA_LINK_NETNSID);
+  return {
+    index: header.readInt32LE(4),
+    name: attributes.text(IFLA_IFNAME) ?? '',
+    kind: info.text(IFLA_INFO_KIND) ?? '',
+    mtu: attributes.u32(IFLA_MTU) ?? 0,
+    ...(mac === undefined ? {} : { mac }),
+    up: (header.readUInt32LE(8) & IFF_UP) !== 0,
+    master: attributes.u32(IFLA_MASTER) ?? 0,
+    group: attributes.u32(IFLA_GROUP) ?? 0,
+    alias: attributes.text(IFLA_IFALIAS) ?? '',
+    peer: attributes.u32(IFLA_LINK) ?? 0,
+    ...(peerNamespace === undefined ? {} : { peerNamespace }),
+    isolated: isIsolated(info),
+    data: info.nested(IFLA_INFO_DATA),
+  };
+}
+
+function isIsolated(info: Attributes): boolean {
+  if (info.text(IFLA_INFO_SLAVE_KIND) !== 'bridge') return false;
+  return info.nested(IFLA_INFO_SLAVE_DATA).u8(IFLA_BRPORT_ISOLATED) === 1;
+}
+
+/** @returns undefined for families other than IPv4 and IPv6 */
+export function parseAddress(message: Message): AddressInfo | undefined {
+  const header = fixedHeader(message, IFADDR_SIZE);
+  const family = header.readUInt8(0);
+  const attributes = Attributes.parse(header, IFADDR_SIZE);
+  // On a point-to-point link IFA_ADDRESS is the other end's
+  const address = ipOf(family, attributes.bytes(IFA_LOCAL) ?? attributes.bytes(IFA_ADDRESS));
+  if (address === undefined) return undefined;
+  return {
+    link: header.readUInt32LE(4),
+    address: interfaceAddress(address, prefixLength(family, header.readUInt8(1))),
+  };
+}
+
+/** @returns undefined for families other than IPv4 and IPv6, and for what is only a cache entry */
+export function parseRoute(message: Message): RouteInfo | undefined {
+  const header = fixedHeader(message, RTMSG_SIZE);
+  const family = header.readUInt8(0);
+  const unspecified = unspecifiedAddress(family);
+  if (unspecified === undefined || header.readUInt32LE(8) & RTM_F_CLONED) return undefined;
+  const attributes = Attributes.parse(header, RTMSG_SIZE);
+  const gateway = ipOf(family, attributes.bytes(RTA_GATEWAY));
+  const destination = ipOf(family, attributes.bytes(RTA_DST)) ?? unspecified;
+  return {
+    destination: makePrefix(destination, prefixLength(family, header.readUInt8(1))),
+    ...(gateway === undefined ? {} : { gateway }),
+    link: attributes.u32(RTA_OIF) ?? 0,
+    table: attributes.u32(RTA_TABLE) ?? header.readUInt8(4),
+    protocol: header.readUInt8(5),
+    scope: header.readUInt8(6),
+    type: header.readUInt8(7),
+  };
+}
+
+/** @returns undefined for families other than IPv4 and IPv6 */
+export function parseNeighbour(message: Message): NeighbourInfo | undefined {
+  const header = fixedHeader(message, NDMSG_SIZE);
+  const attributes = Attributes.parse(header, NDMSG_SIZE);
+  const address = ipOf(header.readUInt8(0), attributes.bytes(NDA_DST));
+  if (address === undefined) return undefined;
+  const mac = macOf(attributes.bytes(NDA_LLADDR));
+  return {
+    link: header.readInt32LE(4),
+    address,
+    ...(mac === undefined ? {} : { mac }),
+    permanent: (header.readUInt16LE(8) & NUD_PERMANENT) !== 0,
+  };
+}
+
+/** Bytes in an address of the family; 0 for families that are none of ours. */
+function addressSize(family: number): number {
+  if (family === AF_INET) return 4;
+  return family === AF_INET6 ? 16 : 0;
+}
+
+function ipOf(family: number, bytes: Buffer | undefined): IpAddress | undefined {
+  const size = addressSize(family);
+  return size > 0 && bytes?.length === size ? addressFromBytes(bytes) : undefined;
+}
+
+function unspecifiedAddress(family: number): IpAddress | undefined {
+  const size = addressSize(family);
+  return size > 0 ? addressFromBytes(new Uint8Array(size)) : undefined;
+}
+
+/** A hostile length would make a prefix that no other code expects. */
+function prefixLength(family: number, length: number): number {
+  return Math.min(length, 8 * addressSize(family));
+}
+
+function macOf(bytes: Buffer | undefined): MacAddress | undefined {
+  return bytes?.length === 6 ? macFromBytes(bytes) : undefined;
+}

@@ -1,0 +1,79 @@
+import { MessageBatch, NLM_F_ACK } from './netlink.ts';
+import { failure, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
+import type { NetworkNamespace } from './netns.ts';
+import { RouteBatch } from './route-batch.ts';
+import * as rt from './rtnetlink-messages.ts';
+
+export { BatchError, type RouteBatch, type RouteSpec } from './route-batch.ts';
+export type { LinkInfo, RouteInfo } from './rtnetlink-messages.ts';
+
+/** Marks of ownership, written in the kernel. "FW": the group of every link we made (IFLA_GROUP) */
+export const FAIRWAY_GROUP = 0x4657;
+/** Links that wait for their deletion */
+export const TRASH_GROUP = 0x4658;
+/** "F": the protocol of every route we made (rtm_protocol); no routing daemon has it */
+export const FAIRWAY_PROTOCOL = 0x46;
+
+/** linux/rtnetlink.h: statistics make up most of a link's description, and nobody asks for them here */
+const RTEXT_FILTER_SKIP_STATS = 8;
+const RT_TABLE_MAIN = 254;
+const ENODEV = 19;
+
+/** rtnetlink(7) in one namespace, wherever the caller is. */
+export class RouteSocket implements Disposable {
+  readonly #socket: NetlinkSocket;
+
+  /** @param namespace unless told, the one the caller is in */
+  constructor(namespace?: NetworkNamespace) {
+    this.#socket = new NetlinkSocket(NETLINK_ROUTE, namespace);
+  }
+
+  links(): rt.LinkInfo[] {
+    return this.#socket.dump(rt.RTM_GETLINK, writeLinkRequest, rt.parseLink);
+  }
+
+  /** One link, in time that does not depend on how many there are. @param which index, or name */
+  link(which: number | string): rt.LinkInfo | undefined {
+    const batch = new MessageBatch().begin(rt.RTM_GETLINK, NLM_F_ACK);
+    writeLinkRequest(batch, typeof which === 'number' ? which : 0);
+    if (typeof which === 'string') batch.text(rt.IFLA_IFNAME, which);
+    const { echoes, failures } = this.#socket.exchange(batch.end());
+    const refused = failures.get(0);
+    if (refused !== undefined && refused.errno !== ENODEV) throw failure(`read link ${which}`, refused);
+    const [echo] = echoes;
+    return echo === undefined ? undefined : rt.parseLink(echo.message);
+  }
+
+  /** @param link index; unless told, the addresses of all links */
+  addresses(link = 0): rt.AddressInfo[] {
+    const header = Buffer.alloc(8); // struct ifaddrmsg
+    header.writeUInt32LE(link, 4);
+    return this.#socket.dump(rt.RTM_GETADDR, (batch) => batch.raw(header), rt.parseAddress);
+  }
+
+  /** IPv4 and IPv6. @param table all tables hold also the local one, with the addresses of the host itself */
+  routes(table: 'all' | 'main' = 'main'): rt.RouteInfo[] {
+    // struct rtmsg: the fifth byte is the table
+    const header = [0, 0, 0, 0, table === 'main' ? RT_TABLE_MAIN : 0, 0, 0, 0, 0, 0, 0, 0];
+    return this.#socket.dump(rt.RTM_GETROUTE, (batch) => batch.raw(header), rt.parseRoute);
+  }
+
+  neighbours(): rt.NeighbourInfo[] {
+    return this.#socket.dump(rt.RTM_GETNEIGH, (batch) => batch.raw(new Uint8Array(12)), rt.parseNeighbour);
+  }
+
+  /** Changes to be collected and sent in one system call. */
+  batch(): RouteBatch {
+    return new RouteBatch(this.#socket);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}
+
+function writeLinkRequest(batch: MessageBatch, index = 0): void {
+  const header = Buffer.alloc(16); // struct ifinfomsg
+  header.writeInt32LE(index, 4);
+  batch.raw(header).u32(rt.IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}

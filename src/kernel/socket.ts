@@ -1,0 +1,139 @@
+import { addressBytes, familyOf, type IpAddress, parseIpAddress } from '../model/address.ts';
+import { KernelError } from '../model/errors.ts';
+import type { TransportProtocol } from '../model/resource.ts';
+import type { NetworkNamespace } from './netns.ts';
+import * as sys from './sys.ts';
+
+/** A socket that is open, and the port it got. */
+export interface OpenSocket {
+  readonly fd: number;
+  readonly port: number;
+}
+
+const SOL_IP = 0;
+const IP_FREEBIND = 15;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
+const MAX_BACKLOG = 4096;
+
+/** A UDP socket in a namespace, for `dgram`'s bind({fd}). @param port 0: any free one */
+export function openUdp(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
+  return open(namespace, 'udp', address, port, () => undefined);
+}
+
+/** A listening TCP socket in a namespace, for `net.Server`'s listen({fd}). @param port 0: any free one */
+export function openTcpListener(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
+  const before = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const socket = open(namespace, 'tcp', address, port, before);
+  try {
+    sys.listen(socket.fd, MAX_BACKLOG);
+    return socket;
+  } catch (error) {
+    closeSocket(socket);
+    throw error;
+  }
+}
+
+/** Closes a socket Node has not taken over. */
+export function closeSocket(socket: OpenSocket): void {
+  sys.close(socket.fd);
+}
+
+/**
+ * Holds ports of the host so that nobody else gets them: bound sockets that answer nothing. All or none.
+ * @throws KernelError EADDRINUSE naming the port, EADDRNOTAVAIL when the host has no such address
+ */
+export function reservePorts(
+  namespace: NetworkNamespace,
+  protocol: TransportProtocol,
+  address: IpAddress,
+  first: number,
+  count: number,
+): Disposable {
+  const held: OpenSocket[] = [];
+  const release = () => held.splice(0).forEach(closeSocket);
+  try {
+    namespace.run(() => {
+      for (let port = first; port < first + count; port++) held.push(reserve(namespace, protocol, address, port));
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { [Symbol.dispose]: release };
+}
+
+/** A socket without SO_REUSEADDR excludes every other, with it or without. */
+function reserve(
+  namespace: NetworkNamespace,
+  protocol: TransportProtocol,
+  address: IpAddress,
+  port: number,
+): OpenSocket {
+  if (protocol === 'udp') {
+    // What arrives here was not redirected, and nobody reads it: let it take no memory
+    return open(namespace, 'udp', address, port, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0));
+  }
+  try {
+    return open(namespace, 'tcp', address, port, () => undefined);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EADDRINUSE') throw error;
+    return reserveAfterServer(namespace, address, port, error);
+  }
+}
+
+/** In the host's loopback network, and nobody's */
+const UNUSED = parseIpAddress('127.255.255.254');
+
+/**
+ * Connections of an earlier server that are still closing (TIME_WAIT) refuse a plain socket for a minute. SO_REUSEADDR gets
+ * past them, not past a server that listens. But then the kernel remembers the port as shareable (inet_bind_bucket.fastreuse)
+ * and would let others bind it as well; a plain socket on an unused address beforehand, closed again, ends that.
+ */
+function reserveAfterServer(
+  namespace: NetworkNamespace,
+  address: IpAddress,
+  port: number,
+  refused: KernelError,
+): OpenSocket {
+  try {
+    closeSocket(open(namespace, 'tcp', UNUSED, port, (fd) => sys.setsockopt(fd, SOL_IP, IP_FREEBIND, 1)));
+  } catch {
+    throw refused; // a server on all addresses
+  }
+  const socket = open(namespace, 'tcp', address, port, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+  sys.setsockopt(socket.fd, SOL_SOCKET, SO_REUSEADDR, 0);
+  return socket;
+}
+
+function open(
+  namespace: NetworkNamespace,
+  protocol: TransportProtocol,
+  address: IpAddress,
+  port: number,
+  beforeBind: (fd: number) => void,
+): OpenSocket {
+  const family = familyOf(address) === 4 ? sys.AF_INET : sys.AF_INET6;
+  const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
+  const fd = namespace.run(() => sys.socket(family, type, 0));
+  try {
+    beforeBind(fd);
+    sys.bind(fd, socketAddress(address, port), `bind ${protocol} ${address} port ${port}`);
+    return { fd, port: sys.getsockname(fd).readUInt16BE(2) };
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+}
+
+/** struct sockaddr_in (ip(7)) or sockaddr_in6 (ipv6(7)) */
+export function socketAddress(address: IpAddress, port: number): Buffer {
+  const bytes = addressBytes(address);
+  const four = bytes.length === 4;
+  const result = Buffer.alloc(four ? 16 : 28);
+  result.writeUInt16LE(four ? sys.AF_INET : sys.AF_INET6, 0);
+  result.writeUInt16BE(port, 2);
+  result.set(bytes, four ? 4 : 8);
+  return result;
+}

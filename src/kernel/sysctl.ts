@@ -1,0 +1,26 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { NetworkNamespace } from './netns.ts';
+import { asKernelError } from './syscall-error.ts';
+
+/**
+ * @param path below /proc/sys, with slashes: "net/ipv4/ip_forward" @returns the value without its newline
+ * @throws KernelError ENOENT when this kernel has no such value
+ */
+export function readSysctl(namespace: NetworkNamespace, path: string): string {
+  return access(`read sysctl ${path}`, path, (file) => namespace.run(() => readFileSync(file, 'latin1').trimEnd()));
+}
+
+/** @throws KernelError EINVAL when the kernel refuses the value */
+export function writeSysctl(namespace: NetworkNamespace, path: string, value: string): void {
+  access(`set sysctl ${path} to "${value}"`, path, (file) => namespace.run(() => writeFileSync(file, value)));
+}
+
+/** /proc/sys/net shows the namespace of the thread that opens a file, not that of the process. */
+function access<T>(operation: string, path: string, work: (file: string) => T): T {
+  if (path.split('/').includes('..')) throw new TypeError(`no sysctl: ${path}`);
+  try {
+    return work(`/proc/sys/${path}`);
+  } catch (error) {
+    throw asKernelError(operation, error);
+  }
+}

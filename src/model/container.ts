@@ -1,0 +1,124 @@
+import type { IpAddress, MacAddress } from './address.ts';
+
+/** What `docker run`'s `--network` names. */
+export type NetworkMode =
+  | { readonly kind: 'network'; readonly name: string }
+  | { readonly kind: 'host' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'container'; readonly container: string };
+
+/** What a user asked of one attachment to a network. */
+export interface EndpointRequest {
+  readonly network: string;
+  readonly aliases: readonly string[];
+  /** A static address, kept while the container exists */
+  readonly address?: IpAddress;
+  readonly mac?: MacAddress;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  /** Highest gives the default route */
+  readonly gatewayPriority: number;
+}
+
+/** `-p`: host ports to container ports. */
+export interface PortBinding {
+  readonly protocol: 'tcp' | 'udp';
+  readonly containerPort: number;
+  /** undefined: the network's default, usually 0.0.0.0 */
+  readonly hostAddress?: IpAddress;
+  /** First and last host port to choose from; undefined: an ephemeral port */
+  readonly hostPorts?: { readonly first: number; readonly last: number };
+}
+
+export interface BindMount {
+  readonly source: string;
+  readonly destination: string;
+  readonly readOnly: boolean;
+  /** rprivate, rshared, rslave, private, shared, slave */
+  readonly propagation: string;
+  /** False: a missing source is an error (`--mount`); true: it is made as a directory (`-v`) */
+  readonly createSource: boolean;
+}
+
+/** "port/protocol": "80/tcp" */
+export type PortKey = `${number}/${'tcp' | 'udp' | 'sctp'}`;
+
+/** A container as a user described it, parsed and with defaults filled in; the image's part is merged in at create. */
+export interface ContainerSpec {
+  /** As the user named the image */
+  readonly image: string;
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly user: string;
+  readonly env: readonly string[];
+  /** undefined: the image's; []: reset */
+  readonly entrypoint?: readonly string[];
+  readonly command?: readonly string[];
+  readonly workingDirectory: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly exposedPorts: readonly PortKey[];
+  readonly stopSignal?: string;
+  /** Seconds between the stop signal and SIGKILL */
+  readonly stopTimeout?: number;
+  readonly privileged: boolean;
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly groupAdd: readonly string[];
+  readonly readOnlyRoot: boolean;
+  readonly mounts: readonly BindMount[];
+  readonly autoRemove: boolean;
+  readonly networkMode: NetworkMode;
+  /**
+   * One for each network it is on, in the order of connecting. As asked, empty for host, none and container:; once created,
+   * a container in host or none mode is on the network of that name, and only those of container: have none.
+   */
+  readonly endpoints: readonly EndpointRequest[];
+  readonly portBindings: readonly PortBinding[];
+  readonly publishAll: boolean;
+  readonly dns: readonly IpAddress[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  /** "host:ip"; ip may be host-gateway */
+  readonly extraHosts: readonly string[];
+  /** seccomp=unconfined and the like */
+  readonly securityOptions: readonly string[];
+}
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'exited' | 'dead';
+
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  readonly pid: number;
+  readonly exitCode: number;
+  /** Why the last start failed, or '' */
+  readonly error: string;
+  /** ISO 8601 with nanoseconds; "0001-01-01T00:00:00Z" when it never happened */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+export const NEVER = '0001-01-01T00:00:00Z';
+
+/** What the store keeps of a container. */
+export interface Container {
+  /** 64 hexadecimal digits */
+  readonly id: string;
+  /** Without the leading slash */
+  readonly name: string;
+  readonly created: string;
+  readonly spec: ContainerSpec;
+  /** The image's configuration digest: "sha256:…" */
+  readonly imageId: string;
+  /** Entrypoint and command as they will run, the image's defaults merged in; never empty */
+  readonly args: readonly string[];
+  /** The image's and the user's, merged; without PATH's default */
+  readonly env: readonly string[];
+  /** The sandbox it runs in; undefined for host mode and before the first start */
+  readonly sandbox?: string;
+  readonly state: ContainerState;
+}

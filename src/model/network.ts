@@ -1,0 +1,81 @@
+import type { InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
+import type { NamespaceName, TransportProtocol } from './resource.ts';
+
+/** Driver options as a user writes them: `-o com.docker.network.bridge.name=br0`. */
+export type DriverOptions = Readonly<Record<string, string>>;
+
+/** One subnet of a network. Fields the user did not give are filled in by ipam. */
+export interface IpamPool {
+  readonly subnet: Prefix;
+  /** Dynamic addresses come from here; undefined: from the whole subnet */
+  readonly range?: Prefix;
+  /** What the bridge carries and containers route through */
+  readonly gateway?: IpAddress;
+  /** The user named the gateway */
+  readonly gatewayRequested?: true;
+  /** Reserved addresses by name */
+  readonly auxiliary: Readonly<Record<string, IpAddress>>;
+}
+
+export interface Network<Options = unknown> {
+  /** 64 hexadecimal digits */
+  readonly id: string;
+  readonly name: string;
+  /** The driver's name: bridge, host, null */
+  readonly driver: string;
+  /** ISO 8601 with nanoseconds, UTC */
+  readonly created: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly ipamOptions: Readonly<Record<string, string>>;
+  readonly pools: readonly IpamPool[];
+  /** The user named the subnet, so static addresses are allowed (Docker 28's rule) */
+  readonly subnetRequested: boolean;
+  /** As the user wrote them; shown by inspect */
+  readonly driverOptions: DriverOptions;
+  /** The same, parsed by the driver */
+  readonly options: Options;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** bridge, host and none exist always and cannot be created or removed. */
+export const PREDEFINED_NETWORKS: readonly string[] = ['bridge', 'host', 'none'];
+
+export interface Sandbox {
+  /** 64 hexadecimal digits */
+  readonly id: string;
+  readonly namespace: NamespaceName;
+  /** Containers on user networks ask the embedded resolver at 127.0.0.11 */
+  readonly resolver: boolean;
+}
+
+/** Host ports that lead to a container's ports. `count` > 1: an equally long range on both sides. */
+export interface PublishedPort {
+  readonly protocol: TransportProtocol;
+  readonly containerPort: number;
+  readonly hostAddress: IpAddress;
+  readonly hostPort: number;
+  readonly count: number;
+}
+
+/** A sandbox's place on a network, with everything that was allotted to it. */
+export interface Endpoint {
+  /** 64 hexadecimal digits */
+  readonly id: string;
+  readonly network: string;
+  readonly sandbox: string;
+  readonly container: string;
+  /** The link's name in the sandbox: eth0 */
+  readonly interfaceName: string;
+  readonly mac: MacAddress;
+  readonly address: InterfaceAddress;
+  /** This endpoint gives the sandbox its default route, through this address */
+  readonly gateway?: IpAddress;
+  /** Published on the gateway endpoint only */
+  readonly ports: readonly PublishedPort[];
+}
+
+/** The first hexadecimal digits of an id, as users see them. */
+export function shortId(id: string): string {
+  return id.slice(0, 12);
+}

@@ -1,0 +1,204 @@
+import type { InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
+
+/** The network namespace a resource lives in: the daemon's own, or a sandbox's. */
+export type NamespaceName = 'host' | `sandbox:${string}`;
+
+/**
+ * The scope that can be reconciled alone. `host` holds what every network needs (forwarding, constant tables); the
+ * others end when their network, sandbox or endpoint ends.
+ */
+export type Owner = 'host' | `network:${string}` | `sandbox:${string}` | `endpoint:${string}`;
+
+/** A network namespace pinned by a bind mount below the exec root. Key: the sandbox. */
+interface NamespaceResource {
+  readonly kind: 'namespace';
+  readonly name: NamespaceName;
+}
+
+interface LinkBase {
+  readonly kind: 'link';
+  readonly namespace: NamespaceName;
+  /** At most 15 bytes: IFNAMSIZ − 1 */
+  readonly name: string;
+  /** Bytes of payload a frame carries */
+  readonly mtu?: number;
+  readonly mac?: MacAddress;
+  readonly up: boolean;
+}
+
+/** A Linux bridge. With `adopt`, an existing one is used as it is found, and never removed. */
+export interface BridgeLink extends LinkBase {
+  readonly type: 'bridge';
+  readonly adopt: boolean;
+}
+
+/** Both ends of a veth pair: the host's, a port of `master`, and the sandbox's. */
+export interface VethLink extends LinkBase {
+  readonly type: 'veth';
+  readonly master: string;
+  /** No traffic to other isolated ports of the same bridge (IFLA_BRPORT_ISOLATED); icc=false */
+  readonly isolated: boolean;
+  readonly peer: {
+    readonly namespace: NamespaceName;
+    readonly name: string;
+    readonly mac: MacAddress;
+    readonly mtu: number;
+  };
+}
+
+/** The loopback link of a sandbox, which the kernel makes: only its state is ours. */
+interface LoopbackLink extends LinkBase {
+  readonly type: 'loopback';
+}
+
+export type LinkResource = BridgeLink | VethLink | LoopbackLink;
+
+/** Key: namespace, link, prefix. With `adopt`, an address that is there already stays when the owner goes. */
+export interface AddressResource {
+  readonly kind: 'address';
+  readonly namespace: NamespaceName;
+  readonly link: string;
+  readonly address: InterfaceAddress;
+  readonly adopt: boolean;
+}
+
+/** Key: namespace, destination. */
+export interface RouteResource {
+  readonly kind: 'route';
+  readonly namespace: NamespaceName;
+  /** "0.0.0.0/0" for the default route */
+  readonly destination: Prefix;
+  readonly gateway?: IpAddress;
+  readonly link: string;
+}
+
+/** Key: namespace, path. */
+export interface SysctlResource {
+  readonly kind: 'sysctl';
+  readonly namespace: NamespaceName;
+  /** Below /proc/sys, with slashes: "net/ipv4/ip_forward" */
+  readonly path: string;
+  readonly value: string;
+}
+
+export type TransportProtocol = 'tcp' | 'udp';
+
+/**
+ * A bridge network as the firewall knows it. Traffic between different bridges is refused; unpublished ports of its
+ * containers are not reachable from outside; nothing behind it reaches 127.0.0.0/8 of the host.
+ */
+export interface BridgeRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'bridge';
+  readonly bridge: string;
+  readonly subnet: Prefix;
+  /** Nothing may leave or enter but to and from the host itself */
+  readonly internal: boolean;
+  /**
+   * False: containers do not reach each other by way of the host either, but on published ports. Isolated bridge ports
+   * alone do not keep them from it. Left out where they may
+   */
+  readonly icc?: false;
+}
+
+/** What leaves a bridge's subnet for elsewhere carries the host's address. */
+interface MasqueradeRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'masquerade';
+  readonly bridge: string;
+  readonly subnet: Prefix;
+}
+
+/** A published port, or an equally long range of them: `count` ports from `hostPort` lead to `count` from `port`. */
+export interface PublishRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'publish';
+  readonly protocol: TransportProtocol;
+  /** "0.0.0.0": any address of the host */
+  readonly hostAddress: IpAddress;
+  readonly hostPort: number;
+  readonly count: number;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly bridge: string;
+}
+
+/** Forwarding was switched on by us: what neither enters nor leaves our links is dropped, so the host is no router. */
+interface ForwardGuardRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'forward-guard';
+}
+
+/** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
+export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | ForwardGuardRule;
+
+/**
+ * The resolver of a sandbox: UDP and TCP sockets opened in it on a free port of 127.0.0.11, and the redirect from port
+ * 53 to them inside the sandbox. Key: namespace.
+ */
+export interface ResolverListener {
+  readonly kind: 'listener';
+  readonly purpose: 'resolver';
+  readonly namespace: NamespaceName;
+  readonly address: IpAddress;
+}
+
+/** Host ports held by bound sockets while they are published, so that a second user fails. Key: protocol, address, port. */
+export interface PortReservation {
+  readonly kind: 'listener';
+  readonly purpose: 'reservation';
+  readonly namespace: 'host';
+  readonly protocol: TransportProtocol;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly count: number;
+}
+
+export type ListenerResource = ResolverListener | PortReservation;
+
+/** A kernel object that must exist: plain, comparable data. */
+export type Resource =
+  | NamespaceResource
+  | LinkResource
+  | AddressResource
+  | RouteResource
+  | SysctlResource
+  | FirewallResource
+  | ListenerResource;
+
+export type ResourceKind = Resource['kind'];
+
+/** What makes two descriptions speak of the same kernel object. */
+export function resourceKey(resource: Resource): string {
+  switch (resource.kind) {
+    case 'namespace':
+      return `namespace ${resource.name}`;
+    case 'link':
+      return `link ${resource.namespace} ${resource.name}`;
+    case 'address':
+      return `address ${resource.namespace} ${resource.link} ${resource.address}`;
+    case 'route':
+      return `route ${resource.namespace} ${resource.destination}`;
+    case 'sysctl':
+      return `sysctl ${resource.namespace} ${resource.path}`;
+    case 'firewall':
+      return `firewall ${firewallKey(resource)}`;
+    case 'listener':
+      return resource.purpose === 'resolver'
+        ? `listener resolver ${resource.namespace}`
+        : `listener reservation ${resource.protocol} ${resource.address}:${resource.port}`;
+  }
+}
+
+function firewallKey(rule: FirewallResource): string {
+  switch (rule.meaning) {
+    case 'bridge':
+      return `bridge ${rule.bridge} ${rule.subnet}`;
+    case 'masquerade':
+      return `masquerade ${rule.bridge} ${rule.subnet}`;
+    case 'publish':
+      return `publish ${rule.protocol} ${rule.hostAddress}:${rule.hostPort}`;
+    case 'forward-guard':
+      return 'forward-guard';
+  }
+}

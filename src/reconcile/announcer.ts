@@ -1,0 +1,51 @@
+import { KernelError } from '../model/errors.ts';
+import type { VethLink } from '../model/resource.ts';
+import type { Places } from './places.ts';
+
+/** Milliseconds after the link is up. One may be lost, as on any wire; Docker sends three as well. */
+const TIMES = [5, 100, 1000] as const;
+
+/**
+ * Tells the neighbours of a new link which MAC address its IP addresses have now: to those who knew a former holder it would
+ * be dead for half a minute. The kernel announces when a link comes up (arp_notify), but its bridge port forwards nothing
+ * before the kernel's own deferred work has seen the carrier (net/core/link_watch.c), so it is told again. Setting
+ * a link's MAC address to what it is makes the kernel announce (NETDEV_CHANGEADDR in net/ipv4/devinet.c).
+ */
+export class Announcer {
+  readonly #places: Places;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(places: Places) {
+    this.#places = places;
+  }
+
+  announce(links: readonly VethLink[]): void {
+    if (links.length === 0) return;
+    for (const time of TIMES) {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        for (const { peer } of links) this.#tell(peer);
+      }, time);
+      timer.unref();
+      this.#timers.add(timer);
+    }
+  }
+
+  /** A link that is gone by now has nothing to announce. */
+  #tell({ namespace, name, mac }: VethLink['peer']): void {
+    try {
+      const place = this.#places.at(namespace);
+      const link = place.socket.link(name);
+      if (link?.mac === mac && link.up) place.socket.batch().setLink(link.index, { mac }).send();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    } finally {
+      this.#places.release();
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

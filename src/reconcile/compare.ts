@@ -1,0 +1,39 @@
+import type { Resource } from '../model/resource.ts';
+
+/** "mtu is 1400, wanted 1500" for each field that differs in the kernel; '' when none does. */
+export function difference(observed: Resource, wished: Resource): string {
+  const is = kernelFields(observed);
+  const wanted = kernelFields(wished);
+  const names = new Set([...is.keys(), ...wanted.keys()]);
+  return [...names]
+    .filter((name) => is.get(name) !== wanted.get(name))
+    .map((name) => `${name} is ${is.get(name) ?? 'not set'}, wanted ${wanted.get(name) ?? 'none'}`)
+    .join('; ');
+}
+
+/**
+ * What cannot be changed into the wished one: a link of another type or with its other end elsewhere, and a route, whose
+ * old link may be going at the same time.
+ */
+export function mustBeRemade(observed: Resource, wished: Resource): boolean {
+  if (observed.kind === 'route') return difference(observed, wished) !== '';
+  if (observed.kind !== 'link' || wished.kind !== 'link') return false;
+  if (observed.type !== wished.type) return true;
+  if (observed.type !== 'veth' || wished.type !== 'veth') return false;
+  const is = kernelFields(observed);
+  return [...kernelFields(wished)].some(([name, value]) => name.startsWith('peer.') && is.get(name) !== value);
+}
+
+/** All fields as text, nested ones as "peer.name". `adopt` says how to treat a thing, not how it is. */
+function kernelFields(resource: Resource): Map<string, string> {
+  const fields = new Map<string, string>();
+  const add = (prefix: string, value: object): void => {
+    for (const [name, field] of Object.entries(value) as [string, unknown][]) {
+      if (name === 'adopt' || field === undefined) continue;
+      if (typeof field === 'object' && field !== null) add(`${prefix}${name}.`, field);
+      else fields.set(prefix + name, String(field));
+    }
+  };
+  add('', resource);
+  return fields;
+}

@@ -1,0 +1,194 @@
+import { FAIRWAY_PROTOCOL, type RouteSpec } from '../kernel/rtnetlink.ts';
+import type { LinkBin } from '../kernel/trash.ts';
+import { prefixOf } from '../model/address.ts';
+import type {
+  AddressResource,
+  FirewallResource,
+  LinkResource,
+  NamespaceName,
+  Resource,
+  RouteResource,
+} from '../model/resource.ts';
+import type { Announcer } from './announcer.ts';
+import type { Applier } from './applier.ts';
+import { linkOfSysctl } from './foundation.ts';
+import { unlessGone } from './gone.ts';
+import { Links, type OwnedLink } from './links.ts';
+import type { Listeners } from './listeners.ts';
+import type { Places } from './places.ts';
+import type { PlanStep } from './plan.ts';
+import { writeSetting } from './settings.ts';
+import { byNamespace, firewallChanges, type StepOf, stepsOf } from './steps.ts';
+
+/** RTPROT_KERNEL: as the kernel marks the routes it makes with an address */
+const KERNEL_PROTOCOL = 2;
+
+export interface ExecutorParts {
+  readonly places: Places;
+  readonly bin: LinkBin;
+  readonly listeners: Listeners;
+  readonly firewall: Applier<FirewallResource>;
+  readonly announcer: Announcer;
+  readonly trace: (step: string, milliseconds: number) => void;
+  /** Looks a wished resource up by key */
+  readonly find: (key: string) => Resource | undefined;
+}
+
+/** Carries out a plan: one netlink batch per namespace and stage, one firewall transaction. Synchronous throughout. */
+export class Executor {
+  readonly #parts: ExecutorParts;
+  readonly #links: Links;
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+    this.#links = new Links(parts.places, parts.bin);
+  }
+
+  /**
+   * @param careful the kernel was found to be different than believed: addresses may be there without their route
+   * @throws KernelError or EngineError at the first stage that fails; what was done until then stays done
+   */
+  run(steps: readonly PlanStep[], careful: boolean): void {
+    const removals = steps.filter((step) => step.action === 'remove');
+    const others = steps.filter((step) => step.action !== 'remove');
+    try {
+      if (removals.length > 0) this.#remove(removals);
+      if (others.length > 0) this.#make(others, careful);
+    } finally {
+      this.#parts.places.release();
+    }
+  }
+
+  /** Gives a link of the host the name it was made with. */
+  rename(index: number, link: Resource): void {
+    if (link.kind === 'link') this.#links.rename(index, link.name);
+  }
+
+  #remove(steps: readonly PlanStep[]): void {
+    this.#timed('firewall remove', () => this.#firewall(steps));
+    this.#timed('listeners close', () => {
+      for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource);
+    });
+    this.#timed('addresses remove', () => this.#removeAddressing(steps));
+    const namespaces = stepsOf(steps, 'namespace', 'remove').map(({ resource }) => resource.name);
+    this.#timed('links remove', () =>
+      this.#links.remove(
+        stepsOf(steps, 'link', 'remove').map(({ resource }) => resource),
+        new Set(namespaces),
+      ),
+    );
+    // Last: the kernel begins to take them apart at once, and nobody else gets at links meanwhile.
+    this.#timed('namespaces unpin', () => {
+      for (const name of namespaces) this.#parts.places.discard(name);
+    });
+  }
+
+  #make(steps: readonly PlanStep[], careful: boolean): void {
+    this.#timed('namespaces', () => {
+      for (const { resource } of stepsOf(steps, 'namespace', 'create')) this.#parts.places.create(resource.name);
+    });
+    const sysctls = stepsOf(steps, 'sysctl', 'create', 'update').map(({ resource }) => resource);
+    const ofLinks = sysctls.filter(({ path }) => linkOfSysctl(path) !== undefined);
+    this.#timed('sysctls', () => this.#write(sysctls.filter((sysctl) => !ofLinks.includes(sysctl))));
+    this.#timed('links', () => this.#makeLinks(steps));
+    this.#timed('addresses', () => this.#makeAddressing(steps, careful));
+    this.#timed('link sysctls', () => this.#write(ofLinks));
+    this.#timed('listeners', () => {
+      for (const { resource } of stepsOf(steps, 'listener', 'create', 'update')) {
+        this.#parts.listeners.create(resource, this.#parts.find);
+      }
+    });
+    this.#timed('firewall', () => this.#firewall(steps));
+    const veths = stepsOf(steps, 'link', 'create', 'update').map(({ resource }) => resource);
+    this.#parts.announcer.announce(veths.filter((link) => link.type === 'veth'));
+  }
+
+  #timed(step: string, work: () => void): void {
+    const start = performance.now();
+    work();
+    this.#parts.trace(step, performance.now() - start);
+  }
+
+  #firewall(steps: readonly PlanStep[]): void {
+    const changes = firewallChanges(steps);
+    if (changes.length > 0) this.#parts.firewall.apply(changes);
+  }
+
+  #write(sysctls: readonly StepOf<'sysctl'>['resource'][]): void {
+    for (const [name, group] of byNamespace(sysctls)) {
+      const { namespace } = this.#parts.places.at(name);
+      namespace.run(() => {
+        for (const sysctl of group) writeSetting(namespace, sysctl);
+      });
+    }
+  }
+
+  #makeLinks(steps: readonly PlanStep[]): void {
+    const owned = (...actions: PlanStep['action'][]): OwnedLink[] =>
+      stepsOf(steps, 'link', ...actions).map(({ resource, owner }) => ({ link: resource, owner }));
+    const created = owned('create');
+    this.#links.createBridges(created.flatMap(({ link, owner }) => (link.type === 'bridge' ? [{ link, owner }] : [])));
+    this.#links.createVeths(created.flatMap(({ link, owner }) => (link.type === 'veth' ? [{ link, owner }] : [])));
+    this.#links.update(owned('update'));
+  }
+
+  /** Addresses come before their link is up, so that it announces them; routes need it up. */
+  #makeAddressing(steps: readonly PlanStep[], careful: boolean): void {
+    const links = stepsOf(steps, 'link', 'create', 'update').flatMap(({ resource }) => endInSandbox(resource));
+    const addresses = stepsOf(steps, 'address', 'create').map(({ resource }) => resource);
+    const routes = stepsOf(steps, 'route', 'create').map(({ resource }) => resource);
+    for (const [name, group] of byNamespace<AddressResource | RouteResource | End>([
+      ...addresses,
+      ...links,
+      ...routes,
+    ])) {
+      const place = this.#parts.places.at(name);
+      const present = careful ? place.socket.addresses() : [];
+      const batch = place.socket.batch();
+      for (const one of group) {
+        const index = place.index(one.link);
+        if (!('kind' in one)) batch.setLink(index, { up: true });
+        else if (one.kind === 'route') batch.addRoute({ ...routeOf(one), link: index, protocol: FAIRWAY_PROTOCOL });
+        else if (present.some(({ link, address }) => link === index && address === one.address)) {
+          // Somebody deleted the route the kernel had made with it. Adding the address anew would cost all routes of the link.
+          batch.addRoute({ destination: prefixOf(one.address), link: index, protocol: KERNEL_PROTOCOL });
+        } else batch.addAddress(index, one.address);
+      }
+      batch.send();
+    }
+  }
+
+  #removeAddressing(steps: readonly PlanStep[]): void {
+    const addresses = stepsOf(steps, 'address', 'remove').map(({ resource }) => resource);
+    const routes = stepsOf(steps, 'route', 'remove').map(({ resource }) => resource);
+    for (const [name, group] of byNamespace<AddressResource | RouteResource>([...routes, ...addresses])) {
+      unlessGone(() => {
+        const place = this.#parts.places.at(name);
+        const batch = place.socket.batch();
+        for (const one of group) {
+          const index = place.find(one.link);
+          if (index === undefined) continue;
+          if (one.kind === 'route') batch.deleteRoute({ ...routeOf(one), link: index, protocol: FAIRWAY_PROTOCOL });
+          else batch.deleteAddress(index, one.address);
+        }
+        batch.send();
+      });
+    }
+  }
+}
+
+/** A link whose end in a sandbox is to be brought up, after its addresses. */
+interface End {
+  readonly namespace: NamespaceName;
+  readonly link: string;
+}
+
+function endInSandbox(link: LinkResource): End[] {
+  if (!link.up) return [];
+  if (link.type === 'loopback') return [{ namespace: link.namespace, link: link.name }];
+  return link.type === 'veth' ? [{ namespace: link.peer.namespace, link: link.peer.name }] : [];
+}
+
+function routeOf({ destination, gateway }: RouteResource): Pick<RouteSpec, 'destination' | 'gateway'> {
+  return gateway === undefined ? { destination } : { destination, gateway };
+}

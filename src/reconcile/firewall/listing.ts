@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import type { Element } from './element.ts';
+import { type FieldType, isSetName, rulesetText, SETS } from './ruleset.ts';
+
+/** A table as the kernel holds it. */
+export interface Listing {
+  readonly elements: readonly Element[];
+  /** What never changes: chains, rules, sets and the table's flags, as one short word. Equal for equal tables */
+  readonly fingerprint: string;
+  /** The word that was written into the table when it was made */
+  readonly original?: string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** What nft 1.0 says of protocols where there is no /etc/protocols */
+const PROTOCOLS: ReadonlyMap<unknown, string> = new Map([
+  [6, 'tcp'],
+  [17, 'udp'],
+]);
+
+/**
+ * Reads `list table` (libnftables-json(5)). The fingerprint covers everything but handles and elements, and the text that
+ * the table is made from, so that a table of an older Fairway differs. Listings of other versions of nft may differ
+ * too: then the table is made anew once.
+ */
+export function readListing(table: string, output: unknown): Listing {
+  const hash = createHash('sha256').update(rulesetText(table));
+  const elements: Element[] = [];
+  let original: string | undefined;
+  for (const [kind, body] of objectsOf(output)) {
+    const { elem, handle: _, ...constant } = body;
+    const name = body['name'];
+    hash.update(JSON.stringify([kind, constant]));
+    if ((kind !== 'set' && kind !== 'map') || typeof name !== 'string' || !isSetName(name)) continue;
+    const members = Array.isArray(elem) ? elem.map((member: unknown) => readElement(name, member)) : [];
+    if (name === 'fingerprint') original = members[0]?.comment;
+    else elements.push(...members);
+  }
+  return { elements, fingerprint: hash.digest('hex').slice(0, 16), ...(original === undefined ? {} : { original }) };
+}
+
+function objectsOf(output: unknown): [kind: string, body: Json][] {
+  const list = isObject(output) ? output['nftables'] : undefined;
+  if (!Array.isArray(list)) return [];
+  return list
+    .filter(isObject)
+    .flatMap((object) => Object.entries(object))
+    .filter((entry): entry is [string, Json] => entry[0] !== 'metainfo' && isObject(entry[1]));
+}
+
+/** In a set `KEY` or `{elem: {val: KEY, comment}}`; in a map a pair of that and the value. */
+function readElement(set: keyof typeof SETS, member: unknown): Element {
+  const definition: { key: readonly FieldType[]; value?: readonly FieldType[] } = SETS[set];
+  const [left, right]: unknown[] = definition.value !== undefined && Array.isArray(member) ? member : [member];
+  const inner = isObject(left) && isObject(left['elem']) ? left['elem'] : { val: left };
+  const { val, comment } = inner as Json;
+  return {
+    set,
+    key: fieldsText(definition.key, val),
+    ...(definition.value === undefined ? {} : { value: fieldsText(definition.value, right) }),
+    ...(typeof comment === 'string' ? { comment } : {}),
+  };
+}
+
+function fieldsText(types: readonly FieldType[], value: unknown): string {
+  const fields = isObject(value) && Array.isArray(value['concat']) ? (value['concat'] as unknown[]) : [value];
+  return fields.map((field, index) => fieldText(types[index], field)).join(' . ');
+}
+
+/** As compile() writes it; what it never writes becomes JSON, and so is not taken for anything. */
+function fieldText(type: FieldType | undefined, field: unknown): string {
+  if (typeof field === 'number') return (type === 'inet_proto' && PROTOCOLS.get(field)) || String(field);
+  if (typeof field === 'string') return type === 'ifname' ? `"${field}"` : field;
+  if (isObject(field)) {
+    const { prefix, range } = field;
+    if (isObject(prefix)) return `${prefix['addr']}/${prefix['len']}`;
+    if (Array.isArray(range)) return range.join('-');
+  }
+  return JSON.stringify(field) ?? '';
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

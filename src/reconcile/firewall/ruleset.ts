@@ -1,0 +1,139 @@
+/**
+ * Everything in the table that never changes, in nft's language. What comes and goes with networks and ports are elements of
+ * the sets and maps. Families: sets whose name ends in 4 hold IPv4; IPv6 gets its own beside them, in the same chains.
+ */
+
+interface SetDefinition {
+  /** nft's types of the key's fields */
+  readonly key: readonly FieldType[];
+  /** nft's types of what a map leads to */
+  readonly value?: readonly FieldType[];
+  readonly interval?: true;
+}
+
+export type FieldType = 'ifname' | 'ipv4_addr' | 'inet_proto' | 'inet_service' | 'nf_proto' | 'mark';
+
+/**
+ * Published ports are in four maps: to one address of the host or to any, and single ports or ranges. A single port may
+ * lead to another port; hash maps, so that adding one costs the same however many there are. A range is one element with an
+ * interval for its key, and keeps the port: nft cannot shift a range.
+ */
+export const SETS = {
+  bridges: { key: ['ifname'] },
+  internal: { key: ['ifname'] },
+  /** A bridge twice: what comes from it may go back to it by way of the host */
+  turning: { key: ['ifname', 'ifname'] },
+  /** Containers that have no door between them and the bridge */
+  subnets4: { key: ['ipv4_addr', 'ifname'], interval: true },
+  masqueraded4: { key: ['ipv4_addr'], interval: true },
+  /** Families of which nothing is forwarded but from and to our bridges */
+  guarded: { key: ['nf_proto'] },
+  port4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
+  range4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr'], interval: true },
+  port4_any: { key: ['inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
+  range4_any: { key: ['inet_proto', 'inet_service'], value: ['ipv4_addr'], interval: true },
+  /** One element, whose comment says what the table looked like when it was made */
+  fingerprint: { key: ['mark'] },
+} as const satisfies Record<string, SetDefinition>;
+
+export type SetName = keyof typeof SETS;
+
+export function isSetName(name: string): name is SetName {
+  return Object.hasOwn(SETS, name);
+}
+
+/** The table without an element. @param table its name; the family is inet */
+export function rulesetText(table: string): string {
+  const sets = Object.entries(SETS as Readonly<Record<string, SetDefinition>>).map(setText);
+  return `table inet ${table} {\n${sets.join('')}${CHAINS}}\n`;
+}
+
+function setText([name, { key, value, interval }]: [string, SetDefinition]): string {
+  const type = value === undefined ? key.join(' . ') : `${key.join(' . ')} : ${value.join(' . ')}`;
+  return `  ${value === undefined ? 'set' : 'map'} ${name} { type ${type}; ${interval ? 'flags interval; ' : ''}}\n`;
+}
+
+/**
+ * arriving: bridges have route_localnet, for the sake of 127.0.0.1 on the host; here is what keeps containers out of it.
+ *   After the administrator's chain, and still with addresses as they are on the wire. From an internal bridge only its own
+ *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`).
+ * prerouting: what comes from outside for 127.0.0.0/8 is not translated, so the kernel drops it as martian. The output
+ *   chain does the same for the host itself, and takes 127.0.0.1 too.
+ * publish: a port published on one address goes before one on any. Map lookups alone; the first packet of a connection
+ *   alone comes here.
+ * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
+ *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
+ * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
+ * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
+ * entering: from outside and from other bridges, only to published ports.
+ */
+const CHAINS = `
+  chain arriving {
+    type filter hook prerouting priority mangle + 10; policy accept
+    iifname @bridges goto from_bridge
+  }
+  chain from_bridge {
+    ip saddr 127.0.0.0/8 drop
+    ip daddr 127.0.0.0/8 drop
+    ip daddr . iifname @subnets4 return
+    iifname @internal fib daddr . iif type != { local, broadcast, multicast } drop
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept
+    ip daddr 127.0.0.0/8 return
+    fib daddr type local goto publish
+  }
+  chain output {
+    type nat hook output priority -100; policy accept
+    fib daddr type local goto publish
+  }
+  chain publish {
+    meta l4proto != { tcp, udp } return
+    dnat ip to ip daddr . meta l4proto . th dport map @port4
+    dnat ip to ip daddr . meta l4proto . th dport map @range4
+    dnat ip to meta l4proto . th dport map @port4_any
+    dnat ip to meta l4proto . th dport map @range4_any
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept
+    ip saddr 127.0.0.0/8 oifname @bridges masquerade
+    ip saddr . oifname @subnets4 goto same_subnet
+    ip saddr @masqueraded4 masquerade
+  }
+  chain same_subnet {
+    ct status dnat masquerade
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept
+    iifname @bridges goto leaving
+    oifname @bridges goto entering
+    meta nfproto @guarded drop
+  }
+  chain leaving {
+    iifname . oifname @turning accept
+    oifname @bridges goto entering
+    iifname @internal drop
+    ct state invalid drop
+  }
+  chain entering {
+    iifname @internal drop
+    oifname @internal drop
+    ct state established,related accept
+    ct status dnat accept
+    drop
+  }
+`;
+
+/**
+ * The administrator's own table, made once and never touched again. Its chain sees packets before ours do: with connection
+ * state, and with the port the client asked for.
+ */
+export function adminTableText(table: string): string {
+  return `table inet ${table} {
+    comment "For rules of your own: made once, never changed by Fairway"
+    chain prerouting {
+      comment "Sees what arrives before published ports are translated: tcp dport is the host's port"
+      type filter hook prerouting priority mangle; policy accept
+    }
+  }`;
+}

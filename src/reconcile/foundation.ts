@@ -1,0 +1,73 @@
+import type { LinkResource, NamespaceName, Resource } from '../model/resource.ts';
+
+/** Identifies a link's end: a veth has two, in different namespaces. The same text as the key of a link resource. */
+export type LinkEnd = `link ${NamespaceName} ${string}`;
+
+export function linkEnd(namespace: NamespaceName, name: string): LinkEnd {
+  return `link ${namespace} ${name}`;
+}
+
+export function linkEnds(link: LinkResource): LinkEnd[] {
+  const own = linkEnd(link.namespace, link.name);
+  return link.type === 'veth' ? [own, linkEnd(link.peer.namespace, link.peer.name)] : [own];
+}
+
+/**
+ * Keys of what a resource cannot exist without: when the kernel loses one of them, the resource is lost with it.
+ * The master of a veth is none: without its bridge, the pair still exists.
+ */
+export function foundations(resource: Resource): string[] {
+  switch (resource.kind) {
+    case 'namespace':
+    case 'firewall':
+      return [];
+    case 'link':
+      return resource.type === 'veth'
+        ? [...within(resource.namespace), ...within(resource.peer.namespace)]
+        : within(resource.namespace);
+    case 'address':
+    case 'route':
+      return [...within(resource.namespace), linkEnd(resource.namespace, resource.link)];
+    case 'sysctl': {
+      const link = linkOfSysctl(resource.path);
+      return link === undefined
+        ? within(resource.namespace)
+        : [...within(resource.namespace), linkEnd(resource.namespace, link)];
+    }
+    case 'listener':
+      return within(resource.namespace);
+  }
+}
+
+function within(namespace: NamespaceName): string[] {
+  return namespace === 'host' ? [] : [`namespace ${namespace}`];
+}
+
+/** The link a setting belongs to, or undefined for one of the whole namespace (also `all` and `default`). */
+export function linkOfSysctl(path: string): string | undefined {
+  const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(path)?.[1];
+  return link === 'all' || link === 'default' ? undefined : link;
+}
+
+/**
+ * Place in the order of creation; removal goes the other way. Settings of a whole namespace come before its links, which
+ * inherit them at birth; settings of a link after it.
+ */
+export function rank(resource: Resource): number {
+  switch (resource.kind) {
+    case 'namespace':
+      return 0;
+    case 'sysctl':
+      return linkOfSysctl(resource.path) === undefined ? 1 : 6;
+    case 'link':
+      return resource.type === 'veth' ? 3 : 2;
+    case 'address':
+      return 4;
+    case 'route':
+      return 5;
+    case 'listener':
+      return 7;
+    case 'firewall':
+      return 8;
+  }
+}

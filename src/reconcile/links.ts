@@ -1,0 +1,158 @@
+import { FAIRWAY_GROUP, type RouteBatch } from '../kernel/rtnetlink.ts';
+import type { LinkBin } from '../kernel/trash.ts';
+import { EngineError, KernelError } from '../model/errors.ts';
+import type { BridgeLink, LinkResource, NamespaceName, Owner, VethLink } from '../model/resource.ts';
+import { unlessGone } from './gone.ts';
+import { aliasOf, isOurs, isTrash } from './marks.ts';
+import type { Place, Places } from './places.ts';
+
+/** Ethernet's, which a bridge has by itself. */
+const BRIDGE_MTU = 1500;
+
+export interface OwnedLink<L extends LinkResource = LinkResource> {
+  readonly link: L;
+  readonly owner: Owner;
+}
+
+/** Makes, changes and removes the host's links. What belongs into sandboxes goes with their addresses. */
+export class Links {
+  readonly #places: Places;
+  readonly #bin: LinkBin;
+
+  constructor(places: Places, bin: LinkBin) {
+    this.#places = places;
+    this.#bin = bin;
+  }
+
+  /** @throws KernelError EEXIST when a bridge of this name is there and is not to be adopted */
+  createBridges(bridges: readonly OwnedLink<BridgeLink>[]): void {
+    const { host } = this.#places;
+    const made = bridges.filter(({ link }) => !link.adopt || !this.#adopt(link));
+    if (made.length === 0) return;
+    const batch = host.socket.batch();
+    for (const { link, owner } of made) {
+      const { name, mac, up } = link;
+      batch.addBridge({ name, group: FAIRWAY_GROUP, alias: aliasOf(owner), up, ...(mac === undefined ? {} : { mac }) });
+    }
+    for (const { name, index } of batch.send()) host.learn(name, index);
+    this.#fixMtu(made.map(({ link }) => link));
+  }
+
+  /** A bridge follows the MTU of its ports, unless it was told its own after its birth (br_change_mtu in the kernel). */
+  #fixMtu(bridges: readonly BridgeLink[]): void {
+    const { host } = this.#places;
+    const batch = host.socket.batch();
+    const others = bridges.filter(({ mtu }) => mtu !== undefined && mtu !== BRIDGE_MTU);
+    for (const { name, mtu } of others) batch.setLink(host.index(name), mtu === undefined ? {} : { mtu });
+    if (others.length > 0) batch.send();
+  }
+
+  /** @returns false when there is none to be adopted @throws EngineError when it is no bridge */
+  #adopt({ name, up }: BridgeLink): boolean {
+    const { host } = this.#places;
+    const found = host.socket.link(name);
+    if (found === undefined || isTrash(found)) return false;
+    if (found.kind !== 'bridge') {
+      throw new EngineError('invalidArgument', `existing interface ${name} is not a bridge`);
+    }
+    host.learn(name, found.index);
+    if (up && !found.up) host.socket.batch().setLink(found.index, { up }).send();
+    return true;
+  }
+
+  /** Both ends at once; the sandbox's is born there under its final name, and is still down. */
+  createVeths(veths: readonly OwnedLink<VethLink>[]): void {
+    if (veths.length === 0) return;
+    const { host } = this.#places;
+    const batch = host.socket.batch();
+    for (const { link, owner } of veths) this.#addVeth(batch, link, owner);
+    for (const [i, { index, name, peer }] of batch.send().entries()) {
+      const veth = veths[i]?.link;
+      host.learn(name, index);
+      if (veth !== undefined) this.#places.at(veth.peer.namespace).learn(veth.peer.name, peer);
+    }
+  }
+
+  #addVeth(batch: RouteBatch, { name, mtu, master, isolated, up, peer }: VethLink, owner: Owner): void {
+    const { namespace } = this.#places.at(peer.namespace);
+    batch.addVeth({
+      name,
+      ...(mtu === undefined ? {} : { mtu }),
+      master: this.#places.host.index(master),
+      group: FAIRWAY_GROUP,
+      alias: aliasOf(owner),
+      up,
+      isolated,
+      hairpin: this.#places.bridgesAreFiltered(),
+      peer: { name: peer.name, namespace, mac: peer.mac, mtu: peer.mtu },
+    });
+  }
+
+  /** Makes what is there as it is wished. */
+  update(links: readonly OwnedLink[]): void {
+    if (links.length === 0) return;
+    const { host } = this.#places;
+    const batch = host.socket.batch();
+    for (const { link, owner } of links) {
+      if (link.type === 'loopback') continue;
+      const { up, mtu, mac } = link;
+      const adopted = link.type === 'bridge' && link.adopt && !isOwn(host, link.name);
+      const own = { ...(mtu === undefined ? {} : { mtu }), ...(mac === undefined ? {} : { mac }) };
+      const marks = { group: FAIRWAY_GROUP, alias: aliasOf(owner) };
+      const port = link.type === 'veth' ? this.#portOf(link) : {};
+      batch.setLink(host.index(link.name), adopted ? { up } : { up, ...own, ...marks, ...port });
+    }
+    batch.send();
+  }
+
+  #portOf({ master, isolated }: VethLink) {
+    return { master: this.#places.host.index(master), isolated, hairpin: this.#places.bridgesAreFiltered() };
+  }
+
+  /**
+   * Out of traffic at once; the kernel takes them apart later. Somebody else's stay, and missing ones are fine.
+   * @param going sandboxes that go as well: nobody needs to see links vanish from them
+   */
+  remove(links: readonly LinkResource[], going: ReadonlySet<NamespaceName>): void {
+    const { host } = this.#places;
+    const indices = links.flatMap((link) => {
+      if (link.namespace !== 'host' || (link.type === 'bridge' && link.adopt && !isOwn(host, link.name))) return [];
+      if (link.type === 'veth' && link.peer.namespace !== 'host' && !going.has(link.peer.namespace))
+        this.#hideEnd(link.peer);
+      const index = host.find(link.name);
+      host.forget(link.name);
+      return index === undefined ? [] : [index];
+    });
+    if (indices.length > 0) this.#bin.discard(...indices);
+  }
+
+  /** A sandbox that stays sees the link go at once, and its name is free for another. */
+  #hideEnd({ namespace, name }: VethLink['peer']): void {
+    unlessGone(() => {
+      const place = this.#places.at(namespace);
+      const index = place.index(name);
+      place.socket
+        .batch()
+        .setLink(index, { up: false })
+        .setLink(index, { name: `fwtrash${index}` })
+        .send();
+    });
+  }
+
+  /** Gives a link its name back. It stays up where the kernel allows that (since 6.2), else it is down for a moment. */
+  rename(index: number, to: string): void {
+    const { socket } = this.#places.host;
+    try {
+      socket.batch().setLink(index, { name: to }).send();
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'EBUSY') throw error;
+      socket.batch().setLink(index, { up: false }).setLink(index, { name: to }).setLink(index, { up: true }).send();
+    }
+    this.#places.host.learn(to, index);
+  }
+}
+
+function isOwn(host: Place, name: string): boolean {
+  const found = host.socket.link(name);
+  return found !== undefined && isOurs(found);
+}

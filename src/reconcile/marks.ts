@@ -1,0 +1,16 @@
+import { FAIRWAY_GROUP, type LinkInfo, TRASH_GROUP } from '../kernel/rtnetlink.ts';
+import type { Owner } from '../model/resource.ts';
+
+/** What a link of ours says about itself (`ip link show`), readable for people and after any loss of memory. */
+export function aliasOf(owner: Owner): string {
+  return `fairway ${owner}`;
+}
+
+/** By group or by alias: whoever takes away one of the marks has not taken the link. */
+export function isOurs(link: LinkInfo): boolean {
+  return link.group !== TRASH_GROUP && (link.group === FAIRWAY_GROUP || link.alias.startsWith('fairway '));
+}
+
+export function isTrash(link: LinkInfo): boolean {
+  return link.group === TRASH_GROUP;
+}

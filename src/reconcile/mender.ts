@@ -1,0 +1,97 @@
+import { type Owner, resourceKey } from '../model/resource.ts';
+import { diff } from './diff.ts';
+import type { Executor } from './executor.ts';
+import type { Observer, Renamed, Scope } from './observer.ts';
+import type { PlanStep } from './plan.ts';
+import type { Wishes } from './wishes.ts';
+
+/** A step that was carried out, or what was thrown instead. */
+export interface Outcome {
+  readonly step: PlanStep;
+  readonly failure?: unknown;
+}
+
+/** Owners that rest on each other, lowest first; garbage is out of the way before all. */
+const TURNS: readonly (string | undefined)[] = [undefined, 'host', 'network', 'sandbox', 'endpoint'];
+
+/** Reads the kernel, compares it with the wishes and mends what differs. */
+export class Mender {
+  readonly #wishes: Wishes;
+  readonly #observer: Observer;
+  readonly #executor: Executor;
+  /** Whether what nobody wishes is garbage: not before all wishes are known */
+  removesGarbage = false;
+
+  constructor(wishes: Wishes, observer: Observer, executor: Executor) {
+    this.#wishes = wishes;
+    this.#observer = observer;
+    this.#executor = executor;
+  }
+
+  /** What `mend` would do. */
+  plan(scope: Scope): PlanStep[] {
+    const renamed = this.#observer.renamed(this.#wishes.keys);
+    const back = new Set(renamed.map(({ wish }) => resourceKey(wish.resource)));
+    const strays = new Set(renamed.map(({ from }) => `link host ${from}`));
+    const rest = this.#plan(scope).filter(
+      ({ resource }) => !back.has(resourceKey(resource)) && !strays.has(resourceKey(resource)),
+    );
+    return [...renamed.map(asStep), ...rest];
+  }
+
+  /**
+   * Never throws for what a step does: everybody's things are mended as far as they can be.
+   * @param admit steps it refuses are left out, together with all others of their owner
+   */
+  mend(scope: Scope, admit: (step: PlanStep) => boolean = () => true): Outcome[] {
+    const outcomes = this.#observer
+      .renamed(this.#wishes.keys)
+      .map((renamed) => attempt(asStep(renamed), () => this.#executor.rename(renamed.index, renamed.wish.resource)));
+    const all = this.#plan(scope);
+    const waiting = new Set(all.filter((step) => !admit(step)).map(({ owner }) => owner));
+    const plan = all.filter(({ owner }) => !waiting.has(owner));
+    return plan.length === 0 ? outcomes : [...outcomes, ...this.#carryOut(plan, scope)];
+  }
+
+  #plan(scope: Scope): PlanStep[] {
+    const plan = diff(this.#observer.observe(this.#wishes.keys, scope), this.#wishes.keys);
+    return this.removesGarbage ? plan : plan.filter(({ owner }) => owner !== undefined);
+  }
+
+  /** All at once; when that fails, what is left is done owner by owner, so that one trouble does not become everybody's. */
+  #carryOut(plan: readonly PlanStep[], scope: Scope): Outcome[] {
+    try {
+      this.#executor.run(plan, true);
+      return plan.map((step) => ({ step }));
+    } catch {
+      const owners = new Set(plan.map(({ owner }) => owner));
+      const left = Map.groupBy(
+        this.#plan(scope).filter(({ owner }) => owners.has(owner)),
+        ({ owner }) => owner,
+      );
+      const failures = new Map<string, unknown>();
+      for (const [, steps] of [...left].sort(([a], [b]) => turn(a) - turn(b))) {
+        const { failure } = attempt(steps[0], () => this.#executor.run(steps, true));
+        if (failure !== undefined) for (const { resource } of steps) failures.set(resourceKey(resource), failure);
+      }
+      return plan.map((step) => ({ step, failure: failures.get(resourceKey(step.resource)) }));
+    }
+  }
+}
+
+function turn(owner: Owner | undefined): number {
+  return TURNS.indexOf(owner?.split(':')[0]);
+}
+
+function attempt<S extends PlanStep | undefined>(step: S, work: () => void): { step: S; failure?: unknown } {
+  try {
+    work();
+    return { step };
+  } catch (failure) {
+    return { step, failure };
+  }
+}
+
+function asStep({ from, wish: { owner, resource } }: Renamed): PlanStep {
+  return { action: 'update', owner, resource, because: `was renamed to ${from}` };
+}

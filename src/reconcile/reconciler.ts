@@ -1,0 +1,274 @@
+import { join } from 'node:path';
+import { NetworkNamespace } from '../kernel/netns.ts';
+import { LinkBin } from '../kernel/trash.ts';
+import { errorMessage, KernelError } from '../model/errors.ts';
+import type { Logger } from '../model/logger.ts';
+import { type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
+import { Announcer } from './announcer.ts';
+import { Backoff } from './backoff.ts';
+import { diff } from './diff.ts';
+import { Executor } from './executor.ts';
+import { FirewallApplier } from './firewall/applier.ts';
+import { Listeners, type ResolverSockets } from './listeners.ts';
+import { isTrash } from './marks.ts';
+import { Mender, type Outcome } from './mender.ts';
+import { EVERYTHING, Observer, type Scope } from './observer.ts';
+import { Places } from './places.ts';
+import type { PlanStep, Repair } from './plan.ts';
+import { describeStep } from './steps.ts';
+import { type Suspicion, Watch } from './watch.ts';
+import { type Changes, Wishes } from './wishes.ts';
+
+export interface ReconcilerOptions {
+  /** Sandboxes are pinned in its directory "netns" */
+  readonly execRoot: string;
+  readonly logger: Logger;
+  /** Of our nftables table; "fairway" unless told */
+  readonly tableName?: string;
+  /** What is called the host; the daemon's own namespace unless told */
+  readonly home?: NetworkNamespace;
+  /** Told how long each step of every change took */
+  readonly trace?: (step: string, milliseconds: number) => void;
+  /** Called when a sandbox's resolver sockets are open, which it owns from then on; disposed when they must close */
+  resolver(namespace: NamespaceName, sockets: ResolverSockets): Disposable;
+}
+
+/** Milliseconds before what failed is tried again, at least. */
+const RETRY = 1000;
+
+/** How much was mended that nobody had asked for. */
+export interface Repairs {
+  readonly count: number;
+  readonly last?: { readonly at: string; readonly text: string };
+}
+
+/**
+ * Makes the kernel agree with what is wished, and keeps it so. All work on the kernel is synchronous, so that changes of
+ * different owners never see each other half-done, and none waits for another.
+ */
+export class Reconciler {
+  readonly #logger: Logger;
+  readonly #wishes = new Wishes();
+  readonly #backoff = new Backoff();
+  readonly #places: Places;
+  readonly #bin: LinkBin;
+  readonly #announcer: Announcer;
+  readonly #listeners: Listeners;
+  readonly #firewall: FirewallApplier;
+  readonly #observer: Observer;
+  readonly #executor: Executor;
+  readonly #mender: Mender;
+  #watch: Watch | undefined;
+  #repairs: Repairs = { count: 0 };
+
+  /**
+   * `restore` comes first: before, what is wished is not known, and nothing is watched or called garbage.
+   * @throws KernelError when the namespaces' directory, netlink or nftables cannot be used
+   */
+  static open(options: ReconcilerOptions): Reconciler {
+    return new Reconciler(options);
+  }
+
+  private constructor(options: ReconcilerOptions) {
+    const { logger, home = NetworkNamespace.home(), trace = () => undefined } = options;
+    this.#logger = logger;
+    this.#places = new Places(join(options.execRoot, 'netns'), home);
+    this.#bin = new LinkBin({ logger, namespace: home });
+    this.#announcer = new Announcer(this.#places);
+    this.#listeners = new Listeners(this.#places, options.resolver);
+    this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home);
+    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall);
+    this.#executor = new Executor({
+      places: this.#places,
+      bin: this.#bin,
+      listeners: this.#listeners,
+      firewall: this.#firewall,
+      announcer: this.#announcer,
+      trace,
+      find: (key) => this.#wishes.keys.get(key)?.resource,
+    });
+    this.#mender = new Mender(this.#wishes, this.#observer, this.#executor);
+  }
+
+  /**
+   * Replaces what these owners wish ([] = gone) and makes the kernel agree. The kernel is not read before; where it turns
+   * out to be different than believed, it is, and what differs is mended. On failure the former wishes are back, and the
+   * kernel is led back to them.
+   * @throws EngineError (PortUnavailable, conflict), or KernelError in the kernel's words
+   */
+  async commit(changes: Changes): Promise<void> {
+    const before = this.#wishes.replace(changes);
+    try {
+      this.#make(before, changes);
+    } catch (error) {
+      this.#wishes.replace(before);
+      this.#retryFailed(this.#mender.mend(touched(before, changes)));
+      throw error;
+    }
+  }
+
+  #make(before: Changes, changes: Changes): void {
+    const plan = diff(resources(before), this.#wishes.of(changes.keys()));
+    try {
+      this.#executor.run(plan, false);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const outcomes = this.#mender.mend(touched(before, changes));
+      const own = outcomes.find(({ step, failure }) => failure !== undefined && step.owner && changes.has(step.owner));
+      if (own !== undefined) throw own.failure;
+      this.#tell(outcomes.filter(({ step }) => step.owner === undefined || !changes.has(step.owner)));
+      // What a sandbox says of its own settings is not read: they are written in any case.
+      this.#executor.run(
+        plan.filter(({ action, resource }) => action !== 'remove' && resource.kind === 'sysctl'),
+        true,
+      );
+    }
+  }
+
+  /**
+   * Takes these wishes as given (start of the daemon), reads everything, mends what differs, removes what carries our mark
+   * and nobody wishes, and watches from then on. What cannot be mended is told in the repair's `error` and tried again.
+   */
+  async restore(desired: Changes): Promise<Repair[]> {
+    const nothing = [...this.#wishes.owners.keys()].map((owner) => [owner, []] as const);
+    this.#wishes.replace(new Map<Owner, readonly Resource[]>([...nothing, ...desired]));
+    this.#places.sweep();
+    if (this.#places.host.links().some(isTrash)) this.#bin.discard();
+    this.#watch ??= this.#startWatch();
+    this.#mender.removesGarbage = true;
+    const outcomes = this.#mender.mend(EVERYTHING);
+    this.#retryFailed(outcomes);
+    return outcomes.map(asRepair);
+  }
+
+  /** Reads and mends everything, as after a kernel event. */
+  async reconcile(): Promise<Repair[]> {
+    const outcomes = this.#mender.mend(EVERYTHING);
+    this.#tell(outcomes);
+    return outcomes.map(asRepair);
+  }
+
+  /** What reconcile() would do now. */
+  plan(): PlanStep[] {
+    return this.#mender.plan(EVERYTHING);
+  }
+
+  desired(): Changes {
+    return this.#wishes.owners;
+  }
+
+  get repairs(): Repairs {
+    return this.#repairs;
+  }
+
+  /** Resolves when background deletions are finished and what the kernel told has been looked at. */
+  async settled(): Promise<void> {
+    await this.#watch?.idle();
+    await this.#bin.idle();
+    await this.#watch?.idle();
+  }
+
+  /** <execRoot>/netns/<12 hexadecimal digits> */
+  sandboxPath(namespace: NamespaceName): string {
+    return this.#places.path(namespace);
+  }
+
+  /** Takes away all that this or an earlier daemon made in the kernel, but for sysctls. Nothing may be wished afterwards. */
+  async clear(): Promise<void> {
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+    await this.commit(new Map([...this.#wishes.owners.keys()].map((owner) => [owner, []])));
+    await this.#bin.idle();
+    this.#firewall.clear();
+  }
+
+  /** Stops watching and closes what the daemon holds. The kernel stays as it is. */
+  async close(): Promise<void> {
+    this.#watch?.[Symbol.dispose]();
+    this.#announcer.close();
+    this.#listeners.close();
+    await this.#bin.close();
+    this.#firewall[Symbol.dispose]();
+    this.#places.close();
+  }
+
+  #startWatch(): Watch {
+    const { host } = this.#places;
+    return new Watch({
+      namespace: host.namespace,
+      tables: this.#firewall.tables,
+      nameOf: (index) => {
+        const name = host.knownName(index);
+        return name !== undefined && this.#wishes.keys.has(`link host ${name}`) ? name : undefined;
+      },
+      look: (suspicion) => this.#lookSafely(suspicion),
+    });
+  }
+
+  /** Nobody waits for this, so nobody can be told but the log. */
+  #lookSafely(suspicion: Suspicion): number | undefined {
+    try {
+      return this.#look(suspicion);
+    } catch (error) {
+      this.#logger.error(`network cannot be read: ${errorMessage(error)}`, { retryInMs: RETRY });
+      return RETRY;
+    }
+  }
+
+  /** @returns in how many milliseconds to look again, when something had to wait or could not be mended */
+  #look({ links, host, firewall }: Suspicion): number | undefined {
+    if (!host && !firewall && this.#observer.linksAreWhole(links, this.#wishes.keys)) return undefined;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    const admit = (step: PlanStep): boolean => {
+      const ready = this.#backoff.readyAt(resourceKey(step.resource), now);
+      if (ready > now) next = Math.min(next, ready);
+      return ready <= now;
+    };
+    const outcomes = this.#mender.mend({ sandboxes: new Set(), firewall, sysctls: false }, admit);
+    for (const { step } of outcomes) this.#backoff.repaired(resourceKey(step.resource), now);
+    this.#tell(outcomes);
+    return next === Number.POSITIVE_INFINITY ? undefined : next - now;
+  }
+
+  /** One line, however much was found. */
+  #tell(outcomes: readonly Outcome[]): void {
+    this.#retryFailed(outcomes);
+    const done = outcomes.filter(({ failure }) => failure === undefined).map(({ step }) => describeStep(step));
+    if (done.length === 0) return;
+    const text = done.length === 1 ? done.join() : `${done[0]} and ${done.length - 1} more`;
+    this.#repairs = { count: this.#repairs.count + done.length, last: { at: new Date().toISOString(), text } };
+    this.#logger.info(`network mended: ${text}`, { steps: done });
+  }
+
+  #retryFailed(outcomes: readonly Outcome[]): void {
+    const failed = outcomes.filter(({ failure }) => failure !== undefined);
+    if (failed.length === 0) return;
+    const now = performance.now();
+    const keys = failed.map(({ step }) => resourceKey(step.resource));
+    for (const key of keys) this.#backoff.repaired(key, now);
+    const wait = Math.max(RETRY, ...keys.map((key) => this.#backoff.readyAt(key, now) - now));
+    this.#watch?.lookAgain(wait);
+    const [first] = failed;
+    this.#logger.warn(`network cannot be mended: ${errorMessage(first?.failure)}`, { keys, retryInMs: wait });
+  }
+}
+
+function asRepair({ step, failure }: Outcome): Repair {
+  return failure === undefined ? step : { ...step, error: errorMessage(failure) };
+}
+
+function resources(changes: Changes): Map<string, Resource> {
+  return new Map([...changes.values()].flat().map((resource) => [resourceKey(resource), resource]));
+}
+
+/** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */
+function touched(before: Changes, after: Changes): Scope {
+  const sandboxes = new Set<NamespaceName>();
+  for (const resource of [...before.values(), ...after.values()].flat()) {
+    if (resource.kind === 'namespace') sandboxes.add(resource.name);
+    else if (resource.kind === 'link' && resource.type === 'veth') sandboxes.add(resource.peer.namespace);
+    else if (resource.kind !== 'firewall') sandboxes.add(resource.namespace);
+  }
+  return { sandboxes, firewall: true, sysctls: true };
+}

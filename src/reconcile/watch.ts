@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
+import type { NetworkNamespace } from '../kernel/netns.ts';
+
+/** Milliseconds: what changes together is looked at together. */
+const DEBOUNCE = 5;
+
+/** What events say may have changed, since it was last looked at. */
+export interface Suspicion {
+  /** Links of the host to be asked for one by one */
+  readonly links: ReadonlySet<string>;
+  /** Something of ours is gone for certain, or events were lost: read the host's links, addresses and routes */
+  readonly host: boolean;
+  readonly firewall: boolean;
+}
+
+export interface WatchOptions {
+  readonly namespace: NetworkNamespace;
+  /** The firewall tables that are ours */
+  readonly tables: ReadonlySet<string>;
+  /** The name of a link we know and wish, by its index; undefined for all others */
+  nameOf(index: number): string | undefined;
+  /** Called a few milliseconds after the first event; returns in how many milliseconds to look again, if at all */
+  look(suspicion: Suspicion): number | undefined;
+}
+
+/**
+ * Turns kernel events into suspicions. Events of our own changes come too: of what we removed nothing is known any more
+ * when they arrive; what we made is asked for one by one, which costs little; our own firewall transactions bear our name.
+ */
+export class Watch implements Disposable {
+  readonly #options: WatchOptions;
+  readonly #events: KernelEvents;
+  readonly #links = new Set<string>();
+  #host = false;
+  #firewall = false;
+  /** Events of the nftables transaction that is being told */
+  #touched = false;
+  #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #due = Number.POSITIVE_INFINITY;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#events = new KernelEvents(options.namespace, (event) => this.#hear(event));
+  }
+
+  /** Resolves when what the kernel told so far has been looked at. */
+  async idle(): Promise<void> {
+    await sleep(DEBOUNCE);
+    while (this.#due !== Number.POSITIVE_INFINITY) await sleep(DEBOUNCE);
+  }
+
+  /** Looks at everything again, in so many milliseconds. What happens before then is looked at as usual. */
+  lookAgain(milliseconds: number): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      this.#host = true;
+      this.#firewall = true;
+      this.#schedule(0);
+    }, milliseconds);
+    this.#again.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#again);
+    clearTimeout(this.#timer);
+    this.#due = Number.POSITIVE_INFINITY;
+    this.#events[Symbol.dispose]();
+  }
+
+  #hear(event: KernelEvent): void {
+    switch (event.kind) {
+      case 'link':
+        this.#hearLink(event);
+        break;
+      case 'address':
+        if (event.removed) this.#suspectHost(event.address.link);
+        break;
+      case 'route':
+        if (event.removed) this.#suspectHost(event.route.link);
+        break;
+      case 'firewall':
+        this.#touched ||= this.#options.tables.has(event.table);
+        break;
+      case 'generation':
+        if (this.#touched && event.author !== ownName()) this.#firewall = true;
+        this.#touched = false;
+        break;
+      case 'overrun':
+        this.#host = true;
+        this.#firewall = true;
+    }
+    if (this.#host || this.#firewall || this.#links.size > 0) this.#schedule(DEBOUNCE);
+  }
+
+  #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {
+    const known = this.#options.nameOf(index);
+    if (known === undefined) return;
+    if (removed || known !== name) this.#host = true;
+    else this.#links.add(name);
+  }
+
+  #suspectHost(index: number): void {
+    if (this.#options.nameOf(index) !== undefined) this.#host = true;
+  }
+
+  /** An earlier appointment stays. */
+  #schedule(milliseconds: number): void {
+    const due = performance.now() + milliseconds;
+    if (due >= this.#due) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#look(), milliseconds);
+  }
+
+  #look(): void {
+    this.#due = Number.POSITIVE_INFINITY;
+    const suspicion = { links: new Set(this.#links), host: this.#host, firewall: this.#firewall };
+    this.#links.clear();
+    this.#host = false;
+    this.#firewall = false;
+    const again = this.#options.look(suspicion);
+    if (again !== undefined) this.lookAgain(again);
+  }
+}
+
+/** As nftables tells authors: the thread's name, which changes with `process.title`. */
+function ownName(): string {
+  return readFileSync('/proc/thread-self/comm', 'latin1').trimEnd();
+}

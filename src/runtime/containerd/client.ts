@@ -1,0 +1,64 @@
+import { Channel } from './channel.ts';
+import { containersService } from './protos/containers.ts';
+import { contentService } from './protos/content.ts';
+import { diffService } from './protos/diff.ts';
+import { eventsService } from './protos/events.ts';
+import { imagesService } from './protos/images.ts';
+import { leasesService } from './protos/leases.ts';
+import { snapshotsService } from './protos/snapshots.ts';
+import { tasksService } from './protos/tasks.ts';
+import { versionService } from './protos/version.ts';
+import { bind, type Service } from './service.ts';
+
+/** containerd's namespace that holds everything of ours. */
+const NAMESPACE = 'fairway';
+/** Containers and images live in containerd's overlay snapshotter. */
+export const SNAPSHOTTER = 'overlayfs';
+
+/**
+ * containerd's API, typed: `containerd.tasks.start({ containerId })`. Fields left out of a request are proto3's
+ * defaults; answers have all fields. Every method throws ContainerdError.
+ */
+export class Containerd {
+  readonly containers: Service<typeof containersService>;
+  readonly tasks: Service<typeof tasksService>;
+  readonly snapshots: Service<typeof snapshotsService>;
+  readonly images: Service<typeof imagesService>;
+  readonly content: Service<typeof contentService>;
+  readonly diff: Service<typeof diffService>;
+  readonly events: Service<typeof eventsService>;
+  readonly leases: Service<typeof leasesService>;
+  readonly version: Service<typeof versionService>;
+  readonly #channel: Channel;
+
+  /** Connects when first used, and again after containerd was restarted. @param socket path of its Unix socket */
+  constructor(socket: string) {
+    const channel = new Channel(socket, NAMESPACE);
+    this.#channel = channel;
+    this.containers = bind(channel, containersService);
+    this.tasks = bind(channel, tasksService);
+    this.snapshots = bind(channel, snapshotsService);
+    this.images = bind(channel, imagesService);
+    this.content = bind(channel, contentService);
+    this.diff = bind(channel, diffService);
+    this.events = bind(channel, eventsService);
+    this.leases = bind(channel, leasesService);
+    this.version = bind(channel, versionService);
+  }
+
+  /** @throws ContainerdError unavailable when nobody answers at the socket */
+  static async connect(socket: string, signal?: AbortSignal): Promise<Containerd> {
+    const containerd = new Containerd(socket);
+    try {
+      await containerd.version.version({}, { signal });
+      return containerd;
+    } catch (error) {
+      containerd.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}

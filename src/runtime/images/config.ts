@@ -1,0 +1,130 @@
+import { EngineError } from '../../model/errors.ts';
+import type { ImageConfig, ImageHistory } from '../../model/image.ts';
+
+/** An image configuration as JSON, keys as in the OCI image spec (config.md) and Docker's image spec v1.2. */
+export interface ConfigDocument {
+  readonly architecture?: string;
+  readonly os?: string;
+  readonly created?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly config?: ConfigSection;
+  readonly rootfs?: { readonly type?: string; readonly diff_ids?: readonly string[] };
+  readonly history?: readonly HistoryDocument[];
+}
+
+interface HistoryDocument {
+  readonly created?: string;
+  readonly created_by?: string;
+  readonly comment?: string;
+  readonly empty_layer?: boolean;
+}
+
+/** The part that runs containers; null stands for absent in what Go writes. */
+export interface ConfigSection {
+  readonly User?: string;
+  readonly Env?: readonly string[] | null;
+  readonly Entrypoint?: readonly string[] | null;
+  readonly Cmd?: readonly string[] | null;
+  readonly Volumes?: Readonly<Record<string, object>> | null;
+  readonly WorkingDir?: string;
+  readonly ExposedPorts?: Readonly<Record<string, object>> | null;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  readonly StopSignal?: string;
+  readonly OnBuild?: readonly string[] | null;
+}
+
+/** Everything about an image that its configuration tells. */
+export interface ParsedConfig {
+  readonly created: string;
+  readonly architecture: string;
+  readonly os: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly config: ImageConfig;
+  /** diff_ids, lowest first */
+  readonly layers: readonly string[];
+  readonly history: readonly ImageHistory[];
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** @throws EngineError invalidArgument when a field has another type than the specification says */
+export function parseConfig(document: unknown): ParsedConfig {
+  const root = object(document, 'image configuration');
+  const section = object(root['config'] ?? {}, 'config');
+  const layers = strings(object(root['rootfs'], 'rootfs')['diff_ids'], 'rootfs.diff_ids');
+  if (!layers.every((id) => DIGEST.test(id))) throw malformed('rootfs.diff_ids');
+  return {
+    created: string(root['created'], 'created'),
+    architecture: string(root['architecture'], 'architecture'),
+    os: string(root['os'], 'os'),
+    author: string(root['author'], 'author'),
+    comment: string(root['comment'], 'comment'),
+    config: parseSection(section),
+    layers,
+    history: array(root['history'], 'history').map(parseHistory),
+  };
+}
+
+function parseSection(section: Readonly<Record<string, unknown>>): ImageConfig {
+  const stopSignal = string(section['StopSignal'], 'StopSignal');
+  return {
+    env: strings(section['Env'], 'Env'),
+    entrypoint: strings(section['Entrypoint'], 'Entrypoint'),
+    command: strings(section['Cmd'], 'Cmd'),
+    user: string(section['User'], 'User'),
+    workingDirectory: string(section['WorkingDir'], 'WorkingDir'),
+    labels: labels(section['Labels']),
+    exposedPorts: Object.keys(object(section['ExposedPorts'] ?? {}, 'ExposedPorts')),
+    volumes: Object.keys(object(section['Volumes'] ?? {}, 'Volumes')),
+    ...(stopSignal !== '' && { stopSignal }),
+  };
+}
+
+function parseHistory(value: unknown): ImageHistory {
+  const row = object(value, 'history');
+  return {
+    created: string(row['created'], 'history.created'),
+    createdBy: string(row['created_by'], 'history.created_by'),
+    comment: string(row['comment'], 'history.comment'),
+    emptyLayer: row['empty_layer'] === true,
+  };
+}
+
+function labels(value: unknown): Record<string, string> {
+  const entries = Object.entries(object(value ?? {}, 'Labels'));
+  return Object.fromEntries(entries.map(([name, text]) => [name, string(text, `Labels.${name}`)]));
+}
+
+/** @throws EngineError invalidArgument */
+export function object(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(name);
+  return value as Readonly<Record<string, unknown>>;
+}
+
+/** Absent and null are []. @throws EngineError invalidArgument */
+export function array(value: unknown, name: string): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw malformed(name);
+  return value;
+}
+
+/** @throws EngineError invalidArgument */
+export function strings(value: unknown, name: string): readonly string[] {
+  return array(value, name).map((item) => {
+    if (typeof item !== 'string') throw malformed(name);
+    return item;
+  });
+}
+
+/** Absent and null are ''. @throws EngineError invalidArgument */
+export function string(value: unknown, name: string): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') throw malformed(name);
+  return value;
+}
+
+function malformed(name: string): EngineError {
+  return new EngineError('invalidArgument', `invalid image: malformed ${name}`);
+}

@@ -1,0 +1,226 @@
+import { Readable } from 'node:stream';
+import { EngineError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import type { Logger } from '../../model/logger.ts';
+import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import type { Descriptor } from '../containerd/protos/types.ts';
+import { Archive } from './archive.ts';
+import { type Blob, Blobs } from './blobs.ts';
+import { Catalog, describeImage, hasName } from './catalog.ts';
+import { applyChanges } from './changes.ts';
+import { type ConfigDocument, parseConfig } from './config.ts';
+import { decompress, expectErrors } from './decompress.ts';
+import { findImage } from './find.ts';
+import { type HistoryRow, imageHistory } from './history.ts';
+import { chainId, LAYER, type LayerDescriptor, unpack } from './layers.ts';
+import { Queue, withLease } from './lease.ts';
+import { type ArchivedImage, archivedImages } from './load.ts';
+import { CONFIG, MANIFEST } from './manifest.ts';
+import { familiarReference, parseTag } from './reference.ts';
+import { deleteImage, type ImageRemoval, type RemoveOptions, removeImage } from './remove.ts';
+import { saveArchive, selectImages } from './save.ts';
+
+export interface ImportOptions {
+  /** "busybox" or "busybox:1"; '' or absent: the image gets no name */
+  readonly repository?: string;
+  readonly tag?: string;
+  /** Dockerfile instructions: `CMD ["sh"]` */
+  readonly changes: readonly string[];
+  /** The history's comment; '': "Imported from -" */
+  readonly message: string;
+}
+
+export interface PruneOptions {
+  /** Only images without a name */
+  readonly danglingOnly: boolean;
+  inUse(imageId: string): boolean;
+}
+
+export interface PrunedImages {
+  readonly deleted: readonly ImageRemoval[];
+  /** Bytes */
+  readonly reclaimed: number;
+}
+
+/** Node's names for architectures in the image specification's, which are Go's. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/**
+ * Images in containerd: content, unpacked layers, and names. Whatever fails in the middle leaves nothing behind; whatever
+ * is removed takes along what nothing else needs.
+ */
+export class Images {
+  readonly #containerd: Containerd;
+  readonly #blobs: Blobs;
+  readonly #catalog: Catalog;
+  readonly #queue = new Queue();
+
+  constructor(containerd: Containerd, options: { readonly logger: Logger }) {
+    this.#containerd = containerd;
+    this.#blobs = new Blobs(containerd);
+    this.#catalog = new Catalog(containerd, this.#blobs, options.logger);
+  }
+
+  /**
+   * Makes an image of one layer from a tar of a root filesystem, plain or compressed with gzip or zstd.
+   *
+   * @returns its id
+   * @throws EngineError invalidArgument for a bad name or change, or when it is no tar
+   */
+  async import(tar: Readable, options: ImportOptions): Promise<string> {
+    expectErrors(tar);
+    const { repository = '', tag = '', message } = options;
+    const name = repository === '' ? undefined : parseTag(repository, tag);
+    const config = applyChanges({}, options.changes);
+    return withLease(this.#containerd, async (lease) => {
+      const layer = await this.#blobs.write(await decompress(tar), { lease });
+      const created = new Date().toISOString();
+      const comment = message === '' ? 'Imported from -' : message;
+      const document = {
+        architecture: architecture(),
+        os: 'linux',
+        created,
+        comment,
+        config,
+        rootfs: { type: 'layers', diff_ids: [layer.digest] },
+        history: [{ created, comment }],
+      } satisfies ConfigDocument;
+      const blob = await this.#blobs.write([Buffer.from(JSON.stringify(document))], { lease });
+      const tags = name === undefined ? [] : [name];
+      const image = { config: blob, layers: [{ ...layer, mediaType: LAYER }], tags };
+      const target = await this.#unpack(image, lease);
+      await this.#queue.run(() => this.#name(image, target, () => undefined));
+      return blob.digest;
+    });
+  }
+
+  /**
+   * Takes in an archive of `docker save` or an OCI layout: all its images or none.
+   *
+   * @param progress gets a line for each name or nameless image: "Loaded image: busybox:latest\n"
+   * @throws EngineError invalidArgument when the archive is malformed or incomplete
+   */
+  async load(tar: Readable, progress: (line: string) => void): Promise<void> {
+    expectErrors(tar);
+    await withLease(this.#containerd, async (lease) => {
+      const archive = await Archive.read(tar, this.#blobs, lease);
+      const images = await archivedImages(archive, this.#blobs, architecture());
+      const targets: Descriptor[] = [];
+      for (const image of images) targets.push(await this.#unpack(image, lease));
+      for (const [index, target] of targets.entries()) {
+        const image = images[index];
+        if (image !== undefined) await this.#queue.run(() => this.#name(image, target, progress));
+      }
+    });
+  }
+
+  /** An archive of these images for `load`. The stream fails when one is not found, before anything is written to it. */
+  save(references: readonly string[]): Readable {
+    return Readable.from(this.#save(references), { objectMode: false });
+  }
+
+  /** Newest first. */
+  async list(): Promise<Image[]> {
+    return (await this.#catalog.all()).map(describeImage);
+  }
+
+  /** @throws EngineError notFound, invalidArgument; see findImage */
+  async find(reference: string): Promise<Image> {
+    return describeImage(findImage(await this.#catalog.all(), reference));
+  }
+
+  /** Rows of `docker history`, newest first. @throws EngineError notFound */
+  async history(reference: string): Promise<HistoryRow[]> {
+    return imageHistory(findImage(await this.#catalog.all(), reference));
+  }
+
+  /** Gives an image a further name, taking it from the image that had it. @throws EngineError notFound, invalidArgument */
+  async tag(source: string, repository: string, tag: string): Promise<void> {
+    const name = parseTag(repository, tag);
+    await this.#queue.run(async () => {
+      const image = findImage(await this.#catalog.all(), source);
+      await this.#catalog.point(name, image.id, image.target);
+    });
+  }
+
+  /** Removes a name, or an image. @throws EngineError notFound, conflict; see removeImage */
+  async remove(reference: string, options: RemoveOptions): Promise<ImageRemoval[]> {
+    return this.#queue.run(() => removeImage(this.#catalog, reference, options));
+  }
+
+  /** Removes what nobody uses. */
+  async prune(options: PruneOptions): Promise<PrunedImages> {
+    return this.#queue.run(async () => {
+      const deleted: ImageRemoval[] = [];
+      let reclaimed = 0;
+      for (const image of await this.#catalog.all()) {
+        if ((options.danglingOnly && image.names.length > 0) || options.inUse(image.id)) continue;
+        deleted.push(...image.names.map((name) => ({ Untagged: familiarReference(name) })));
+        const removals = await deleteImage(this.#catalog, image);
+        deleted.push(...removals);
+        const gone = new Set(removals.map((removal) => removal.Deleted));
+        image.content.chains.forEach((chain, index) => {
+          if (gone.has(chain)) reclaimed += image.content.layerSizes[index] ?? 0;
+        });
+      }
+      return { deleted, reclaimed };
+    });
+  }
+
+  /**
+   * Unpacks an image whose blobs are there, under the lease. In the queue, because layers that are there already must not
+   * be removed meanwhile.
+   *
+   * @returns its manifest, to which names may point
+   */
+  async #unpack(image: ArchivedImage, lease: string): Promise<Descriptor> {
+    const { layers } = parseConfig(await this.#blobs.readDocument(image.config.digest));
+    if (layers.length !== image.layers.length) {
+      throw new EngineError('invalidArgument', 'invalid manifest, layers length mismatch');
+    }
+    return this.#queue.run(async () => {
+      await unpack(this.#containerd, image.layers, layers, lease);
+      return this.#writeManifest(image.config, image.layers, chainId(layers), lease);
+    });
+  }
+
+  async #name(image: ArchivedImage, target: Descriptor, progress: (line: string) => void): Promise<void> {
+    const id = image.config.digest;
+    const present = await this.#catalog.all();
+    for (const name of image.tags) {
+      const former = present.find((other) => other.id !== id && hasName(other, name));
+      const shown = familiarReference(name);
+      if (former !== undefined) {
+        progress(`The image ${shown} already exists, renaming the old one with ID ${former.id} to empty string\n`);
+      }
+      await this.#catalog.point(name, id, target);
+      progress(`Loaded image: ${shown}\n`);
+    }
+    if (image.tags.length > 0) return;
+    if (!present.some((other) => other.id === id)) await this.#catalog.keepNameless(id, target);
+    progress(`Loaded image ID: ${id}\n`);
+  }
+
+  /** The manifest refers to all an image consists of, so that garbage collection keeps it. */
+  async #writeManifest(
+    config: Blob,
+    layers: readonly LayerDescriptor[],
+    chain: string,
+    lease: string,
+  ): Promise<Descriptor> {
+    const manifest = { schemaVersion: 2, mediaType: MANIFEST, config: { mediaType: CONFIG, ...config }, layers };
+    const labels: Record<string, string> = { 'containerd.io/gc.ref.content.config': config.digest };
+    for (const [index, layer] of layers.entries()) labels[`containerd.io/gc.ref.content.l.${index}`] = layer.digest;
+    if (chain !== '') labels[`containerd.io/gc.ref.snapshot.${SNAPSHOTTER}`] = chain;
+    const blob = await this.#blobs.write([Buffer.from(JSON.stringify(manifest))], { lease, labels });
+    return { ...blob, mediaType: MANIFEST, annotations: {} };
+  }
+
+  async *#save(references: readonly string[]): AsyncGenerator<Buffer> {
+    yield* saveArchive(this.#blobs, selectImages(await this.#catalog.all(), references));
+  }
+}
+
+function architecture(): string {
+  return ARCHITECTURES[process.arch] ?? process.arch;
+}

@@ -1,0 +1,71 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { EngineError } from '../../model/errors.ts';
+import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import { hasStatus } from '../containerd/error.ts';
+import type { Descriptor } from '../containerd/protos/types.ts';
+
+/** Media types of layers, plain and compressed (OCI image spec, layer.md). Diff takes no others. */
+export const LAYER = 'application/vnd.oci.image.layer.v1.tar';
+export type LayerDescriptor = Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
+
+/** Names of a stack of layers at every height, lowest first (OCI image spec, config.md, "Layer ChainID"). */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chains: string[] = [];
+  for (const id of diffIds) {
+    const below = chains.at(-1);
+    chains.push(below === undefined ? id : `sha256:${createHash('sha256').update(`${below} ${id}`).digest('hex')}`);
+  }
+  return chains;
+}
+
+/** Name of the whole stack; '' for an image without layers, which containerd takes as an empty root. */
+export function chainId(diffIds: readonly string[]): string {
+  return chainIds(diffIds).at(-1) ?? '';
+}
+
+/**
+ * Makes every layer a snapshot named by its chain id. Those that are there already stay as they are.
+ *
+ * @param layers as many as there are diffIds, in the same order
+ * @throws EngineError invalidArgument when a layer is not what its diff id says; ContainerdError when it is no tar
+ */
+export async function unpack(
+  containerd: Containerd,
+  layers: readonly LayerDescriptor[],
+  diffIds: readonly string[],
+  lease: string,
+): Promise<void> {
+  const chains = chainIds(diffIds);
+  for (const [index, layer] of layers.entries()) {
+    const chain = chains[index] ?? '';
+    if (await exists(containerd, chain)) continue;
+    const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
+    const parent = chains[index - 1] ?? '';
+    const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
+    try {
+      const { applied } = await containerd.diff.apply({ diff: layer, mounts });
+      if (applied?.digest !== diffIds[index]) throw wrongLayer(index, diffIds[index], applied?.digest);
+      await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
+    } catch (error) {
+      await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
+      throw error;
+    }
+  }
+}
+
+async function exists(containerd: Containerd, chain: string): Promise<boolean> {
+  try {
+    await containerd.snapshots.stat({ snapshotter: SNAPSHOTTER, key: chain });
+    return true;
+  } catch (error) {
+    if (hasStatus(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
+}
+
+function wrongLayer(index: number, expected = '', found = ''): EngineError {
+  return new EngineError(
+    'invalidArgument',
+    `invalid diffID for layer ${index}: expected "${expected}", got "${found}"`,
+  );
+}

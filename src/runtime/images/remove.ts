@@ -1,0 +1,90 @@
+import { EngineError } from '../../model/errors.ts';
+import { shortId } from '../../model/network.ts';
+import type { Catalog, StoredImage } from './catalog.ts';
+import { findImage, isIdOf, namedReference } from './find.ts';
+import { familiarReference, formatReference, type Reference } from './reference.ts';
+
+export type ImageRemoval = { readonly Untagged: string } | { readonly Deleted: string };
+
+/** A container made from an image. */
+export interface ImageUser {
+  readonly container: string;
+  readonly running: boolean;
+}
+
+export interface RemoveOptions {
+  /** Removes several names at once, and what stopped containers use; never what running ones use */
+  readonly force: boolean;
+  /** A container that was made from the image, a running one first; undefined: none */
+  inUse(imageId: string): ImageUser | undefined;
+}
+
+/**
+ * Docker's rules for `docker rmi`: a name is removed, and the image with its last one; an id removes all names of one
+ * repository. Order and wording follow moby/daemon/images/image_delete.go.
+ *
+ * @throws EngineError conflict when the image is needed; notFound
+ */
+export async function removeImage(catalog: Catalog, text: string, options: RemoveOptions): Promise<ImageRemoval[]> {
+  const image = findImage(await catalog.all(), text);
+  if (isIdOf(image, text)) return removeById(catalog, image, options);
+  const { going, staying } = splitNames(image, namedReference(text));
+  const user = options.inUse(image.id);
+  if (!options.force && user !== undefined && isOneRepository(image.names)) {
+    throw new EngineError(
+      'conflict',
+      `conflict: unable to remove repository reference "${text}" (must force) - ` +
+        `container ${shortId(user.container)} is using its referenced image ${shortHex(image.id)}`,
+    );
+  }
+  const untagged = going.map((name) => ({ Untagged: familiarReference(name) }));
+  if (staying.length === 0 && user?.running !== true) return [...untagged, ...(await deleteImage(catalog, image))];
+  if (staying.length === 0) await catalog.keepNameless(image.id, image.target);
+  for (const name of going) await catalog.removeName(name);
+  return untagged;
+}
+
+async function removeById(catalog: Catalog, image: StoredImage, options: RemoveOptions): Promise<ImageRemoval[]> {
+  const user = options.inUse(image.id);
+  if (user?.running)
+    throw conflict(image, 'cannot be forced', `image is being used by running container ${shortId(user.container)}`);
+  if (!options.force && !isOneRepository(image.names)) {
+    throw conflict(image, 'must be forced', 'image is referenced in multiple repositories');
+  }
+  if (!options.force && user !== undefined) {
+    throw conflict(image, 'must be forced', `image is being used by stopped container ${shortId(user.container)}`);
+  }
+  const untagged = image.names.map((name) => ({ Untagged: familiarReference(name) }));
+  return [...untagged, ...(await deleteImage(catalog, image))];
+}
+
+/** Removes an image with all its names. */
+export async function deleteImage(catalog: Catalog, image: StoredImage): Promise<{ readonly Deleted: string }[]> {
+  const layers = await catalog.removeAll(image);
+  return [image.id, ...layers].map((Deleted) => ({ Deleted }));
+}
+
+/** Digests of a repository go with its last tag. */
+function splitNames(image: StoredImage, removed: Reference): { going: Reference[]; staying: Reference[] } {
+  const others = image.names.filter((name) => formatReference(name) !== formatReference(removed));
+  const tagged = others.some((name) => name.name === removed.name && name.digest === undefined);
+  const goesToo = (name: Reference) => !tagged && name.name === removed.name && removed.digest === undefined;
+  return {
+    going: [removed, ...others.filter(goesToo)],
+    staying: others.filter((name) => !goesToo(name)),
+  };
+}
+
+/** At most one tag, and digests of that repository only. */
+function isOneRepository(names: readonly Reference[]): boolean {
+  const tags = names.filter((name) => name.digest === undefined);
+  return names.length <= 1 || (tags.length <= 1 && new Set(names.map((name) => name.name)).size === 1);
+}
+
+function conflict(image: StoredImage, force: string, reason: string): EngineError {
+  return new EngineError('conflict', `conflict: unable to delete ${shortHex(image.id)} (${force}) - ${reason}`);
+}
+
+function shortHex(id: string): string {
+  return shortId(id.slice('sha256:'.length));
+}

@@ -1,0 +1,57 @@
+import type { LogRecord } from './record.ts';
+
+/** What Go's encoder escapes and JSON.stringify leaves as it is. */
+const GO_ESCAPES: Readonly<Record<string, string>> = {
+  '<': '\\u003c',
+  '>': '\\u003e',
+  '&': '\\u0026',
+  '\u2028': '\\u2028',
+  '\u2029': '\\u2029',
+};
+
+/**
+ * Entries of Docker's json-file format, one per line of the text: {"log":"…\n","stream":"stdout","time":"…"}. Bytes that are no
+ * UTF-8 become U+FFFD, as in Docker. Whole texts are worked on, not characters: that is what makes it quick.
+ */
+export function encodeEntries(bytes: Buffer, stream: string, time: string): string {
+  const text = bytes.toString('utf8');
+  const end = `","stream":"${stream}","time":"${time}"}\n`;
+  const begin = '{"log":"';
+  const between = `\\n${end}${begin}`;
+  const lines = respell(encodeLines(text, between), text);
+  return text.endsWith('\n') ? `${begin}${lines.slice(0, -begin.length)}` : `${begin}${lines}${end}`;
+}
+
+/** A newline is spelled \n in JSON; where the text has backslashes of its own, that may also be half of \\ and an n. */
+function encodeLines(text: string, between: string): string {
+  const encode = (part: string) => JSON.stringify(part).slice(1, -1);
+  return text.includes('\\') ? text.split('\n').map(encode).join(between) : encode(text).replaceAll('\\n', between);
+}
+
+function respell(encoded: string, text: string): string {
+  let result = encoded;
+  for (const [character, spelled] of Object.entries(GO_ESCAPES)) {
+    if (text.includes(character)) result = result.replaceAll(character, spelled);
+  }
+  // The first alternative takes pairs, so that an escaped backslash before a letter is not mistaken.
+  if (/[\b\f]/.test(text)) result = result.replace(/\\[^bf]|\\b|\\f/g, (found) => GO_CONTROLS[found] ?? found);
+  return result;
+}
+
+/** JSON has short spellings for these that Go does not use. */
+const GO_CONTROLS: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' };
+
+/** @returns undefined when the line is no entry: a write that was cut off by a crash */
+export function decodeEntry(line: Buffer): LogRecord | undefined {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { log, stream, time }: { log?: unknown; stream?: unknown; time?: unknown } = entry;
+  if (typeof time !== 'string' || (stream !== 'stdout' && stream !== 'stderr')) return undefined;
+  // Docker leaves out the key of an empty text.
+  return { stream, time, line: Buffer.from(typeof log === 'string' ? log : '') };
+}

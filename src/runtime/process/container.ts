@@ -1,0 +1,129 @@
+import { EngineError } from '../../model/errors.ts';
+import { SNAPSHOTTER } from '../containerd/client.ts';
+import type { Any, Mount } from '../containerd/protos/types.ts';
+import type { HostFacts } from '../spec/host.ts';
+import type { OciProcess, OciSpec, OciUser } from '../spec/oci.ts';
+import { resolveUser } from '../spec/user.ts';
+import { describeExec, TaskExec } from './exec.ts';
+import { FifoIo } from './fifo-io.ts';
+import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
+import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
+import { ignoreGone, removeTask } from './task.ts';
+
+export const SIGKILL = 9;
+
+export interface ContainerContext extends ProcessContext {
+  readonly host: HostFacts;
+  /** Where the FIFOs of a container's exec go */
+  execDirectory(containerId: string, execId: string): string;
+}
+
+/** A container's own process, with the task it is the first of. */
+export class ContainerProcess extends TaskProcess implements Process {
+  protected override readonly context: ContainerContext;
+  #own: OciProcess | undefined;
+  #created = 0;
+  #started = false;
+  #deleted: Promise<void> | undefined;
+
+  constructor(context: ContainerContext, containerId: string, makeIo: IoMaker, own?: OciProcess) {
+    super(context, { containerId, execId: '' }, makeIo, 0);
+    this.context = context;
+    this.#own = own;
+  }
+
+  /** Makes the task: ready to run, not running. @throws ContainerdError with runc's words */
+  async prepare(mounts: readonly Mount[], options: Any, terminal: boolean): Promise<void> {
+    const { containerId } = this.name;
+    const { tasks } = this.context.containerd;
+    this.#created = (await tasks.create({ containerId, rootfs: mounts, ...this.io.paths, terminal, options })).pid;
+  }
+
+  override get pid(): number {
+    return super.pid === 0 ? this.#created : super.pid;
+  }
+
+  override async start(): Promise<void> {
+    await super.start();
+    this.#started = true;
+  }
+
+  /** For one that a former daemon started. @param exit how it ended meanwhile, if it did */
+  resumeWatch(pid: number, exit: ProcessExit | undefined): void {
+    this.#started = true;
+    this.runsAs(pid);
+    if (exit === undefined) this.watch();
+    else this.settle(exit);
+  }
+
+  async pause(): Promise<void> {
+    await this.context.containerd.tasks.pause(this.name);
+  }
+
+  async resume(): Promise<void> {
+    await this.context.containerd.tasks.resume(this.name);
+  }
+
+  async pids(): Promise<number[]> {
+    const { processes } = await this.context.containerd.tasks.listPids(this.name);
+    return processes.map((process) => process.pid);
+  }
+
+  async exec(options: ExecOptions): Promise<ExecProcess> {
+    const { containerId } = this.name;
+    const { host } = this.context;
+    const own = await this.#ownProcess();
+    const user = options.user === '' ? undefined : await this.#resolveUser(options.user, options.groupAdd ?? []);
+    const directory = this.context.execDirectory(containerId, options.id);
+    return await TaskExec.register(
+      this.context,
+      { containerId, execId: options.id },
+      (closeInput) => FifoIo.create(directory, options, closeInput),
+      describeExec(own, options, user, host.capabilities),
+    );
+  }
+
+  delete(): Promise<void> {
+    this.#deleted ??= this.#delete().catch((error: unknown) => {
+      this.#deleted = undefined;
+      throw error;
+    });
+    return this.#deleted;
+  }
+
+  async #delete(): Promise<void> {
+    if (this.#started) await this.io.settled();
+    else await this.#endUnstarted();
+    this.io.close();
+    await removeTask(this.context.containerd, this.name.containerId);
+    this.io.remove();
+  }
+
+  /** runc's init waits for the start and holds the streams open: the shim would wait 2 s for them to close. */
+  async #endUnstarted(): Promise<void> {
+    const { tasks } = this.context.containerd;
+    await tasks
+      .kill({ ...this.name, signal: SIGKILL })
+      .then(() => tasks.wait(this.name))
+      .catch(ignoreGone);
+  }
+
+  /** As the container's record says, which outlives the daemon. */
+  async #ownProcess(): Promise<OciProcess> {
+    if (this.#own !== undefined) return this.#own;
+    const { container } = await this.context.containerd.containers.get({ id: this.name.containerId });
+    if (container?.spec === undefined)
+      throw new EngineError('internal', 'containerd’s record of the container has no spec');
+    // Written by ourselves.
+    const spec: OciSpec = JSON.parse(container.spec.value.toString('utf8'));
+    this.#own = spec.process;
+    return spec.process;
+  }
+
+  /** In the snapshot's layers, not in /proc/PID/root: what the container mounts there must not be able to hold us up. */
+  async #resolveUser(user: string, groupAdd: readonly string[]): Promise<OciUser> {
+    const { containerd } = this.context;
+    const { mounts } = await containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: this.name.containerId });
+    return resolveUser(mounts, user, groupAdd);
+  }
+}

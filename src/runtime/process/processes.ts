@@ -1,0 +1,161 @@
+import { join } from 'node:path';
+import type { Logger } from '../../model/logger.ts';
+import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import { hasStatus } from '../containerd/error.ts';
+import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
+import { type Mount, packAny } from '../containerd/protos/types.ts';
+import { type HostFacts, readHostFacts } from '../spec/host.ts';
+import type { OciSpec } from '../spec/oci.ts';
+import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
+import { FifoIo, type IoChoice } from './fifo-io.ts';
+import type { Process } from './process.ts';
+import { startError } from './start-error.ts';
+import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
+
+export type { ExecOptions, Process, ProcessIo } from './process.ts';
+
+/** containerd's shim for runc: one small process for each container, which holds its streams and outlives us. */
+const RUNTIME = 'io.containerd.runc.v2';
+
+export interface ProcessesOptions {
+  /** Of this boot only: FIFOs and runc's state lie below it */
+  readonly execRoot: string;
+  readonly logger: Logger;
+  /** Read from the machine when left out */
+  readonly host?: HostFacts;
+}
+
+export interface TaskSummary {
+  /** The container's id */
+  readonly id: string;
+  readonly pid: number;
+  readonly status: TaskState['status'];
+}
+
+/** Containers' processes, as containerd's tasks. They outlive us: what restore() finds goes on as if nothing had been. */
+export class Processes {
+  readonly #containerd: Containerd;
+  readonly #execRoot: string;
+  readonly #context: ContainerContext;
+  readonly #closing = new AbortController();
+
+  constructor(containerd: Containerd, { execRoot, logger, host }: ProcessesOptions) {
+    this.#containerd = containerd;
+    this.#execRoot = execRoot;
+    this.#context = {
+      containerd,
+      logger,
+      host: host ?? readHostFacts(),
+      closing: this.#closing.signal,
+      open: new Set(),
+      execDirectory: (containerId, execId) => join(this.#directory(containerId), `exec-${execId}`),
+    };
+  }
+
+  /**
+   * Makes the container's record and its task: everything is ready to run, and nothing runs yet.
+   * @param mounts the snapshot's
+   * @throws StartError in Docker's words when runc refuses, with the exit code Docker shows
+   */
+  async create(containerId: string, spec: OciSpec, mounts: readonly Mount[], choice: IoChoice): Promise<Process> {
+    const directory = this.#directory(containerId);
+    const process = new ContainerProcess(
+      this.#context,
+      containerId,
+      (closeInput) => FifoIo.create(directory, choice, closeInput),
+      spec.process,
+    );
+    try {
+      await this.#record(containerId, spec);
+      const options = packAny(RUNC_OPTIONS_URL, RuncOptions, { root: join(this.#execRoot, 'runc') });
+      await process.prepare(mounts, options, choice.tty);
+      return process;
+    } catch (error) {
+      process.io.remove();
+      throw startError(error, 'failed to create task for container: ');
+    }
+  }
+
+  /**
+   * Takes up what a former daemon started: running, or ended with its code. Subscribe to its output at once.
+   * @returns undefined when there is no such task, or it never started (which is then taken away)
+   */
+  async restore(containerId: string, choice: IoChoice): Promise<Process | undefined> {
+    const state = await this.#state(containerId);
+    if (state === undefined) return undefined;
+    if (state.status === 'created' || state.status === 'unknown') {
+      await this.#end(containerId);
+      return undefined;
+    }
+    const directory = this.#directory(containerId);
+    const process = new ContainerProcess(this.#context, containerId, (closeInput) =>
+      FifoIo.restore(directory, choice, closeInput),
+    );
+    const exit = state.status === 'stopped' ? { code: state.exitStatus, at: state.exitedAt } : undefined;
+    process.resumeWatch(state.pid, exit);
+    return process;
+  }
+
+  /** All tasks, whoever started them: for finding what to restore and what a crash left behind. */
+  async list(): Promise<TaskSummary[]> {
+    const { tasks } = await this.#containerd.tasks.list({});
+    return tasks.map(({ id, pid, status }) => ({ id, pid, status }));
+  }
+
+  /** Ends what runs, and removes task and record. Missing is fine. */
+  async discard(containerId: string): Promise<void> {
+    await this.#end(containerId);
+    await this.#containerd.containers.delete({ id: containerId }).catch(ignoreMissing);
+    FifoIo.removeDirectory(this.#directory(containerId));
+  }
+
+  /** Stops watching. Containers go on; their output waits in the FIFOs. */
+  close(): void {
+    this.#closing.abort();
+    for (const io of this.#context.open) io.close();
+  }
+
+  /** containerd's garbage collector keeps the snapshot while this record names it. */
+  async #record(id: string, spec: OciSpec): Promise<void> {
+    const container = {
+      id,
+      runtime: { name: RUNTIME },
+      spec: { typeUrl: SPEC_URL, value: Buffer.from(JSON.stringify(spec)) },
+      snapshotter: SNAPSHOTTER,
+      snapshotKey: id,
+    };
+    try {
+      await this.#containerd.containers.create({ container });
+    } catch (error) {
+      if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
+      await this.#containerd.containers.update({ container, updateMask: { paths: ['spec'] } });
+    }
+  }
+
+  async #state(containerId: string): Promise<TaskState | undefined> {
+    try {
+      const { process } = await this.#containerd.tasks.get({ containerId });
+      return process;
+    } catch (error) {
+      ignoreMissing(error);
+      return undefined;
+    }
+  }
+
+  async #end(containerId: string): Promise<void> {
+    const state = await this.#state(containerId);
+    if (state === undefined) return;
+    if (state.status !== 'stopped' && state.status !== 'created') {
+      const ended = this.#containerd.tasks.wait({ containerId });
+      await this.#containerd.tasks.kill({ containerId, signal: SIGKILL, all: true }).catch(ignoreGone);
+      // SIGKILL does not reach what is frozen until it is thawed.
+      if (state.status === 'paused') await this.#containerd.tasks.resume({ containerId }).catch(ignoreGone);
+      await ended.catch(ignoreGone);
+    }
+    await removeTask(this.#containerd, containerId);
+  }
+
+  #directory(containerId: string): string {
+    return join(this.#execRoot, 'io', containerId);
+  }
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EngineError } from '../../model/errors.ts';
+import { ContainerdError } from '../containerd/error.ts';
+import { StartError, startError } from './start-error.ts';
+
+function mapped(message: string): unknown {
+  return startError(new ContainerdError('UNKNOWN', '/Create', message), 'task: ');
+}
+
+const cases = [
+  { said: 'exec: "x": executable file not found in $PATH: unknown', kind: 'invalidArgument', exitCode: 127, added: '' },
+  { said: 'stat /x: no such file or directory: unknown', kind: 'invalidArgument', exitCode: 127, added: '' },
+  { said: 'exec: "/x": permission denied: unknown', kind: 'invalidArgument', exitCode: 126, added: '' },
+  { said: 'exec: "/": is a directory: unknown', kind: 'invalidArgument', exitCode: 126, added: ': permission denied' },
+  { said: 'something else', kind: 'internal', exitCode: 128, added: '' },
+];
+
+for (const { said, kind, exitCode, added } of cases) {
+  test(`"${said}" is ${kind} with ${exitCode}`, () => {
+    const error = mapped(said);
+    assert.ok(error instanceof StartError);
+    assert.deepEqual([error.kind, error.exitCode, error.message], [kind, exitCode, `task: ${said}${added}`]);
+  });
+}
+
+test('a file mounted on a directory comes with Docker’s advice', () => {
+  const error = mapped('mount through procfd: not a directory: unknown');
+  assert.match(
+    String(error),
+    /: not a directory: unknown: Are you trying to mount a directory onto a file \(or vice-versa\)\?/,
+  );
+});
+
+test('what is not about the process stays as it is', () => {
+  const lost = new ContainerdError('UNAVAILABLE', '/Create', 'connection closed');
+  assert.equal(startError(lost, 'task: '), lost);
+  const other = new EngineError('internal', 'other');
+  assert.equal(startError(other, 'task: '), other);
+});

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Containerd } from '../containerd/client.ts';
+import { ContainerdError, hasStatus } from '../containerd/error.ts';
+
+/** containerd clears up after a killed shim by itself, in a moment. Milliseconds, and how often to look */
+const PAUSE = 50;
+const ATTEMPTS = 100;
+
+/** Takes an ended task away. Missing is fine. @throws ContainerdError conflict while it runs */
+export async function removeTask(containerd: Containerd, containerId: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await containerd.tasks.delete({ containerId });
+      return;
+    } catch (error) {
+      if (hasStatus(error, 'NOT_FOUND')) return;
+      if (attempt === ATTEMPTS || !shimIsGone(error)) throw error;
+    }
+    await sleep(PAUSE);
+  }
+}
+
+/** What containerd says between the end of a shim and having cleared up after it. */
+function shimIsGone(error: unknown): boolean {
+  return error instanceof ContainerdError && /ttrpc: closed|connection refused|no such file/.test(error.message);
+}
+
+/** The other side is gone already, and that was the aim. */
+export function ignoreMissing(error: unknown): void {
+  if (!hasStatus(error, 'NOT_FOUND')) throw error;
+}
+
+/** Ending what has ended is no failure. */
+export function ignoreGone(error: unknown): void {
+  if (!hasStatus(error, 'NOT_FOUND', 'FAILED_PRECONDITION', 'UNKNOWN', 'INTERNAL')) throw error;
+}

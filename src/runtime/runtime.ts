@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Logger } from '../model/logger.ts';
+import { Containerd } from './containerd/client.ts';
+import { ContainerdProcess } from './containerd/supervise.ts';
+import { Images } from './images/images.ts';
+import { endForgottenLeases } from './images/lease.ts';
+import { Snapshots } from './snapshots.ts';
+
+export interface RuntimeOptions {
+  /** What outlives a reboot goes below it */
+  readonly dataRoot: string;
+  /** What does not */
+  readonly execRoot: string;
+  readonly logger: Logger;
+  /** Socket of a containerd to use; undefined: a private one is run */
+  readonly containerd?: string | undefined;
+}
+
+export interface RuntimeVersions {
+  readonly containerd: { readonly version: string; readonly revision: string };
+  /** '' when runc cannot be asked */
+  readonly runc: string;
+}
+
+/** The runtime room's entry: containerd, ours or a given one, and what is kept in it. */
+export class Runtime {
+  readonly containerd: Containerd;
+  readonly images: Images;
+  readonly snapshots: Snapshots;
+  readonly #process: ContainerdProcess | undefined;
+  #runc: Promise<string> | undefined;
+
+  private constructor(containerd: Containerd, process: ContainerdProcess | undefined, logger: Logger) {
+    this.containerd = containerd;
+    this.#process = process;
+    this.images = new Images(containerd, { logger });
+    this.snapshots = new Snapshots(containerd);
+  }
+
+  /** @throws EngineError unavailable when containerd is missing, or the given one does not answer */
+  static async start(options: RuntimeOptions): Promise<Runtime> {
+    const { logger } = options;
+    const state = join(options.execRoot, 'containerd');
+    const socket = options.containerd ?? join(state, 'containerd.sock');
+    const root = join(options.dataRoot, 'containerd');
+    const process =
+      options.containerd === undefined ? await ContainerdProcess.start({ root, state, socket, logger }) : undefined;
+    const containerd = await Containerd.connect(socket);
+    await endForgottenLeases(containerd);
+    return new Runtime(containerd, process, logger);
+  }
+
+  /** Called when our containerd had died and is back: calls that waited in it have failed, and are to be made anew. */
+  onRestart(listener: () => void): void {
+    this.#process?.onRestart(listener);
+  }
+
+  async versions(): Promise<RuntimeVersions> {
+    this.#runc ??= runcVersion();
+    return { containerd: await this.containerd.version.version({}), runc: await this.#runc };
+  }
+
+  /** Containers keep running. @param options.keep leaves our containerd running, too, for the next start to take up */
+  async close(options: { readonly keep?: boolean } = {}): Promise<void> {
+    this.containerd.close();
+    await (options.keep === true ? this.#process?.release() : this.#process?.stop());
+  }
+}
+
+/** From "runc version 1.1.5+ds1\ncommit: …". */
+async function runcVersion(): Promise<string> {
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+  try {
+    const { stdout } = await promisify(execFile)('runc', ['--version'], { env });
+    return /^runc version (\S+)/.exec(stdout)?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}

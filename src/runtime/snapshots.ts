@@ -1,0 +1,72 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Image } from '../model/image.ts';
+import { type Containerd, SNAPSHOTTER } from './containerd/client.ts';
+import { hasStatus } from './containerd/error.ts';
+import type { Mount } from './containerd/protos/types.ts';
+import { chainId } from './images/layers.ts';
+import { writableLayer } from './spec/root.ts';
+
+/** In the container's root. Docker's name for it */
+const CONTAINER_MARK = '.dockerenv';
+
+/** Containers' writable layers, each a snapshot named by its container's id. */
+export class Snapshots {
+  readonly #containerd: Containerd;
+
+  constructor(containerd: Containerd) {
+    this.#containerd = containerd;
+  }
+
+  /**
+   * A writable layer on the image's. It holds the image's layers too: they stay even when the image is removed by force.
+   * @returns the mounts that make the container's root, as `mounts` tells them later
+   * @throws ContainerdError conflict when the container has one already
+   */
+  async prepare(containerId: string, image: Image): Promise<readonly Mount[]> {
+    const { mounts } = await this.#containerd.snapshots.prepare({
+      snapshotter: SNAPSHOTTER,
+      key: containerId,
+      parent: chainId(image.layers),
+      // Without this, containerd's garbage collector takes what no record refers to.
+      labels: { 'containerd.io/gc.root': new Date().toISOString() },
+    });
+    // Programs ask for this file to learn that they run in a container. The layer is new: nothing can be in the way.
+    writeFileSync(join(writableLayer(mounts), CONTAINER_MARK), '', { mode: 0o755 });
+    return mounts;
+  }
+
+  /** @throws ContainerdError notFound */
+  async mounts(containerId: string): Promise<readonly Mount[]> {
+    return (await this.#containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: containerId })).mounts;
+  }
+
+  /** Missing is fine. */
+  async remove(containerId: string): Promise<void> {
+    try {
+      await this.#containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key: containerId });
+    } catch (error) {
+      if (!hasStatus(error, 'NOT_FOUND')) throw error;
+    }
+  }
+
+  /** Bytes the container has written; 0 when it has no layer. Walks over its files. */
+  async size(containerId: string): Promise<number> {
+    try {
+      return (await this.#containerd.snapshots.usage({ snapshotter: SNAPSHOTTER, key: containerId })).size;
+    } catch (error) {
+      if (hasStatus(error, 'NOT_FOUND')) return 0;
+      throw error;
+    }
+  }
+
+  /** Ids of all containers that have a writable layer. For finding what a crash left behind. */
+  async list(): Promise<string[]> {
+    const ids: string[] = [];
+    const filters = ['kind==active,labels."containerd.io/gc.root"'];
+    for await (const { info } of this.#containerd.snapshots.list({ snapshotter: SNAPSHOTTER, filters })) {
+      ids.push(...info.map((snapshot) => snapshot.name));
+    }
+    return ids;
+  }
+}

@@ -1,0 +1,63 @@
+import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import type { OciDevice, OciDeviceRule } from './oci.ts';
+
+const NOTHING: OciDeviceRule = { allow: false, access: 'rwm' };
+export const EVERYTHING: OciDeviceRule = { allow: true, access: 'rwm' };
+
+function character(major: number, minor?: number): OciDeviceRule {
+  return { allow: true, type: 'c', major, ...(minor === undefined ? {} : { minor }), access: 'rwm' };
+}
+
+/** Docker's rules, which runc completes with its own (pts, ptmx, tun off). Numbers: Documentation/admin-guide/devices.txt. */
+export const DEFAULT_DEVICE_RULES: readonly OciDeviceRule[] = [
+  NOTHING,
+  character(1, 3), // null
+  character(1, 5), // zero
+  character(1, 8), // random
+  character(1, 9), // urandom
+  character(5, 0), // tty
+  character(5, 1), // console
+];
+
+/** What lives under /dev and is not the host's to give: runc makes these anew, or they are no devices. */
+const OWN = new Set(['pts', 'shm', 'fd', 'mqueue', '.lxc', '.lxd-mounts', '.udev', 'console', 'ptmx']);
+
+/** Every device of the host, for a privileged container. What vanishes while it is read is left out. */
+export function readHostDevices(directory = '/dev'): OciDevice[] {
+  return entries(directory).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (directory === '/dev' && OWN.has(entry.name)) return [];
+    if (entry.isDirectory()) return readHostDevices(path);
+    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) return [];
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? [] : [describe(path, stats)];
+  });
+}
+
+/** A directory that vanished meanwhile has none. */
+function entries(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+function describe(path: string, stats: Stats): OciDevice {
+  const { major, minor } = splitNumber(stats.rdev);
+  return {
+    path,
+    type: stats.isBlockDevice() ? 'b' : 'c',
+    major,
+    minor,
+    fileMode: stats.mode & 0o777,
+    uid: stats.uid,
+    gid: stats.gid,
+  };
+}
+
+/** glibc's encoding of dev_t, sys/sysmacros.h; the parts above 32 bits are not in use. */
+function splitNumber(device: number): { major: number; minor: number } {
+  return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) | ((device >>> 12) & 0xfff00) };
+}

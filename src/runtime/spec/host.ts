@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { machine, release } from 'node:os';
+import { EngineError } from '../../model/errors.ts';
+import { capabilitiesOfMask } from './capabilities.ts';
+
+/** What a spec must know of the machine. It does not change while the daemon runs. */
+export interface HostFacts {
+  readonly architecture: 'amd64' | 'arm64';
+  /** [6, 18] */
+  readonly kernel: readonly [number, number];
+  /** The kernel runs programs of the 32-bit sister architecture */
+  readonly runs32Bit: boolean;
+  /** What the daemon holds and can pass on */
+  readonly capabilities: readonly string[];
+  /** cgroup v2 alone; v1 and hybrid hosts are treated alike, as runc does */
+  readonly unifiedCgroups: boolean;
+  readonly seccomp: boolean;
+  /** Names of the loaded AppArmor profiles; undefined: the kernel has no AppArmor */
+  readonly apparmorProfiles?: ReadonlySet<string>;
+}
+
+const ARCHITECTURES: Readonly<Record<string, HostFacts['architecture']>> = { x86_64: 'amd64', aarch64: 'arm64' };
+
+/** @throws EngineError unsupported on machines that are neither x86-64 nor arm64 */
+export function readHostFacts(): HostFacts {
+  const architecture = ARCHITECTURES[machine()];
+  if (architecture === undefined) throw new EngineError('unsupported', `Fairway does not run on ${machine()}`);
+  const [major = 0, minor = 0] = release().split(/[.-]/).map(Number);
+  const apparmorProfiles = readApparmorProfiles();
+  return {
+    architecture,
+    kernel: [major, minor],
+    // Both exist only with CONFIG_IA32_EMULATION and CONFIG_COMPAT, respectively (arch/x86/entry/vdso, arch/arm64/kernel).
+    runs32Bit: existsSync(architecture === 'amd64' ? '/proc/sys/abi/vsyscall32' : '/proc/sys/abi/setend'),
+    capabilities: capabilitiesOfMask(readBoundingMask()),
+    unifiedCgroups: existsSync('/sys/fs/cgroup/cgroup.controllers'),
+    seccomp: existsSync('/proc/sys/kernel/seccomp/actions_avail'),
+    ...(apparmorProfiles === undefined ? {} : { apparmorProfiles }),
+  };
+}
+
+function readBoundingMask(): string {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  return /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+}
+
+/** Lines are "name (mode)"; the file is there only while AppArmor is on. */
+function readApparmorProfiles(): ReadonlySet<string> | undefined {
+  const path = '/sys/kernel/security/apparmor/profiles';
+  if (!existsSync(path)) return undefined;
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return new Set(lines.map((line) => line.replace(/ \([a-z]+\)$/, '')).filter((name) => name !== ''));
+}

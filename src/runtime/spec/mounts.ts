@@ -1,0 +1,109 @@
+import type { BindMount } from '../../model/container.ts';
+import type { OciMount } from './oci.ts';
+
+/** Docker's default of /dev/shm, in bytes. */
+const SHM_SIZE = 64 << 20;
+
+/** What every container gets, in the order in which it is mounted. */
+const DEFAULT_MOUNTS: readonly OciMount[] = [
+  { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+  {
+    destination: '/dev',
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+  },
+  {
+    destination: '/dev/pts',
+    type: 'devpts',
+    source: 'devpts',
+    options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+  },
+  { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+  // runc shows v1's hierarchies or v2's tree, whichever the host has.
+  {
+    destination: '/sys/fs/cgroup',
+    type: 'cgroup',
+    source: 'cgroup',
+    options: ['ro', 'nosuid', 'noexec', 'nodev'],
+  },
+  { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+  {
+    destination: '/dev/shm',
+    type: 'tmpfs',
+    source: 'shm',
+    options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${SHM_SIZE}`],
+  },
+];
+
+/** Stay writable under `--read-only`, as in Docker. */
+const WRITABLE_ALWAYS = new Set(['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue']);
+
+/** The kernel can make a bind's submounts read-only with it: mount_setattr(2). */
+const RECURSIVE_READ_ONLY: readonly [number, number] = [5, 12];
+
+/** Host paths of the files the engine writes for each container. */
+export interface NetworkFiles {
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+}
+
+/** What decides over the mounts. */
+export interface MountChoice {
+  readonly binds: readonly BindMount[];
+  readonly files: NetworkFiles;
+  readonly readOnlyRoot: boolean;
+  readonly privileged: boolean;
+  readonly kernel: readonly [number, number];
+}
+
+/** All mounts. A user's mount takes the place of ours at the same path; parents come before what lies in them. */
+export function chooseMounts(choice: MountChoice): OciMount[] {
+  const taken = new Set(choice.binds.map((bind) => bind.destination));
+  const own = DEFAULT_MOUNTS.filter(
+    ({ destination }) => !taken.has(destination) && !(taken.has('/dev') && destination.startsWith('/dev/')),
+  ).map((mount) => adjust(mount, choice));
+  const files = fileMounts(choice).filter((mount) => !taken.has(mount.destination));
+  const binds = choice.binds.map((bind) => bindMount(bind, choice.kernel));
+  return [...own, ...[...binds, ...files].sort((a, b) => depth(a.destination) - depth(b.destination))];
+}
+
+/** The mount propagation the root needs for the binds' own to work. */
+export function rootPropagation(binds: readonly BindMount[]): 'rshared' | 'rslave' | undefined {
+  if (binds.some((bind) => bind.propagation.endsWith('shared'))) return 'rshared';
+  return binds.some((bind) => bind.propagation.endsWith('slave')) ? 'rslave' : undefined;
+}
+
+/** What `--privileged` opens and `--read-only` closes. */
+function adjust(mount: OciMount, { privileged, readOnlyRoot }: MountChoice): OciMount {
+  const writable = privileged && (mount.type === 'sysfs' || mount.type === 'cgroup');
+  if (writable) return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
+  if (!readOnlyRoot || WRITABLE_ALWAYS.has(mount.destination) || mount.options.includes('ro')) return mount;
+  return { ...mount, options: [...mount.options, 'ro'] };
+}
+
+/** Writable, so that programs like VPN clients can change them, as in Docker. */
+function fileMounts({ files, readOnlyRoot }: MountChoice): OciMount[] {
+  const options = ['rbind', 'rprivate', ...(readOnlyRoot ? ['ro'] : [])];
+  const bind = (source: string, destination: string) => ({ destination, type: 'bind', source, options });
+  return [
+    bind(files.resolvConf, '/etc/resolv.conf'),
+    bind(files.hostname, '/etc/hostname'),
+    bind(files.hosts, '/etc/hosts'),
+  ];
+}
+
+/** Always recursive: what is mounted below the source is seen too. */
+function bindMount(bind: BindMount, [major, minor]: readonly [number, number]): OciMount {
+  const recursive =
+    major > RECURSIVE_READ_ONLY[0] || (major === RECURSIVE_READ_ONLY[0] && minor >= RECURSIVE_READ_ONLY[1]);
+  const readOnly = recursive ? 'rro' : 'ro';
+  const propagation = bind.propagation === '' ? 'rprivate' : bind.propagation;
+  const options = ['rbind', ...(bind.readOnly ? [readOnly] : []), propagation];
+  return { destination: bind.destination, type: 'bind', source: bind.source, options };
+}
+
+function depth(path: string): number {
+  return path.split('/').filter((part) => part !== '').length;
+}

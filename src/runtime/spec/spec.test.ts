@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PLAIN_SPEC } from '../../../test/plain-spec.ts';
+import { type BindMount, type Container, type ContainerSpec, NEVER } from '../../model/container.ts';
+import { DEFAULT_CAPABILITIES } from './capabilities.ts';
+import { readHostDevices } from './devices.ts';
+import type { HostFacts } from './host.ts';
+import { buildSpec, type SpecInput } from './spec.ts';
+
+const host: HostFacts = {
+  architecture: 'amd64',
+  kernel: [6, 1],
+  runs32Bit: true,
+  capabilities: [...DEFAULT_CAPABILITIES, 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_BPF'],
+  unifiedCgroups: false,
+  seccomp: true,
+};
+
+const base: ContainerSpec = { ...PLAIN_SPEC, hostname: 'box' };
+
+function build(spec: Partial<ContainerSpec> = {}, more: Partial<SpecInput> = {}, env: readonly string[] = []) {
+  const container: Container = {
+    id: 'c0ffee',
+    name: 'web',
+    created: NEVER,
+    spec: { ...base, ...spec },
+    imageId: 'sha256:0',
+    args: ['true'],
+    env,
+    state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+  };
+  const files = { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf' };
+  return buildSpec({ container, files, user: { uid: 0, gid: 0, additionalGids: [0] }, host, ...more });
+}
+
+const capabilities = (spec: Partial<ContainerSpec>) => build(spec).process.capabilities.bounding;
+const bind = (destination: string, more: Partial<BindMount> = {}): BindMount => {
+  return { source: '/src', destination, readOnly: false, propagation: '', createSource: true, ...more };
+};
+const destinations = (spec: Partial<ContainerSpec>) => build(spec).mounts.map((mount) => mount.destination);
+const optionsOf = (spec: Partial<ContainerSpec>, destination: string) =>
+  build(spec).mounts.find((mount) => mount.destination === destination)?.options;
+
+test('Docker’s fourteen capabilities, no more, in all three sets', () => {
+  const { capabilities: sets } = build().process;
+  assert.equal(sets.bounding.length, 14);
+  assert.deepEqual(sets.bounding, DEFAULT_CAPABILITIES);
+  assert.deepEqual([sets.effective, sets.permitted], [sets.bounding, sets.bounding]);
+});
+
+test('capabilities are added and dropped, with or without CAP_, ALL included', () => {
+  assert.deepEqual(capabilities({ capAdd: ['net_admin'] }), [...DEFAULT_CAPABILITIES, 'CAP_NET_ADMIN']);
+  assert.ok(!capabilities({ capDrop: ['CAP_NET_RAW'] }).includes('CAP_NET_RAW'));
+  assert.deepEqual(capabilities({ capDrop: ['ALL'], capAdd: ['CHOWN'] }), ['CAP_CHOWN']);
+  assert.deepEqual(capabilities({ capAdd: ['ALL'] }), host.capabilities);
+  const allButOne = capabilities({ capAdd: ['all'], capDrop: ['SYS_ADMIN'] });
+  assert.deepEqual(
+    allButOne,
+    host.capabilities.filter((name) => name !== 'CAP_SYS_ADMIN'),
+  );
+  assert.deepEqual(capabilities({ privileged: true, capDrop: ['ALL'] }), host.capabilities);
+});
+
+test('capabilities that do not exist, or that we do not hold, are refused in Docker’s words', () => {
+  const refusal = (message: string) => ({ kind: 'invalidArgument', message });
+  assert.throws(() => build({ capAdd: ['foo'] }), refusal('invalid CapAdd: unknown capability: "CAP_FOO"'));
+  assert.throws(() => build({ capDrop: ['CAP_FOO'] }), refusal('invalid CapDrop: unknown capability: "CAP_FOO"'));
+  assert.throws(() => build({ capAdd: ['SYS_TIME'] }), { message: /not supported by your kernel.*"CAP_SYS_TIME"/ });
+});
+
+test('the environment: defaults first, the user’s over them, a bare name removes', () => {
+  const { env } = build({ tty: true }, {}, ['PATH=/bin', 'A=b=c', 'HOSTNAME']).process;
+  assert.deepEqual(env, ['PATH=/bin', 'TERM=xterm', 'A=b=c']);
+  assert.match(build().process.env.join(' '), /^PATH=\/usr\/local\/sbin:\S+ HOSTNAME=box$/);
+});
+
+test('namespaces: the network’s by path or the host’s, the cgroup’s own on v2 alone', () => {
+  const types = (more: Partial<SpecInput>) => build({}, more).linux.namespaces.map(({ type }) => type);
+  assert.deepEqual(types({}), ['mount', 'uts', 'pid', 'ipc']);
+  assert.deepEqual(types({ host: { ...host, unifiedCgroups: true } }).at(-1), 'cgroup');
+  const { namespaces } = build({}, { namespacePath: '/run/netns/x' }).linux;
+  assert.deepEqual(namespaces.at(-1), { type: 'network', path: '/run/netns/x' });
+});
+
+test('another’s name with --network container:, a domain by sysctl', () => {
+  const spec = build({}, { hostname: 'other', domainname: 'example.org' });
+  assert.equal(spec.hostname, 'other');
+  assert.ok(spec.process.env.includes('HOSTNAME=other'));
+  assert.deepEqual(spec.linux.sysctl, { 'kernel.domainname': 'example.org' });
+});
+
+test('the files of the network are bound, unless the user binds there', () => {
+  const mounts = build()
+    .mounts.slice(-3)
+    .map(({ source, destination }) => `${source}:${destination}`);
+  assert.deepEqual(mounts, ['/c/resolv.conf:/etc/resolv.conf', '/c/hostname:/etc/hostname', '/c/hosts:/etc/hosts']);
+  const given = build({ mounts: [bind('/etc/hosts')] }).mounts.filter((mount) => mount.destination === '/etc/hosts');
+  assert.deepEqual(
+    given.map((mount) => mount.source),
+    ['/src'],
+  );
+});
+
+test('binds come after what they lie in, and take the place of ours', () => {
+  const found = destinations({ mounts: [bind('/data/deep/er'), bind('/data'), bind('/dev')] });
+  assert.ok(found.indexOf('/data') < found.indexOf('/data/deep/er'));
+  assert.equal(found.filter((path) => path.startsWith('/dev')).length, 1);
+});
+
+test('read-only binds, wholly where the kernel can; propagation reaches the root', () => {
+  const spec = { mounts: [bind('/data', { readOnly: true })] };
+  assert.deepEqual(optionsOf(spec, '/data'), ['rbind', 'rro', 'rprivate']);
+  const old = build(spec, { host: { ...host, kernel: [5, 10] } }).mounts.at(0 - 4);
+  assert.deepEqual(old?.options, ['rbind', 'ro', 'rprivate']);
+  const root = (propagation: string) => build({ mounts: [bind('/data', { propagation })] }).linux.rootfsPropagation;
+  assert.deepEqual([root(''), root('rslave'), root('shared')], [undefined, 'rslave', 'rshared']);
+});
+
+test('a read-only root leaves writable what Docker leaves writable', () => {
+  const spec = build({ readOnlyRoot: true });
+  assert.equal(spec.root.readonly, true);
+  const writable = spec.mounts.filter((mount) => !mount.options.includes('ro')).map((mount) => mount.destination);
+  assert.deepEqual(writable, ['/proc', '/dev', '/dev/pts', '/dev/mqueue', '/dev/shm']);
+});
+
+test('a privileged container meets no limits', () => {
+  const hostDevices = [{ path: '/dev/x', type: 'c' as const, major: 1, minor: 2, fileMode: 0o600, uid: 0, gid: 0 }];
+  const { linux } = build({ privileged: true }, { hostDevices });
+  assert.deepEqual([linux.maskedPaths, linux.readonlyPaths, linux.seccomp], [[], [], undefined]);
+  assert.deepEqual(linux.devices, hostDevices);
+  assert.deepEqual(linux.resources.devices, [{ allow: true, access: 'rwm' }]);
+  assert.ok(!optionsOf({ privileged: true }, '/sys')?.includes('ro'));
+  assert.ok(!optionsOf({ privileged: true }, '/sys/fs/cgroup')?.includes('ro'));
+});
+
+test('the host’s devices are found with their numbers', () => {
+  const found = readHostDevices().find((device) => device.path === '/dev/null');
+  assert.deepEqual([found?.type, found?.major, found?.minor, found?.fileMode], ['c', 1, 3, 0o666]);
+});
+
+test('security options', () => {
+  assert.equal(build({ securityOptions: ['no-new-privileges'] }).process.noNewPrivileges, true);
+  assert.equal(build({ securityOptions: ['no-new-privileges:true'] }).process.noNewPrivileges, true);
+  assert.equal(build({ securityOptions: ['no-new-privileges=false'] }).process.noNewPrivileges, false);
+  assert.equal(build({ securityOptions: ['seccomp=unconfined'] }).linux.seccomp, undefined);
+  assert.equal(build({ securityOptions: ['label=disable'] }).process.noNewPrivileges, false);
+  assert.throws(() => build({ securityOptions: ['what'] }), { message: 'invalid --security-opt 1: "what"' });
+  assert.throws(() => build({ securityOptions: ['what=x'] }), { message: 'invalid --security-opt 2: "what=x"' });
+});
+
+test('AppArmor: Docker’s profile where it is loaded, a named one anyway, none without AppArmor', () => {
+  const profile = (spec: Partial<ContainerSpec>, ...loaded: string[]) =>
+    build(spec, { host: { ...host, apparmorProfiles: new Set(loaded) } }).process.apparmorProfile;
+  assert.equal(profile({}, 'docker-default'), 'docker-default');
+  assert.equal(profile({ privileged: true }, 'docker-default'), undefined);
+  assert.equal(profile({}), undefined);
+  assert.equal(profile({ securityOptions: ['apparmor=mine'] }), 'mine');
+  assert.equal(build().process.apparmorProfile, undefined);
+  assert.throws(() => build({ securityOptions: ['apparmor=mine'] }), { kind: 'invalidArgument' });
+});

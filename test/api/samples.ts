@@ -1,0 +1,251 @@
+import type { HistoryRow } from '../../src/engine/images.ts';
+import type { EngineInfo, EngineVersion } from '../../src/engine/system-views.ts';
+import type { ContainerView, NetworkView } from '../../src/engine/views.ts';
+import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../src/model/address.ts';
+import type { ContainerSpec } from '../../src/model/container.ts';
+import type { Image } from '../../src/model/image.ts';
+import type { Network } from '../../src/model/network.ts';
+
+/** The state behind the recordings of `h5web`: on the default bridge and on h5net, with two published ports. */
+export const CONTAINER_ID = 'a3c9e7a1a7697b2249b668b3f0c99008706cb6cbb56fff7b8b12ba44bcaea36f';
+const BRIDGE_ID = '91799baafa65076d400360dd1628ed310ca44632dbcfd4dbc899ff754ad6e82f';
+const H5NET_ID = '2c858099a99586626d0fa3a4ac997e26842bd001c9fa1c23477988a252162a1b';
+const IMAGE_ID = 'sha256:7a206e7f2345626d7345fbe4be9d51e83a2150990943ccad61438976ad3f7fd3';
+const SANDBOX_ID = 'ab9658ad6ca59a8e2dfed493857cfdfae5ae70d3992f81ff9672add36c9ce6db';
+
+const bridgeRequest = { network: 'bridge', aliases: [], driverOptions: {}, gatewayPriority: 0 };
+const h5netRequest = {
+  network: 'h5net',
+  aliases: ['web'],
+  address: parseIpAddress('10.55.0.10'),
+  driverOptions: {},
+  gatewayPriority: 0,
+};
+const any = parseIpAddress('0.0.0.0');
+
+export const spec: ContainerSpec = {
+  image: 'busybox',
+  hostname: 'a3c9e7a1a769',
+  domainname: '',
+  user: '',
+  env: ['X=1'],
+  entrypoint: [],
+  command: ['sh', '-c', 'echo hi; while :; do date; sleep 1; done'],
+  workingDirectory: '/tmp',
+  tty: false,
+  openStdin: false,
+  stdinOnce: false,
+  attachStdin: false,
+  attachStdout: false,
+  attachStderr: false,
+  labels: { a: 'b' },
+  exposedPorts: ['53/udp', '80/tcp'],
+  privileged: false,
+  capAdd: [],
+  capDrop: [],
+  groupAdd: [],
+  readOnlyRoot: false,
+  mounts: [{ source: '/srv/data', destination: '/data', readOnly: false, propagation: 'rprivate', createSource: true }],
+  autoRemove: false,
+  networkMode: { kind: 'network', name: 'bridge' },
+  endpoints: [bridgeRequest, h5netRequest],
+  portBindings: [
+    { protocol: 'udp', containerPort: 53 },
+    { protocol: 'tcp', containerPort: 80, hostPorts: { first: 18080, last: 18080 } },
+  ],
+  publishAll: false,
+  dns: [],
+  dnsOptions: [],
+  dnsSearch: [],
+  extraHosts: [],
+  securityOptions: [],
+};
+
+export const containerView: ContainerView = {
+  container: {
+    id: CONTAINER_ID,
+    name: 'h5web',
+    created: '2026-11-21T01:22:26.804670930Z',
+    spec,
+    imageId: IMAGE_ID,
+    args: ['sh', '-c', 'echo hi; while :; do date; sleep 1; done'],
+    env: ['X=1'],
+    sandbox: SANDBOX_ID,
+    state: {
+      status: 'running',
+      pid: 8840,
+      exitCode: 0,
+      error: '',
+      startedAt: '2026-11-21T01:22:27.309039502Z',
+      finishedAt: '0001-01-01T00:00:00Z',
+    },
+  },
+  networks: [
+    {
+      networkId: BRIDGE_ID,
+      networkName: 'bridge',
+      request: bridgeRequest,
+      endpoint: {
+        id: '2e927e6daab44a5665a11a7fc02a98da5bf6663ccc74bdadced4a629492b8743',
+        network: BRIDGE_ID,
+        sandbox: SANDBOX_ID,
+        container: CONTAINER_ID,
+        interfaceName: 'eth0',
+        mac: parseMacAddress('02:42:ac:11:00:02'),
+        address: parseInterfaceAddress('172.17.0.2/16'),
+        gateway: parseIpAddress('172.17.0.1'),
+        ports: [],
+      },
+      gateway: parseIpAddress('172.17.0.1'),
+      dnsNames: [],
+    },
+    {
+      networkId: H5NET_ID,
+      networkName: 'h5net',
+      request: h5netRequest,
+      endpoint: {
+        id: 'd02c843825ec105e9cf738f46755060716a5669a07d66230cbcd52e869ab4003',
+        network: H5NET_ID,
+        sandbox: SANDBOX_ID,
+        container: CONTAINER_ID,
+        interfaceName: 'eth1',
+        mac: parseMacAddress('02:42:0a:37:00:0a'),
+        address: parseInterfaceAddress('10.55.0.10/24'),
+        ports: [],
+      },
+      gateway: parseIpAddress('10.55.0.1'),
+      dnsNames: ['h5web', 'web', 'a3c9e7a1a769'],
+    },
+  ],
+  ports: [
+    { protocol: 'udp', containerPort: 53, hostAddress: any, hostPort: 32768, count: 1 },
+    { protocol: 'tcp', containerPort: 80, hostAddress: any, hostPort: 18080, count: 1 },
+  ],
+  sandboxId: SANDBOX_ID,
+  sandboxKey: '/run/fairway/netns/ab9658ad6ca5',
+  paths: { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf', log: '/c/json.log' },
+  execIds: [],
+};
+
+export const createdView: ContainerView = {
+  ...containerView,
+  container: {
+    ...containerView.container,
+    state: { ...containerView.container.state, status: 'created', pid: 0, startedAt: '0001-01-01T00:00:00Z' },
+  },
+  networks: [{ networkId: '', networkName: 'bridge', request: bridgeRequest, dnsNames: [] }],
+  ports: [],
+  sandboxId: '',
+  sandboxKey: '',
+};
+
+const h5net: Network = {
+  id: H5NET_ID,
+  name: 'h5net',
+  driver: 'bridge',
+  created: '2026-11-21T01:23:21.42945908Z',
+  internal: false,
+  attachable: false,
+  ipamOptions: {},
+  pools: [
+    {
+      subnet: parsePrefix('10.55.0.0/24'),
+      gateway: parseIpAddress('10.55.0.1'),
+      gatewayRequested: true,
+      auxiliary: {},
+    },
+  ],
+  subnetRequested: true,
+  driverOptions: {},
+  options: {},
+  labels: { l: '1' },
+};
+
+export const networkView: NetworkView = {
+  network: h5net,
+  containers: [
+    {
+      id: CONTAINER_ID,
+      name: 'h5web',
+      endpointId: 'd02c843825ec105e9cf738f46755060716a5669a07d66230cbcd52e869ab4003',
+      mac: parseMacAddress('02:42:0a:37:00:0a'),
+      address: parseInterfaceAddress('10.55.0.10/24'),
+    },
+  ],
+  users: 1,
+};
+
+export const hostNetworkView: NetworkView = {
+  network: { ...h5net, id: 'f'.repeat(64), name: 'host', driver: 'host', pools: [], labels: {} },
+  containers: [],
+  users: 0,
+};
+
+export const image: Image = {
+  id: IMAGE_ID,
+  tags: ['busybox:latest'],
+  digests: [],
+  created: '2026-11-21T01:22:24.937849474Z',
+  architecture: 'amd64',
+  os: 'linux',
+  author: '',
+  comment: 'Imported from -',
+  size: 1984172,
+  config: {
+    env: [],
+    entrypoint: [],
+    command: [],
+    user: '',
+    workingDirectory: '',
+    labels: {},
+    exposedPorts: [],
+    volumes: [],
+  },
+  layers: ['sha256:4777e860c96ee916fca57115ca2b1ecd4ad17d55eb1116cf46c628ba46a67290'],
+  history: [],
+};
+
+export const history: HistoryRow[] = [
+  {
+    id: IMAGE_ID,
+    created: '2026-11-21T01:22:24Z',
+    createdBy: '',
+    comment: 'Imported from -',
+    tags: ['busybox:latest'],
+    size: 1984172,
+  },
+];
+
+export const info: EngineInfo = {
+  id: '5d6db84e-0000-4000-8000-000000000000',
+  name: 'vm',
+  version: '0.1.0',
+  containers: { running: 2, paused: 0, stopped: 3 },
+  images: 3,
+  kernelVersion: '6.18.44',
+  operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+  osVersion: '12',
+  architecture: 'x86_64',
+  cpus: 2,
+  memory: 25276502016,
+  dataRoot: '/var/lib/fairway',
+  cgroupVersion: '1',
+  ipv4Forwarding: true,
+  liveRestore: true,
+  debug: false,
+  addressPools: [{ base: parsePrefix('172.17.0.0/16'), size: 16 }],
+  networkDrivers: ['bridge', 'host', 'null'],
+  containerdVersion: '1.6.20',
+  runcVersion: '1.1.5',
+  eventListeners: 0,
+  warnings: [],
+};
+
+export const version: EngineVersion = {
+  version: '0.1.0',
+  kernelVersion: '6.18.44',
+  architecture: 'amd64',
+  nodeVersion: '26.0.0',
+  containerd: { version: '1.6.20', revision: 'abc' },
+  runc: '1.1.5',
+};

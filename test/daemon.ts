@@ -1,0 +1,130 @@
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { busyboxTar } from './fixtures.ts';
+import { type ExecOptions, eventually, type Finished, TestHost } from './host.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+export const SOCKET = '/run/fairway/fairway.sock';
+
+/** fairwayd on a test host, driven by the real docker CLI. Its data is on the host's tmpfs. */
+export class TestDaemon implements AsyncDisposable {
+  readonly host: TestHost;
+  readonly #flags: readonly string[];
+  #process: ChildProcess | undefined;
+  #log = '';
+
+  private constructor(host: TestHost, flags: readonly string[]) {
+    this.host = host;
+    this.#flags = flags;
+  }
+
+  /** A new host with a running daemon, holding the image busybox:latest. */
+  static async create(flags: readonly string[] = []): Promise<TestDaemon> {
+    const daemon = new TestDaemon(await TestHost.create(), flags);
+    try {
+      await daemon.start();
+      await daemon.ok('import', '--change', 'CMD ["sh"]', await busyboxTar(), 'busybox:latest');
+      return daemon;
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw new Error(`the daemon under test did not come up:\n${daemon.#log}`, { cause: error });
+    }
+  }
+
+  /** Starts the daemon and waits until it answers. */
+  async start(extra: readonly string[] = []): Promise<void> {
+    const flags = [
+      '--data-root',
+      '/run/data',
+      '--exec-root',
+      '/run/fairway',
+      '--config-file',
+      '/dev/null',
+      ...this.#flags,
+      ...extra,
+    ];
+    const child = this.host.spawn([join(ROOT, 'bin/fairwayd'), ...flags]);
+    const note = (chunk: Buffer) => {
+      this.#log = (this.#log + chunk.toString()).slice(-1_000_000);
+    };
+    child.stdout?.on('data', note);
+    child.stderr?.on('data', note);
+    this.#process = child;
+    await eventually(
+      'the daemon answers',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`fairwayd ended with ${child.exitCode}:\n${this.#log}`);
+        return (await this.host.exec(['curl', '-sf', '--unix-socket', SOCKET, 'http://d/_ping'])).stdout === 'OK';
+      },
+      60_000,
+    );
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  /** PID of the daemon, as the test host counts. */
+  async pid(): Promise<number> {
+    return Number(await this.host.out(['cat', '/run/fairway/fairwayd.pid']));
+  }
+
+  /** Ends the daemon; containers go on. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await this.host.out(['kill', `-${signal}`, String(await this.pid())]);
+    await ended;
+  }
+
+  /** `docker …` on the test host; never throws for its exit code. */
+  docker(args: readonly string[], options: ExecOptions = {}): Promise<Finished> {
+    return this.host.exec(['docker', ...args], { ...options, env: { ...this.env(), ...options.env } });
+  }
+
+  /** `docker …` that must succeed. @returns stdout without its last newline */
+  async ok(...args: string[]): Promise<string> {
+    const finished = await this.docker(args);
+    if (finished.code === 0) return finished.stdout.replace(/\n$/, '');
+    throw new Error(
+      `docker ${args.join(' ')} ended with ${finished.code}: ${finished.stderr}${finished.stdout}\n${this.#log.slice(-4000)}`,
+    );
+  }
+
+  /** Starts a program of the test machine in a container's network: images need not bring it. */
+  async inside(container: string, command: readonly string[]): Promise<ChildProcess> {
+    const pid = await this.ok('inspect', '-f', '{{.State.Pid}}', container);
+    return this.host.spawn(['nsenter', '-t', pid, '-n', ...command]);
+  }
+
+  /** The environment that leads the docker CLI to this daemon and away from the user's settings. */
+  env(): Record<string, string> {
+    return { DOCKER_HOST: `unix://${SOCKET}`, DOCKER_CONFIG: '/run/docker-config', DOCKER_CLI_HINTS: 'false' };
+  }
+
+  /** One request to the API. @returns status and body */
+  async api(method: string, path: string, body?: unknown): Promise<{ status: number; body: string }> {
+    const data = body === undefined ? [] : ['-H', 'Content-Type: application/json', '--data-binary', '@-'];
+    const input = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+    const command = [
+      'curl',
+      '-s',
+      '-X',
+      method,
+      '--unix-socket',
+      SOCKET,
+      '-w',
+      '\n%{http_code}',
+      ...data,
+      `http://d${path}`,
+    ];
+    const output = await this.host.out(command, { input });
+    const end = output.lastIndexOf('\n');
+    return { status: Number(output.slice(end + 1)), body: output.slice(0, end) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+/** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
+const fetch = (url: string) => ['sh', '-c', `timeout 3 wget -qO- ${url}; exit $?`];
+
+describe('published ports', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const web = (...flags: string[]) => daemon.ok('run', '-d', ...flags, 'busybox', 'httpd', '-f', '-h', '/var/www');
+  const onHost = (url: string) => daemon.host.exec(['curl', '-s', '-m', '3', url]);
+  const onLan = (url: string) => daemon.host.lan(['curl', '-s', '-m', '3', url]);
+  const served = async (answer: Promise<{ code: number }>, what: string) => assert.equal((await answer).code, 0, what);
+  const silent = async (answer: Promise<{ code: number }>, what: string) =>
+    assert.notEqual((await answer).code, 0, what);
+
+  test('8080:80 answers from the LAN, the host, 127.0.0.1, another container and itself', async () => {
+    await web('--name', 'web', '-p', '8080:80');
+    await eventually('the server listens', async () => (await onHost('http://127.0.0.1:8080/')).code === 0);
+    await served(onLan('http://192.0.2.2:8080/'), 'from the LAN');
+    await served(onHost('http://192.0.2.2:8080/'), 'from the host by its address');
+    await served(onHost('http://172.17.0.1:8080/'), 'from the host by the bridge’s address');
+    await served(daemon.docker(['run', '--rm', 'busybox', ...fetch('http://192.0.2.2:8080/')]), 'from a neighbour');
+    await served(daemon.docker(['exec', 'web', ...fetch('http://192.0.2.2:8080/')]), 'from itself');
+    await daemon.ok('network', 'create', 'elsewhere');
+    await served(
+      daemon.docker(['run', '--rm', '--network', 'elsewhere', 'busybox', ...fetch('http://192.0.2.2:8080/')]),
+      'from another network',
+    );
+    assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 0.0.0.0:8080');
+    assert.match(await daemon.ok('ps', '--format', '{{.Ports}}', '--filter', 'name=web'), /0\.0\.0\.0:8080->80\/tcp/);
+    await daemon.ok('rm', '-f', 'web');
+    await silent(onHost('http://127.0.0.1:8080/'), 'after rm');
+    await daemon.ok('network', 'rm', 'elsewhere');
+  });
+
+  test('the client’s address is kept for what comes from outside', async () => {
+    await daemon.ok('run', '-d', '--name', 'who', '-p', '8081:80', 'busybox', 'sleep', '600');
+    await daemon.inside('who', ['socat', 'TCP-LISTEN:80,fork,reuseaddr', 'SYSTEM:echo $SOCAT_PEERADDR']);
+    await eventually(
+      'it answers',
+      async () => (await daemon.host.lan(['nc', '-w', '2', '192.0.2.2', '8081'])).stdout.trim() === '192.0.2.1',
+    );
+    await daemon.ok('rm', '-f', 'who');
+  });
+
+  test('a port on 127.0.0.1 answers there and not from the LAN', async () => {
+    await web('--name', 'private', '-p', '127.0.0.1:8082:80');
+    await eventually('the server listens', async () => (await onHost('http://127.0.0.1:8082/')).code === 0);
+    await silent(onLan('http://192.0.2.2:8082/'), 'the host’s address');
+    await daemon.host.lanShell(
+      'ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1/32 via 192.0.2.2; sysctl -qw net.ipv4.conf.all.route_localnet=1',
+    );
+    await silent(onLan('http://127.0.0.1:8082/'), 'a packet for 127.0.0.1 sent over the LAN');
+    await daemon.host.lanShell('ip route del 127.0.0.1/32 via 192.0.2.2; ip addr add 127.0.0.1/8 dev lo');
+    await daemon.ok('rm', '-f', 'private');
+  });
+
+  test('an address with an ephemeral port, a bare port, and -P', async () => {
+    await web('--name', 'ephemeral', '-p', '192.0.2.2::80');
+    const [, port] = /192\.0\.2\.2:(\d+)/.exec(await daemon.ok('port', 'ephemeral', '80')) ?? [];
+    await eventually('the server listens', async () => (await onLan(`http://192.0.2.2:${port}/`)).code === 0);
+    await silent(onHost(`http://127.0.0.1:${port}/`), 'only on its address');
+    await web('--name', 'bare', '-p', '80');
+    assert.match(await daemon.ok('port', 'bare'), /^80\/tcp -> 0\.0\.0\.0:\d+$/);
+    await web('--name', 'all', '-P', '--expose', '80', '--expose', '90-92/udp');
+    assert.equal((await daemon.ok('port', 'all')).split('\n').length, 4);
+    await daemon.ok('rm', '-f', 'ephemeral', 'bare', 'all');
+  });
+
+  test('udp, from the LAN and by 127.0.0.1, also after the container’s address changed', async () => {
+    const echo = async (name: string) => {
+      await daemon.ok('run', '-d', '--name', name, '-p', '5000:5000/udp', 'busybox', 'sleep', '600');
+      await daemon.inside(name, ['socat', 'UDP-RECVFROM:5000,fork', `SYSTEM:echo pong`]);
+    };
+    const asked = (where: 'lan' | 'exec', address: string) =>
+      daemon.host[where](['sh', '-c', `echo ping | socat -t 1 - UDP:${address}:5000,sourceport=40000,reuseaddr`]);
+    await echo('udp1');
+    await eventually('udp from the LAN', async () => (await asked('lan', '192.0.2.2')).stdout.includes('pong'));
+    await eventually('udp by loopback', async () => (await asked('exec', '127.0.0.1')).stdout.includes('pong'));
+    await daemon.ok('rm', '-f', 'udp1');
+    await daemon.ok('run', '-d', '--name', 'filler', 'busybox', 'sleep', '600');
+    await echo('udp2');
+    await eventually(
+      'udp from the same source port',
+      async () => (await asked('lan', '192.0.2.2')).stdout.includes('pong'),
+      5000,
+    );
+    await daemon.ok('rm', '-f', 'udp2', 'filler');
+  });
+
+  test('a range is one element of the firewall, and every port of it answers', async () => {
+    await web('--name', 'range', '-p', '7000-7499:7000-7499', '-p', '7500-7503:80-83');
+    const table = await daemon.host.out(['nft', 'list', 'table', 'inet', 'fairway']);
+    assert.match(table, /7000-7499/);
+    await daemon.ok('exec', '-d', 'range', 'sh', '-c', 'nc -l -p 7000 -e echo low & nc -l -p 7499 -e echo high');
+    await eventually(
+      'the first port answers',
+      async () => (await daemon.host.lan(['nc', '-w', '1', '192.0.2.2', '7000'])).stdout === 'low\n',
+    );
+    await eventually(
+      'the last port answers',
+      async () => (await daemon.host.lan(['nc', '-w', '1', '192.0.2.2', '7499'])).stdout === 'high\n',
+    );
+    await served(onLan('http://192.0.2.2:7500/'), 'a shifted range');
+    await daemon.ok('rm', '-f', 'range');
+  });
+
+  test('a port in use fails with Docker’s message, for a container’s and for a foreign socket', async () => {
+    await web('--name', 'holder', '-p', '8090:80');
+    const taken = await daemon.docker(['run', '--name', 'second', '-p', '8090:80', 'busybox', 'true']);
+    assert.equal(taken.code, 125);
+    assert.match(
+      taken.stderr,
+      /driver failed programming external connectivity on endpoint second \([0-9a-f]+\): .*Bind for 0\.0\.0\.0:8090 failed: port is already allocated/,
+    );
+    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'second'), 'created');
+    await daemon.ok('rm', 'second');
+    daemon.host.spawn(['socat', 'TCP-LISTEN:8091,fork,reuseaddr', 'EXEC:true']);
+    await eventually(
+      'a stranger listens',
+      async () => (await daemon.host.exec(['sh', '-c', 'ss -ltn | grep :8091'])).code === 0,
+    );
+    const foreign = await daemon.docker(['run', '--rm', '-p', '8091:80', 'busybox', 'true']);
+    assert.equal(foreign.code, 125);
+    assert.match(
+      foreign.stderr,
+      /failed to bind host port for 0\.0\.0\.0:8091:172\.17\.0\.\d+:80\/tcp: address already in use/,
+    );
+    await daemon.ok('rm', '-f', 'holder');
+  });
+
+  test('a published port is really bound: the host cannot take it', async () => {
+    await web('--name', 'bound', '-p', '8092:80');
+    const stranger = await daemon.host.exec(['socat', '-T1', 'TCP-LISTEN:8092', 'EXEC:true'], { timeout: 3000 });
+    assert.match(stranger.stderr, /Address already in use/);
+    await daemon.ok('rm', '-f', 'bound');
+  });
+
+  test('the host does not become a router for others', async () => {
+    assert.equal((await daemon.host.out(['sysctl', '-n', 'net.ipv4.ip_forward'])).trim(), '1');
+    await daemon.host.shell(
+      'ip netns add beyond; ip link add far type veth peer name near netns beyond; ip addr add 198.51.100.1/24 dev far; ip link set far up; ip netns exec beyond sh -c "ip addr add 198.51.100.2/24 dev near; ip link set near up; ip link set lo up; ip route add default via 198.51.100.1"',
+    );
+    await daemon.host.lanShell('ip route add 198.51.100.0/24 via 192.0.2.2');
+    daemon.host.spawn(['ip', 'netns', 'exec', 'beyond', 'socat', 'TCP-LISTEN:80,fork,reuseaddr', 'EXEC:echo routed']);
+    await eventually(
+      'the far host answers its neighbour',
+      async () => (await daemon.host.exec(['nc', '-w', '1', '198.51.100.2', '80'])).stdout === 'routed\n',
+    );
+    assert.notEqual((await daemon.host.lan(['nc', '-w', '2', '198.51.100.2', '80'])).stdout, 'routed\n');
+  });
+});

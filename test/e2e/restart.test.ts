@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+/** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
+const fetch = (url: string) => ['sh', '-c', `timeout 3 wget -qO- ${url}; exit $?`];
+
+describe('the daemon is killed and started again', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const restart = async (signal: 'SIGKILL' | 'SIGTERM') => {
+    await daemon.stop(signal);
+    await daemon.start();
+  };
+  const served = async (where: 'lan' | 'exec', url: string) =>
+    (await daemon.host[where](['curl', '-s', '-m', '2', url])).code === 0;
+
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`${signal}: containers, names, ports, connections and output go on`, async () => {
+      await daemon.ok('network', 'create', 'app');
+      await daemon.ok(
+        'run',
+        '-d',
+        '--name',
+        'web',
+        '--network',
+        'app',
+        '-p',
+        '8080:80',
+        'busybox',
+        'httpd',
+        '-f',
+        '-h',
+        '/var/www',
+      );
+      await daemon.ok(
+        'run',
+        '-d',
+        '--name',
+        'talker',
+        '--network',
+        'app',
+        'busybox',
+        'sh',
+        '-c',
+        'i=0; until [ -e /stop ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo end; exit 9',
+      );
+      await eventually('the port answers', () => served('lan', 'http://192.0.2.2:8080/'));
+      const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web');
+      const ports = await daemon.ok('port', 'web');
+      await daemon.stop(signal);
+      assert.ok(await served('lan', 'http://192.0.2.2:8080/'), 'while the daemon is down');
+      assert.ok(await served('exec', 'http://127.0.0.1:8080/'), 'while the daemon is down, by loopback');
+      await daemon.start();
+      assert.equal(await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web'), pid);
+      assert.equal(await daemon.ok('port', 'web'), ports);
+      assert.ok(await served('lan', 'http://192.0.2.2:8080/'));
+      await daemon.ok('exec', 'talker', ...fetch('http://web/'));
+      await daemon.ok('exec', 'talker', 'touch', '/stop');
+      assert.equal(await daemon.ok('wait', 'talker'), '9');
+      const lines = (await daemon.ok('logs', 'talker')).split('\n');
+      assert.deepEqual(
+        lines,
+        lines.map((_, i) => (i + 1 < lines.length ? `line ${i + 1}` : 'end')),
+      );
+      await daemon.ok('rm', '-f', 'web', 'talker');
+      await daemon.ok('network', 'rm', 'app');
+    });
+  }
+
+  test('what ended meanwhile is told, and --rm is kept', async () => {
+    await daemon.ok('run', '-d', '--name', 'ending', 'busybox', 'sh', '-c', 'sleep 1; exit 5');
+    await daemon.ok('run', '-d', '--rm', '--name', 'vanishing', 'busybox', 'sleep', '1');
+    await daemon.ok('create', '--name', 'waiting', 'busybox', 'true');
+    await daemon.stop('SIGKILL');
+    await daemon.host.shell('sleep 1.5');
+    await daemon.start();
+    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'ending'), 'exited 5');
+    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'waiting'), 'created');
+    await eventually(
+      '--rm took it away',
+      async () => !(await daemon.ok('ps', '-a', '--format', '{{.Names}}')).includes('vanishing'),
+    );
+    assert.equal((await daemon.host.shell('ls /run/fairway/netns')).trim(), '');
+    await daemon.ok('start', '-a', 'waiting');
+    await daemon.ok('rm', 'ending', 'waiting');
+  });
+
+  test('the network heals: what a stranger deletes comes back', async () => {
+    await daemon.ok('run', '-d', '--name', 'web', '-p', '8085:80', 'busybox', 'httpd', '-f', '-h', '/var/www');
+    await eventually('the port answers', () => served('lan', 'http://192.0.2.2:8085/'));
+    await daemon.host.shell('nft flush ruleset');
+    await eventually('the port answers after a flush', () => served('lan', 'http://192.0.2.2:8085/'));
+    await daemon.host.shell('ip addr flush dev docker0');
+    await eventually('docker0 has its address again', async () =>
+      (await daemon.host.shell('ip -4 -o addr show docker0')).includes('172.17.0.1/16'),
+    );
+    const veth = await daemon.host.shell("ip -o link | sed -n 's/.*: \\(veth[0-9a-f]*\\).*/\\1/p' | head -1");
+    await daemon.host.shell(`ip link set ${veth} nomaster down`);
+    await eventually('the port answers after its link was taken away', () => served('lan', 'http://192.0.2.2:8085/'));
+    await restart('SIGKILL');
+    assert.ok(await served('lan', 'http://192.0.2.2:8085/'));
+    assert.match(await daemon.host.out([`${import.meta.dirname}/../../bin/fairway`, 'plan']), /nothing to do/i);
+    await daemon.ok('rm', '-f', 'web');
+  });
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { parseInterfaceAddress, parseIpAddress, parsePrefix } from '../../src/model/address.ts';
+import { EngineRoom, isInside, runInside, sh } from './room.ts';
+
+const SLEEP = ['sleep', '300'];
+
+if (!isInside) test('the default network', () => runInside(import.meta.filename));
+else {
+  describe('the default network', () => {
+    afterEach(() => sh('ip link del docker0 2>/dev/null || true; rm -rf /run/data/fairway.db*'));
+    const pool = (room: EngineRoom) => room.engine.networks.find('bridge').network.pools[0];
+    const address = async (room: EngineRoom) => {
+      const id = await room.run('web', SLEEP, { stopSignal: 'SIGKILL' });
+      return room.containers.find(id).networks[0]?.endpoint?.address;
+    };
+
+    test('made on the first range that overlaps nothing of the host', async () => {
+      await sh(
+        'ip link add busy type bridge; ip addr add 172.17.5.1/24 dev busy; ip link set busy up; ip route add 172.18.9.0/24 dev busy',
+      );
+      await using room = await EngineRoom.create();
+      assert.equal(pool(room)?.subnet, '172.19.0.0/16');
+      assert.match(await sh('ip addr show docker0'), /172\.19\.0\.1\/16/);
+      assert.equal(await address(room), '172.19.0.2/16');
+      await sh('ip link del busy');
+      await room.restart();
+      assert.equal(pool(room)?.subnet, '172.19.0.0/16');
+    });
+
+    test('an existing docker0 is used as it is found, and stays', async () => {
+      await sh('ip link add docker0 type bridge; ip addr add 10.77.0.9/24 dev docker0; ip link set docker0 up');
+      await using room = await EngineRoom.create();
+      assert.deepEqual([pool(room)?.subnet, pool(room)?.gateway], ['10.77.0.0/24', '10.77.0.9']);
+      assert.equal(await address(room), '10.77.0.1/24');
+      await room.engine.close();
+      assert.match(await sh('ip addr show docker0'), /10\.77\.0\.9\/24/);
+      await room.restart();
+    });
+
+    test('--bip, --fixed-cidr, --default-gateway, --mtu, --icc', async () => {
+      await using room = await EngineRoom.create({
+        bip: parseInterfaceAddress('10.78.0.1/24'),
+        fixedCidr: parsePrefix('10.78.0.64/26'),
+        defaultGateway: parseIpAddress('10.78.0.254'),
+        mtu: 1400,
+        icc: false,
+      });
+      assert.equal(await address(room), '10.78.0.64/24');
+      const inside = await room.exec('web', 'sh', '-c', 'ip route; ip link show eth0');
+      assert.match(inside, /default via 10\.78\.0\.254/);
+      assert.match(inside, /mtu 1400/);
+      assert.match(await sh('ip addr show docker0'), /10\.78\.0\.1\/24/);
+      assert.match(await sh('bridge -d link show'), /isolated on/);
+      const options = room.engine.networks.find('bridge').network.driverOptions;
+      assert.equal(options['com.docker.network.bridge.enable_icc'], 'false');
+    });
+
+    test('--bridge: one that is there, one that is not, none at all', async () => {
+      await assert.rejects(EngineRoom.create({ bridge: 'mine' }), {
+        message: 'bridge device with non default name mine must be created manually',
+      });
+      await sh('ip link add mine type bridge; ip addr add 10.79.0.1/24 dev mine');
+      {
+        await using room = await EngineRoom.create({ bridge: 'mine' });
+        assert.equal(await address(room), '10.79.0.2/24');
+        assert.match(await sh('bridge link show'), /master mine/);
+      }
+      await sh('ip link show mine; ip link del mine');
+      await using room = await EngineRoom.create({ bridge: 'none' });
+      assert.throws(() => room.engine.networks.find('bridge'), { kind: 'notFound' });
+      assert.equal(await address(room), undefined);
+      assert.doesNotMatch(await room.exec('web', 'ip', 'addr'), /eth0/);
+    });
+
+    test('forwarding that we switched on is remembered for this boot, and guarded', async () => {
+      await sh('sysctl -qw net.ipv4.ip_forward=0');
+      await using room = await EngineRoom.create();
+      assert.equal(await sh('sysctl -n net.ipv4.ip_forward'), '1');
+      assert.deepEqual(room.engine.system.plan(), []);
+      const before = await sh('nft list ruleset');
+      assert.match(before, /set guarded \{[^}]*elements/);
+      await room.restart();
+      assert.equal(await sh('nft list ruleset'), before);
+    });
+
+    test('without live-restore, the engine’s end is the containers’', async () => {
+      const room = await EngineRoom.create({}, { liveRestore: false });
+      const spec = { stopSignal: 'SIGKILL' };
+      await room.run('kept', SLEEP, spec);
+      await room.run('gone', SLEEP, { ...spec, autoRemove: true });
+      await room.restart();
+      assert.deepEqual(
+        room.containers.list().map(({ container }) => `${container.name} ${container.state.status}`),
+        ['kept exited'],
+      );
+      assert.equal(await sh('ls /run/fairway/netns'), '');
+      await room[Symbol.asyncDispose]();
+    });
+  });
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { bridge, masquerade, type Place, publish, Room } from './room.ts';
+
+let room: Room;
+
+before(async () => {
+  room = await Room.create();
+  await Promise.all([room.serve('a1', 80), room.serve('lan', 9000), room.serve('host', 9100)]);
+  room.add(...publish('0.0.0.0', 8080, 80), ...publish('127.0.0.1', 8082, 80));
+});
+
+after(() => room?.[Symbol.asyncDispose]());
+
+const NOBODY = [null, null];
+
+/** tcp and udp of 127.0.0.1, port by port, all at once. */
+async function loopback(own: Room, place: Place, ports: readonly number[]): Promise<(string | null)[]> {
+  const questions = ports.flatMap((port) =>
+    (['tcp', 'udp'] as const).map((protocol) => ({ protocol, address: '127.0.0.1', port })),
+  );
+  return own.probe(place, questions);
+}
+
+/** How many UDP datagrams have reached programs there. */
+async function datagrams(own: Room, place: Place): Promise<number> {
+  const [titles = '', values = ''] = (await own.run(place, ['grep', '^Udp:', '/proc/net/snmp'])).split('\n');
+  return Number(values.split(' ')[titles.split(' ').indexOf('InDatagrams')]);
+}
+
+/** What a host does that wants packets for 127.0.0.0/8 on a wire; `gateway` is where they go. */
+function crafting(link: string, source: string, gateway: string): string {
+  return `sysctl -qw net.ipv4.conf.${link}.route_localnet=1; ip addr del 127.0.0.1/8 dev lo
+    ip route del local 127.0.0.0/8 dev lo table local 2>/dev/null || true
+    ip route add 127.0.0.0/8 via ${gateway} dev ${link} src ${source}`;
+}
+
+test('the LAN cannot reach 127.0.0.1 of the host, whatever it sends', async () => {
+  await using own = await Room.create();
+  await own.serve('a1', 80);
+  await own.serve('host', 9100);
+  own.add(...publish('127.0.0.1', 8082, 80), ...publish('0.0.0.0', 8080, 80));
+  await own.host.lanShell(crafting('lan0', '192.0.2.1', '192.0.2.2'));
+  assert.deepEqual(await loopback(own, 'lan', [8082, 8080, 9100]), [...NOBODY, ...NOBODY, ...NOBODY]);
+  // Even an administrator who lets such packets in does not open published ports with it.
+  await own.host.shell('sysctl -qw net.ipv4.conf.eth0.route_localnet=1');
+  const host = ['host 192.0.2.1', 'host 192.0.2.1'];
+  assert.deepEqual(await loopback(own, 'lan', [9100, 8082, 8080]), [...host, ...NOBODY, ...NOBODY]);
+});
+
+test('a container cannot reach 127.0.0.0/8 of the host, nor pose as it', async () => {
+  await using own = await Room.create();
+  await own.serve('a1', 80);
+  await own.serve('host', 9100);
+  own.add(...publish('127.0.0.1', 8082, 80), ...publish('0.0.0.0', 8080, 80));
+  await own.host.shell(`ip netns exec a2 sh -c '${crafting('eth0', '10.1.0.3', '10.1.0.1')}'`);
+  assert.deepEqual(await loopback(own, 'a2', [8082, 8080, 9100]), [...NOBODY, ...NOBODY, ...NOBODY]);
+  assert.deepEqual(await own.both('a2', '10.1.0.1', 9100), ['host 10.1.0.3', 'host 10.1.0.3']);
+  await own.host.shell(
+    'ip -n a2 addr add 127.5.5.5/32 dev eth0; ip -n a2 route change default via 10.1.0.1 src 127.5.5.5',
+  );
+  const before = await datagrams(own, 'host');
+  assert.deepEqual(await own.both('a2', '192.0.2.2', 9100), NOBODY);
+  assert.equal(await datagrams(own, 'host'), before);
+});
+
+test('an internal network is closed in each direction alone', async () => {
+  const [before, inside] = await Promise.all([datagrams(room, 'a1'), datagrams(room, 'int1')]);
+  assert.deepEqual(await room.both('int1', '10.3.0.1', 8080), NOBODY);
+  assert.equal(await datagrams(room, 'a1'), before);
+  await room.serve('int1', 80);
+  await room.host.shell(`nft add table ip theirs
+    nft add chain ip theirs pre '{ type nat hook prerouting priority -110; }'
+    nft add rule ip theirs pre udp dport 7000 dnat to 10.3.0.2:80`);
+  assert.deepEqual(await room.both('lan', '192.0.2.2', 7000), NOBODY);
+  assert.equal(await datagrams(room, 'int1'), inside);
+  await room.host.shell('nft delete table ip theirs');
+});
+
+test('what belongs to no connection does not leave with an address of the inside', async () => {
+  const counted = 'nft add table ip seen; nft add chain ip seen in "{ type filter hook input priority 0; }"';
+  await room.host.lanShell(`${counted}; nft add rule ip seen in ip saddr 10.1.0.3 counter`);
+  const rst = 'nft add table ip raw; nft add chain ip raw out "{ type filter hook output priority 0; }"';
+  await room.host.shell(`ip netns exec a2 sh -c '${rst}; nft add rule ip raw out tcp flags set 0x04'`);
+  assert.deepEqual(await room.probe('a2', [{ protocol: 'tcp', address: '192.0.2.1', port: 9000 }]), [null]);
+  assert.match(await room.host.lanShell('nft list table ip seen'), /counter packets 0 /);
+  await room.host.shell('ip netns exec a2 nft delete table ip raw');
+});
+
+test('with icc=false neighbours cannot take the way by the host, but published ports work', async () => {
+  const direct = () => room.both('a2', '10.1.0.2', 80);
+  const { icc: _, ...open } = bridge('a');
+  await room.host.shell('sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br-a.send_redirects=0');
+  await room.host.shell('ip -n a2 route add 10.1.0.2/32 via 10.1.0.1');
+  try {
+    assert.deepEqual(await direct(), ['a1 10.1.0.3', 'a1 10.1.0.3']);
+    room.firewall.apply([{ before: open, after: { ...open, icc: false } }]);
+    assert.deepEqual(await direct(), NOBODY);
+    assert.deepEqual(await room.both('a2', '192.0.2.2', 8080), ['a1 10.1.0.1', 'a1 10.1.0.1']);
+  } finally {
+    room.firewall.apply([{ before: { ...open, icc: false }, after: open }]);
+    await room.host.shell('ip -n a2 route del 10.1.0.2/32');
+  }
+});
+
+test('what leaves carries the host’s address, unless it shall not; from an internal network nothing leaves', async () => {
+  const answers = (place: Place) => room.both(place, '192.0.2.1', 9000);
+  assert.deepEqual(await answers('a2'), ['lan 192.0.2.2', 'lan 192.0.2.2']);
+  assert.deepEqual(await answers('b1'), ['lan 192.0.2.2', 'lan 192.0.2.2']);
+  assert.deepEqual(await answers('int1'), NOBODY);
+  room.remove(masquerade('a'));
+  assert.deepEqual(await answers('a2'), ['lan 10.1.0.3', 'lan 10.1.0.3']);
+  room.add(masquerade('a'));
+  assert.deepEqual(await answers('a2'), ['lan 192.0.2.2', 'lan 192.0.2.2']);
+});
+
+test('the forward guard stops what is not ours, and only that', async () => {
+  await room.host.shell(`ip netns add far; ip link add far0 up type veth peer name eth0 netns far
+    ip addr add 198.51.100.1/24 dev far0; ip -n far link set lo up; ip -n far link set eth0 up
+    ip -n far addr add 198.51.100.2/24 dev eth0; ip -n far route add default via 198.51.100.1`);
+  await room.host.lanShell('ip route add 198.51.100.0/24 via 192.0.2.2');
+  await room.serve('far', 9000);
+  const passing = () => room.both('lan', '198.51.100.2', 9000);
+  assert.deepEqual(await passing(), ['far 192.0.2.1', 'far 192.0.2.1']);
+  room.add({ kind: 'firewall', meaning: 'forward-guard' });
+  assert.deepEqual(await passing(), NOBODY);
+  assert.deepEqual(await room.both('lan', '192.0.2.2', 8080), ['a1 192.0.2.1', 'a1 192.0.2.1']);
+  assert.deepEqual(await room.both('a2', '192.0.2.1', 9000), ['lan 192.0.2.2', 'lan 192.0.2.2']);
+  room.remove({ kind: 'firewall', meaning: 'forward-guard' });
+  assert.deepEqual(await passing(), ['far 192.0.2.1', 'far 192.0.2.1']);
+});
+
+test('the administrator’s table sees the port the client asked for, and is left as it is', async () => {
+  const before = await room.host.out(['nft', 'list', 'table', 'inet', 'fairway-admin']);
+  await room.host.shell('nft add rule inet fairway-admin prerouting iifname eth0 tcp dport 8080 ct state new drop');
+  assert.deepEqual(await room.both('lan', '192.0.2.2', 8080), [null, 'a1 192.0.2.1']);
+  await room.host.shell('nft delete table inet fairway');
+  room.add(...publish('0.0.0.0', 8085, 80));
+  assert.deepEqual(await room.both('lan', '192.0.2.2', 8080), [null, 'a1 192.0.2.1']);
+  assert.notEqual(await room.host.out(['nft', 'list', 'table', 'inet', 'fairway-admin']), before);
+  await room.host.shell('nft flush chain inet fairway-admin prerouting');
+  assert.deepEqual(await room.both('lan', '192.0.2.2', 8080), ['a1 192.0.2.1', 'a1 192.0.2.1']);
+  assert.equal(await room.host.out(['nft', 'list', 'table', 'inet', 'fairway-admin']), before);
+});

@@ -1,0 +1,71 @@
+/**
+ * A program of the packet tests, in three parts. `peer.ts serve NAME PORT…` answers every TCP connection and UDP datagram
+ * with its name and the client's address, and says "ready" when it listens; over TCP it goes on by echoing. `peer.ts probe
+ * JSON` asks targets, all at once. `peer.ts talk ADDRESS PORT` is a connection between its stdin and its stdout.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+export interface Target {
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: string;
+  readonly port: number;
+  /** The client's own port; any when left out */
+  readonly from?: number;
+}
+
+/** Milliseconds until silence counts as unreachable: more than one retransmission of a lost first packet */
+const PATIENCE = 1800;
+
+async function serve(name: string, ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    const tcp = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (data) => socket.write(data));
+      socket.write(`${name} ${socket.remoteAddress}`);
+    }).listen(port, '0.0.0.0');
+    const udp = createSocket('udp4');
+    udp.on('message', (_, { address, port: client }) => udp.send(`${name} ${address}`, client, address));
+    udp.bind(port, '0.0.0.0');
+    await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
+  }
+  console.log('ready');
+}
+
+/** @returns what the server said, or null */
+function ask(target: Target): Promise<string | null> {
+  const answer = target.protocol === 'tcp' ? askTcp(target) : askUdp(target);
+  const silence = new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE));
+  return Promise.race([answer, silence]);
+}
+
+function askTcp({ address, port }: Target): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect(port, address);
+    socket.on('error', () => resolve(null));
+    socket.on('data', (data) => resolve(String(data)));
+  });
+}
+
+function askUdp({ address, port, from }: Target): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    socket.on('error', () => resolve(null));
+    socket.on('message', (data) => resolve(String(data)));
+    const send = () => socket.send('?', port, address, () => undefined);
+    if (from === undefined) send();
+    else socket.bind(from, send);
+    setTimeout(send, PATIENCE / 2);
+  });
+}
+
+const [mode = '', first = '', ...rest] = process.argv.slice(2);
+if (mode === 'serve') await serve(first, rest.map(Number));
+else if (mode === 'talk') {
+  const socket = connect(Number(rest[0]), first);
+  process.stdin.pipe(socket).pipe(process.stdout);
+} else {
+  console.log(JSON.stringify(await Promise.all((JSON.parse(first) as Target[]).map(ask))));
+  process.exit();
+}

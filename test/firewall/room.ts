@@ -1,0 +1,169 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { NetworkNamespace } from '../../src/kernel/netns.ts';
+import { parseIpAddress, parsePrefix } from '../../src/model/address.ts';
+import type { BridgeRule, FirewallResource, PublishRule } from '../../src/model/resource.ts';
+import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
+import { TestHost } from '../host.ts';
+import type { Target } from './peer.ts';
+
+const PEER = new URL('peer.ts', import.meta.url).pathname;
+
+/** Three bridges, "int" being internal, with two containers each: their names are the bridge's and a digit. */
+const BRIDGES = { a: '10.1.0', b: '10.2.0', int: '10.3.0' } as const;
+
+/** Where a probe starts: the LAN, the host, a container, or what else a test has made. */
+export type Place = 'lan' | 'host' | 'far' | 'a1' | 'a2' | 'b1' | 'b2' | 'int1' | 'int2';
+
+/**
+ * A host with two addresses on its LAN (192.0.2.2 and 192.0.2.3), bridges br-a (10.1.0.0/24), br-b (10.2.0.0/24) and the
+ * internal br-int (10.3.0.0/24), each with the host at .1 and containers at .2 and .3, and the firewall under test. The LAN
+ * routes all of 10.0.0.0/8 through the host. All of it in namespaces of the test's own.
+ */
+export class Room implements AsyncDisposable {
+  readonly host: TestHost;
+  readonly firewall: FirewallApplier;
+  readonly #resources = new AsyncDisposableStack();
+
+  private constructor(host: TestHost) {
+    this.host = this.#resources.use(host);
+    const namespace = this.#resources.use(NetworkNamespace.open(`/proc/${host.pid}/ns/net`));
+    this.firewall = this.#resources.use(new FirewallApplier('fairway', namespace));
+  }
+
+  /**
+   * @param bridgeNetfilter Something else on the host (Docker, Kubernetes) has loaded br_netfilter: frames between the ports of
+   *   a bridge pass the firewall too. A container then reaches itself by way of the host only when its port is in hairpin mode
+   */
+  static async create({ bridgeNetfilter = false } = {}): Promise<Room> {
+    const room = new Room(await TestHost.create());
+    try {
+      await room.#build(bridgeNetfilter);
+      return room;
+    } catch (error) {
+      await room[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #build(bridgeNetfilter: boolean): Promise<void> {
+    const bridges = Object.entries(BRIDGES).map(([name, net]) => {
+      const containers = [1, 2].map((digit) => containerScript(name, net, digit));
+      return `ip link add br-${name} type bridge; ip link set br-${name} up; ip addr add ${net}.1/24 dev br-${name}
+        sysctl -qw net.ipv4.conf.br-${name}.route_localnet=1\n${containers.join('\n')}`;
+    });
+    await this.host.shell(`set -e; sysctl -qw net.ipv4.ip_forward=1; ip addr add 192.0.2.3/24 dev eth0
+      ${bridges.join('\n')}`);
+    await this.host.shell(
+      bridgeNetfilter
+        ? `sysctl -qw net.bridge.bridge-nf-call-iptables=1
+           for port in a1 a2 b1 b2 int1 int2; do bridge link set dev v-$port hairpin on; done`
+        : '[ ! -e /proc/sys/net/bridge ] || sysctl -qw net.bridge.bridge-nf-call-iptables=0',
+    );
+    await this.host.lanShell('ip route add 10.0.0.0/8 via 192.0.2.2');
+    this.add(...Object.keys(BRIDGES).map((name) => bridge(name)), masquerade('a'), masquerade('b'));
+  }
+
+  add(...resources: FirewallResource[]): void {
+    this.firewall.apply(resources.map((after) => ({ after })));
+  }
+
+  remove(...resources: FirewallResource[]): void {
+    this.firewall.apply(resources.map((before) => ({ before })));
+  }
+
+  /** Starts a server that answers tcp and udp on these ports of every address. */
+  async serve(place: Place, ...ports: number[]): Promise<void> {
+    const child = this.#spawn(place, [process.execPath, PEER, 'serve', place, ...ports.map(String)]);
+    await once(child.stdout ?? child, 'data');
+  }
+
+  /** Opens a connection. @returns a function that sends words and resolves to what comes back; the first words are the server's */
+  async talk(place: Place, address: string, port: number): Promise<(words: string) => Promise<string>> {
+    const child = this.#spawn(place, [process.execPath, PEER, 'talk', address, String(port)]);
+    const next = async () => String((await once(child.stdout ?? child, 'data'))[0]);
+    await next();
+    return async (words) => {
+      child.stdin?.write(words);
+      return next();
+    };
+  }
+
+  #spawn(place: Place, command: readonly string[]): ChildProcess {
+    const child = place === 'lan' ? this.host.spawnLan(command) : this.host.spawn(within(place, command));
+    child.stderr?.pipe(process.stderr);
+    return child;
+  }
+
+  /** @returns for each target who answered, and the address by which it saw the client: "a1 192.0.2.1"; or null */
+  async probe(place: Place, targets: readonly Target[]): Promise<(string | null)[]> {
+    return JSON.parse(await this.run(place, [process.execPath, PEER, 'probe', JSON.stringify(targets)]));
+  }
+
+  /** @returns what the command writes */
+  async run(place: Place, command: readonly string[]): Promise<string> {
+    const { stdout, stderr } =
+      place === 'lan' ? await this.host.lan(command) : await this.host.exec(within(place, command));
+    if (stdout === '') throw new Error(`${command.join(' ')} in ${place} says nothing: ${stderr}`);
+    return stdout;
+  }
+
+  /** The same question over tcp and udp. */
+  both(place: Place, address: string, port: number): Promise<(string | null)[]> {
+    return this.probe(place, [
+      { protocol: 'tcp', address, port },
+      { protocol: 'udp', address, port },
+    ]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+function containerScript(bridge: string, net: string, digit: number): string {
+  const name = `${bridge}${digit}`;
+  return `ip netns add ${name}; ip link add v-${name} master br-${bridge} up type veth peer name eth0 netns ${name}
+    ip -n ${name} link set lo up; ip -n ${name} addr add ${net}.${digit + 1}/24 dev eth0; ip -n ${name} link set eth0 up
+    ip -n ${name} route add default via ${net}.1`;
+}
+
+function within(place: Place, command: readonly string[]): readonly string[] {
+  return place === 'host' ? command : ['ip', 'netns', 'exec', place, ...command];
+}
+
+/** @param name of the room's bridges */
+export function bridge(name: string): BridgeRule {
+  const subnet = parsePrefix(`${BRIDGES[name as keyof typeof BRIDGES]}.0/24`);
+  return { kind: 'firewall', meaning: 'bridge', bridge: `br-${name}`, subnet, internal: name === 'int' };
+}
+
+export function masquerade(name: keyof typeof BRIDGES): FirewallResource {
+  return {
+    kind: 'firewall',
+    meaning: 'masquerade',
+    bridge: `br-${name}`,
+    subnet: parsePrefix(`${BRIDGES[name]}.0/24`),
+  };
+}
+
+/** `-p ADDRESS:FROM:TO`, both tcp and udp, to container a1 or, when told, b1 */
+export function publish(
+  hostAddress: string,
+  hostPort: number,
+  port: number,
+  { count = 1, container = 'a1' }: { count?: number; container?: 'a1' | 'b1' } = {},
+): PublishRule[] {
+  const address = parseIpAddress(container === 'a1' ? '10.1.0.2' : '10.2.0.2');
+  return (['tcp', 'udp'] as const).map((protocol) => ({
+    kind: 'firewall',
+    meaning: 'publish',
+    protocol,
+    hostAddress: parseIpAddress(hostAddress),
+    hostPort,
+    count,
+    address,
+    port,
+    bridge: container === 'a1' ? 'br-a' : 'br-b',
+  }));
+}

@@ -1,0 +1,229 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a finished command left behind. */
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ExecOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds after which the command is killed; 60,000 unless told */
+  readonly timeout?: number;
+}
+
+/**
+ * A machine of the test's own: private network, mount, PID, IPC and UTS namespaces with "eth0" (192.0.2.2/24, default route
+ * by 192.0.2.1) on a LAN, which is a second network namespace holding 192.0.2.1. /run is an empty tmpfs, /etc/resolv.conf
+ * names 192.0.2.1. When the test ends, PID 1 of the host is killed, and with it everything that ran there.
+ */
+export class TestHost implements AsyncDisposable {
+  readonly #machine: Namespaces;
+  readonly #lan: Namespaces;
+
+  private constructor(machine: Namespaces, lan: Namespaces) {
+    this.#machine = machine;
+    this.#lan = lan;
+  }
+
+  /** Needs root, iproute2 and util-linux. */
+  static async create(): Promise<TestHost> {
+    const machine = await Namespaces.create([
+      '--net',
+      '--mount',
+      '--pid',
+      '--ipc',
+      '--uts',
+      '--fork',
+      '--mount-proc',
+      '--propagation',
+      'private',
+    ]);
+    const lan = await Namespaces.create([
+      '--net',
+      '--mount',
+      '--pid',
+      '--fork',
+      '--mount-proc',
+      '--propagation',
+      'private',
+    ]);
+    const host = new TestHost(machine, lan);
+    try {
+      await host.#configure();
+      return host;
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #configure(): Promise<void> {
+    await this.shell(`set -e
+      mount -t tmpfs tmpfs /run; mkdir -p /run/fairway; hostname testhost
+      printf 'nameserver 192.0.2.1\\nsearch lan.test\\n' > /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf
+      sysctl -qw net.ipv4.ip_forward=0
+      ip link set lo up`);
+    await this.#joinLan();
+    await this.shell('ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip route add default via 192.0.2.1');
+    await this.lanShell('ip link set lo up; ip addr add 192.0.2.1/24 dev lan0; ip link set lan0 up');
+  }
+
+  /** The pair is made inside the LAN's namespace, so that nothing ever appears on the real host. */
+  async #joinLan(): Promise<void> {
+    const inside = ['nsenter', `--net=/proc/${this.#lan.pid}/ns/net`];
+    await mustRun([
+      ...inside,
+      'ip',
+      'link',
+      'add',
+      'lan0',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      String(this.#machine.pid),
+    ]);
+  }
+
+  /** PID, as the real host counts, of the machine's first process. Its files are below /proc/PID/root. */
+  get pid(): number {
+    return this.#machine.pid;
+  }
+
+  /** A path of the machine, as the test process reaches it. */
+  path(inside: string): string {
+    return `/proc/${this.pid}/root${inside}`;
+  }
+
+  /** Runs a command on the machine to its end; never throws for its exit code. */
+  exec(command: readonly string[], options: ExecOptions = {}): Promise<Finished> {
+    return run([...this.#machine.enter(), ...command], options);
+  }
+
+  /** @returns stdout without its last newline; throws when the command fails */
+  async out(command: readonly string[], options: ExecOptions = {}): Promise<string> {
+    return succeeded(command.join(' '), await this.exec(command, options));
+  }
+
+  async shell(script: string): Promise<string> {
+    return this.out(['sh', '-c', script]);
+  }
+
+  /** Runs a command on the LAN, the machine's neighbour. */
+  lan(command: readonly string[], options: ExecOptions = {}): Promise<Finished> {
+    return run([...this.#lan.enter(), ...command], options);
+  }
+
+  async lanShell(script: string): Promise<string> {
+    return succeeded(script, await this.lan(['sh', '-c', script]));
+  }
+
+  /** Starts a process on the machine; it ends with the machine at the latest. */
+  spawn(command: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+    return start([...this.#machine.enter(), ...command], env);
+  }
+
+  spawnLan(command: readonly string[]): ChildProcess {
+    return start([...this.#lan.enter(), ...command], {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#machine.end(), this.#lan.end()]);
+  }
+}
+
+/** Asks until the answer is true; fails with the question after `milliseconds`. */
+export async function eventually(
+  what: string,
+  ask: () => Promise<boolean> | boolean,
+  milliseconds = 10_000,
+): Promise<void> {
+  const deadline = Date.now() + milliseconds;
+  while (!(await ask())) {
+    if (Date.now() > deadline) throw new Error(`still not true after ${milliseconds} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+/** A first process that holds namespaces; its death ends every process in its PID namespace. */
+class Namespaces {
+  readonly pid: number;
+  readonly #holder: ChildProcess;
+
+  private constructor(pid: number, holder: ChildProcess) {
+    this.pid = pid;
+    this.#holder = holder;
+  }
+
+  static async create(flags: readonly string[]): Promise<Namespaces> {
+    const holder = spawn('unshare', [...flags, '--kill-child', 'sh', '-c', 'echo ready; sleep infinity & wait'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise<void>((resolve, reject) => {
+      holder.once('exit', (code) => reject(new Error(`unshare ended with ${code}; are you root?`)));
+      holder.stdout?.once('data', () => resolve());
+    });
+    const children = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
+    return new Namespaces(Number(children.split(' ')[0]), holder);
+  }
+
+  enter(): string[] {
+    return ['nsenter', '-t', String(this.pid), '-n', '-m', '-p', '-i', '-u', '--'];
+  }
+
+  async end(): Promise<void> {
+    if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#holder.once('exit', resolve));
+    this.#holder.kill('SIGKILL');
+    await ended;
+    await eventually(`process ${this.pid} is gone`, () => !isAlive(this.pid));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function start(command: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  const [program = '', ...rest] = command;
+  return spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+}
+
+function run(command: readonly string[], options: ExecOptions): Promise<Finished> {
+  const [program = '', ...rest] = command;
+  return new Promise((resolve) => {
+    const settings = {
+      timeout: options.timeout ?? 60_000,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: 256 << 20,
+      env: { ...process.env, ...options.env },
+    };
+    const child = execFile(program, rest, settings, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+      resolve({ code, stdout, stderr });
+    });
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+async function mustRun(command: readonly string[]): Promise<void> {
+  succeeded(command.join(' '), await run(command, {}));
+}
+
+function succeeded(what: string, finished: Finished): string {
+  if (finished.code === 0) return finished.stdout.replace(/\n$/, '');
+  throw new Error(`"${what}" ended with ${finished.code}: ${finished.stderr || finished.stdout}`);
+}

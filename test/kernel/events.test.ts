@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { type KernelEvent, KernelEvents } from '../../src/kernel/events.ts';
+import type { NetworkNamespace } from '../../src/kernel/netns.ts';
+import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
+import { libnftables } from '../../src/kernel/sys.ts';
+import { parseInterfaceAddress, parsePrefix } from '../../src/model/address.ts';
+import { eventually } from '../host.ts';
+import { Namespaces } from './namespaces.ts';
+
+const BRIDGE = { name: 'br0', group: 1, alias: '', up: true };
+
+function heard(events: readonly KernelEvent[], wanted: KernelEvent): Promise<void> {
+  return eventually(JSON.stringify(wanted), () => events.some((event) => isDeepStrictEqual(event, wanted)));
+}
+
+/** Runs nft commands in a namespace, in this process. */
+function nft(namespace: NetworkNamespace, commands: string): void {
+  const library = libnftables();
+  const context = namespace.run(() => library.nft_ctx_new(0));
+  try {
+    library.nft_ctx_buffer_error(context);
+    const result = namespace.run(() => library.nft_run_cmd_from_buffer(context, commands));
+    assert.equal(result, 0, library.nft_ctx_get_error_buffer(context));
+  } finally {
+    library.nft_ctx_free(context);
+  }
+}
+
+test('links, addresses and routes are told when they come and go', async () => {
+  using namespaces = await Namespaces.begin();
+  const namespace = namespaces.make('a');
+  const events: KernelEvent[] = [];
+  using _ = new KernelEvents(namespace, (event) => events.push(event));
+  using socket = new RouteSocket(namespace);
+  const [bridge] = socket.batch().addBridge(BRIDGE).send();
+  assert.ok(bridge);
+  const { index } = bridge;
+  const address = { link: index, address: parseInterfaceAddress('10.0.0.1/24') };
+  const route = { destination: parsePrefix('192.0.2.0/24'), link: index, protocol: 70 };
+  socket.batch().addAddress(index, address.address).addRoute(route).deleteRoute(route).send();
+  socket.batch().deleteAddress(index, address.address).deleteLink(index).send();
+  for (const removed of [false, true]) {
+    await heard(events, { kind: 'link', removed, name: 'br0', index });
+    await heard(events, { kind: 'address', removed, address });
+    await heard(events, { kind: 'route', removed, route: { ...route, table: 254, scope: 253, type: 1 } });
+  }
+});
+
+test('changes of nftables are told with their table, and end with the number of the transaction', async () => {
+  using namespaces = await Namespaces.begin();
+  const namespace = namespaces.make('a');
+  const events: KernelEvent[] = [];
+  using _ = new KernelEvents(namespace, (event) => events.push(event));
+  nft(namespace, 'add table inet t; add set inet t s { type inet_service; }; add element inet t s { 80 }');
+  nft(namespace, 'delete element inet t s { 80 }');
+  nft(namespace, 'flush ruleset');
+  await eventually('three transactions', () => events.filter(({ kind }) => kind === 'generation').length === 3);
+  const firewall = events.filter((event) => event.kind === 'firewall');
+  assert.ok(firewall.every(({ table, family }) => table === 't' && family === 1));
+  assert.equal(firewall[0]?.removed, false);
+  assert.equal(firewall.at(-1)?.removed, true);
+  const numbers = events.flatMap((event) => (event.kind === 'generation' ? [event.generation] : []));
+  assert.deepEqual(numbers, [numbers[0], (numbers[0] ?? 0) + 1, (numbers[0] ?? 0) + 2]);
+});
+
+test('other namespaces are not heard', async () => {
+  using namespaces = await Namespaces.begin();
+  const [here, there] = [namespaces.make('here'), namespaces.make('there')];
+  const events: KernelEvent[] = [];
+  using _ = new KernelEvents(here, (event) => events.push(event));
+  using inHere = new RouteSocket(here);
+  using inThere = new RouteSocket(there);
+  inThere
+    .batch()
+    .addBridge({ ...BRIDGE, name: 'there' })
+    .send();
+  inHere
+    .batch()
+    .addBridge({ ...BRIDGE, name: 'here' })
+    .send();
+  await eventually('here is heard', () => events.some((event) => event.kind === 'link' && event.name === 'here'));
+  assert.ok(!events.some((event) => event.kind === 'link' && event.name === 'there'));
+});
+
+test('lost events are told, and later ones are heard again', async () => {
+  using namespaces = await Namespaces.begin();
+  const namespace = namespaces.make('a');
+  const events: KernelEvent[] = [];
+  using _ = new KernelEvents(namespace, (event) => events.push(event));
+  using socket = new RouteSocket(namespace);
+  const [bridge] = socket.batch().addBridge(BRIDGE).send();
+  assert.ok(bridge);
+  for (let round = 0; round < 20; round++) {
+    const batch = socket.batch();
+    for (let i = 0; i < 500; i++) batch.setLink(bridge.index, { mtu: 1000 + (i & 1) });
+    batch.send(); // the event loop does not turn meanwhile
+  }
+  await heard(events, { kind: 'overrun' });
+  socket.batch().deleteLink(bridge.index).send();
+  await heard(events, { kind: 'link', removed: true, name: 'br0', index: bridge.index });
+});
+
+test('nothing is told after disposal', async () => {
+  using namespaces = await Namespaces.begin();
+  const namespace = namespaces.make('a');
+  const events: KernelEvent[] = [];
+  const watching = new KernelEvents(namespace, (event) => events.push(event));
+  using socket = new RouteSocket(namespace);
+  watching[Symbol.dispose]();
+  socket.batch().addBridge(BRIDGE).send();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(events, []);
+});

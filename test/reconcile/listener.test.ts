@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { but, Fixture, gone, networkOf, sandboxOf, wishesOf } from './fixture.ts';
+
+const web = { network: networkOf(1), sandbox: sandboxOf('a', true), host: 2 };
+
+/** Ports on which sockets are bound in the sandbox, by protocol. */
+function bound(fixture: Fixture): string {
+  return fixture.inside(web.sandbox.namespace, 'ss -Htuln');
+}
+
+test('a sandbox that asks for it has a resolver at 127.0.0.11, and port 53 is still free for a server of its own', async () => {
+  await using fixture = await Fixture.create();
+  await fixture.reconciler.commit(wishesOf(web));
+  assert.deepEqual(fixture.served, [web.sandbox.namespace]);
+  assert.match(bound(fixture), /udp\s+UNCONN.*127\.0\.0\.11:\d+/);
+  assert.match(bound(fixture), /tcp\s+LISTEN.*127\.0\.0\.11:\d+/);
+  // Port 53 leads to the sockets: a connection is taken, where another port of the same address refuses.
+  const connect = (port: number) => `timeout 2 bash -c ': </dev/tcp/127.0.0.11/${port}' 2>&1 && echo taken || true`;
+  assert.match(fixture.inside(web.sandbox.namespace, connect(53)), /taken/);
+  assert.match(fixture.inside(web.sandbox.namespace, connect(54)), /refused/);
+  assert.match(fixture.inside(web.sandbox.namespace, 'timeout 0.2 nc -l 0.0.0.0 53 2>&1 || echo $?'), /^124$/);
+});
+
+test('the resolver comes when it is wished for and goes when it is not, while the sandbox stays', async () => {
+  await using fixture = await Fixture.create();
+  const plain = { ...web, sandbox: sandboxOf('a') };
+  await fixture.reconciler.commit(wishesOf(plain));
+  assert.equal(bound(fixture), '');
+  await fixture.reconciler.commit(but(wishesOf(web), /^(network|endpoint)/));
+  assert.match(bound(fixture), /127\.0\.0\.11/);
+  await fixture.reconciler.commit(but(wishesOf(plain), /^(network|endpoint)/));
+  assert.equal(bound(fixture), '');
+  assert.deepEqual(fixture.served, []);
+});
+
+test('when the sandbox goes its resolver is told to close', async () => {
+  await using fixture = await Fixture.create();
+  const wishes = wishesOf(web);
+  await fixture.reconciler.commit(wishes);
+  await fixture.reconciler.commit(gone(wishes));
+  assert.deepEqual(fixture.served, []);
+});
+
+test('published ports are really held, all of a range, and free again afterwards', async () => {
+  await using fixture = await Fixture.create();
+  const range = { protocol: 'udp', containerPort: 5000, hostAddress: '0.0.0.0', hostPort: 5000, count: 500 } as const;
+  const wishes = wishesOf({ ...web, ports: [range as never] });
+  await fixture.reconciler.commit(wishes);
+  assert.equal(fixture.sh('ss -Huln | wc -l'), '500');
+  await fixture.reconciler.commit(gone(wishes));
+  assert.equal(fixture.sh('ss -Huln | wc -l'), '0');
+});
+
+test('an address the host does not have is refused in Docker’s words', async () => {
+  await using fixture = await Fixture.create();
+  const port = { protocol: 'tcp', containerPort: 80, hostAddress: '198.51.100.7', hostPort: 8080, count: 1 } as const;
+  await assert.rejects(
+    fixture.reconciler.commit(wishesOf({ ...web, ports: [port as never] })),
+    /failed to bind host port for 198\.51\.100\.7:8080:10\.1\.0\.2:80\/tcp: cannot assign requested address$/,
+  );
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+/** A rule that cannot fail protects nothing: each violation below is planted in a copy of the rules and must be found. */
+const root = join(import.meta.dirname, '..');
+let copy = '';
+
+before(async () => {
+  copy = await mkdtemp(join(tmpdir(), 'fairway-rules-'));
+  for (const file of ['biome.json', 'knip.json', 'package.json', 'tsconfig.json'])
+    await cp(join(root, file), join(copy, file));
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
+});
+
+after(() => rm(copy, { recursive: true }));
+
+async function plant(files: Readonly<Record<string, string>>): Promise<void> {
+  await rm(join(copy, 'src'), { recursive: true, force: true });
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(copy, name)), { recursive: true });
+    await writeFile(join(copy, name), content);
+  }
+}
+
+function output(tool: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(join(root, 'node_modules/.bin', tool), args, { cwd: copy }, (_error, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
+  });
+}
+
+const using = (path: string) => `import * as planted from '${path}';\nexport const used = planted;\n`;
+
+const FORBIDDEN: readonly [string, string, string][] = [
+  ['src/model/a.ts', '../kernel/sys.ts', 'model holds the words and imports nothing'],
+  ['src/model/a.ts', 'node:fs', 'no I/O here'],
+  ['src/kernel/a.ts', '../reconcile/a.ts', 'kernel knows only model'],
+  ['src/kernel/a.ts', 'koffi', 'the FFI package is imported by kernel/sys.ts alone'],
+  ['src/reconcile/a.ts', '../drivers/index.ts', 'reconcile knows kernel and model'],
+  ['src/reconcile/a.ts', 'pino', 'npm packages stay out'],
+  ['src/drivers/a.ts', '../kernel/sys.ts', 'drivers are pure'],
+  ['src/drivers/bridge/a.ts', '../host/host.ts', 'a driver knows no other driver'],
+  ['src/ipam/a.ts', '../store/store.ts', 'ipam is pure'],
+  ['src/dns/a.ts', '../engine/engine.ts', 'dns knows kernel and model'],
+  ['src/store/a.ts', '../kernel/sys.ts', 'store knows only model'],
+  ['src/runtime/a.ts', '../reconcile/reconciler.ts', 'runtime knows kernel and model'],
+  ['src/engine/a.ts', '../api/server.ts', 'engine serves api and cmd'],
+  ['src/engine/a.ts', '../drivers/bridge/bridge.ts', 'drivers are known by their contract and their list'],
+  ['src/api/a.ts', '../reconcile/reconciler.ts', 'api speaks to the engine alone'],
+  ['src/api/a.ts', 'node:child_process', 'child processes are started in runtime/ alone'],
+  ['src/api/a.ts', '../../test/host.ts', 'the product does not know its tests'],
+];
+
+for (const [file, imported, message] of FORBIDDEN) {
+  test(`${file} may not import ${imported}`, async () => {
+    await plant({ [file]: using(imported) });
+    assert.ok((await output('biome', ['lint', 'src'])).includes(message));
+  });
+}
+
+const ALLOWED: readonly [string, string][] = [
+  ['src/kernel/sys.ts', 'koffi'],
+  ['src/runtime/a.ts', 'node:child_process'],
+  ['src/engine/a.ts', '../drivers/index.ts'],
+  ['src/drivers/a.test.ts', 'fast-check'],
+];
+
+for (const [file, imported] of ALLOWED) {
+  test(`${file} may import ${imported}`, async () => {
+    await plant({ [file]: using(imported) });
+    assert.ok(!(await output('biome', ['lint', 'src'])).includes('noRestrictedImports'));
+  });
+}
+
+test('a cycle of imports is found', async () => {
+  await plant({
+    'src/model/a.ts': "import { b } from './b.ts';\nexport const a: number = b;\n",
+    'src/model/b.ts': "import { a } from './a.ts';\nexport const b: number = a;\n",
+  });
+  assert.match(await output('biome', ['lint', 'src']), /noImportCycles/);
+});
+
+test('a function of more than 50 lines and a file of more than 400 are found', async () => {
+  const lines = Array.from({ length: 401 }, (_, i) => `  console.log(${i});`).join('\n');
+  await plant({ 'src/model/a.ts': `export function long(): void {\n${lines}\n}\n` });
+  const found = await output('biome', ['lint', 'src']);
+  assert.match(found, /noExcessiveLinesPerFunction/);
+  assert.match(found, /noExcessiveLinesPerFile/);
+});
+
+test('an export that nobody uses is found', async () => {
+  await plant({
+    'src/cmd/fairwayd.ts': "import { used } from '../model/a.ts';\nconsole.log(used);\n",
+    'src/model/a.ts': 'export const used = 1;\nexport const planted = 2;\n',
+  });
+  assert.match(await output('knip', ['--include', 'exports']), /planted/);
+});

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Brings what Fairway needs on a Debian machine: npm packages, Debian packages, and the docker CLI (without Docker's daemon).
+# "test" as first argument adds what the tests use. Does nothing, and quickly, where everything is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "Fairway needs root: it makes network namespaces and starts containers. Try: sudo npm ${npm_lifecycle_event:-start}" >&2
+  exit 1
+fi
+
+# Programs and the Debian package each comes from; libnftables is the daemon's, libatomic its Node's.
+wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static"
+if [ "${1:-}" = test ]; then
+  wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 openssl:openssl"
+fi
+
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+missing=""
+for pair in $wanted; do
+  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+done
+for pair in libnftables.so.1:libnftables1 libatomic.so.1:libatomic1; do
+  ldconfig -p 2>/dev/null | grep -q "${pair%%:*}" || missing="$missing ${pair#*:}"
+done
+
+# dpkg would start services of the packages it unpacks; nothing of ours needs them.
+install() {
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+updated=""
+update() {
+  [ -n "$updated" ] || apt-get update -qq
+  updated=yes
+}
+
+if [ -n "$missing" ]; then
+  echo "Installing Debian packages:$missing"
+  update
+  # shellcheck disable=SC2086 # a list of package names
+  install $missing
+fi
+
+# Older suites have the client only inside docker.io, whose daemon would take over the host's network: unpack the client alone.
+if ! command -v docker >/dev/null 2>&1; then
+  update
+  if apt-cache show docker-cli >/dev/null 2>&1; then
+    echo "Installing the docker CLI (docker-cli)"
+    install docker-cli
+  else
+    echo "Unpacking the docker CLI from docker.io to /usr/local/bin/docker"
+    scratch=$(mktemp -d)
+    (cd "$scratch" && apt-get -o APT::Sandbox::User=root download -qq docker.io && dpkg -x docker.io_*.deb unpacked)
+    cp "$scratch/unpacked/usr/bin/docker" /usr/local/bin/docker
+    rm -rf "$scratch"
+  fi
+fi
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "Installing npm packages"
+  # Not npm ci: it wants the packages of all other platforms in the lock file, which not every registry has.
+  npm install --no-save --no-fund --no-audit --loglevel=error
+  touch node_modules/.package-lock.json
+fi
+
+# npm 9, which is Debian's, drops the link to Node together with the package of the other processor.
+if [ ! -e node_modules/.bin/node ]; then
+  for brought in node_modules/node-linux-*/bin/node; do
+    if [ -x "$brought" ]; then ln -sf "../${brought#node_modules/}" node_modules/.bin/node; fi
+  done
+fi
