@@ -13,7 +13,7 @@ import { Containerd } from '../../src/runtime/containerd/client.ts';
 import { Snapshots } from '../../src/runtime/snapshots.ts';
 import { Store } from '../../src/store/store.ts';
 import { busyboxTar } from '../fixtures.ts';
-import { TestHost } from '../host.ts';
+import { eventually, TestHost } from '../host.ts';
 import { PLAIN_SPEC } from '../plain-spec.ts';
 
 const MARK = 'FAIRWAY_TEST_ENGINE_INSIDE';
@@ -93,6 +93,9 @@ export class EngineRoom implements AsyncDisposable {
 
   /** Everything a container could leave behind on the host, in words that can be compared. */
   async traces(): Promise<Readonly<Record<string, unknown>>> {
+    // A container that vanished by itself leaves the list before its layer is gone; a new daemon would hide one that stays.
+    const known = new Set(this.containers.list().map(({ container }) => container.id));
+    await eventually('only containers have layers', async () => (await listSnapshots()).every((id) => known.has(id)));
     const snapshots = await listSnapshots();
     await this.engine.close();
     using store = Store.open(join(DATA_ROOT, 'fairway.db'));

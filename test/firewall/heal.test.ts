@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import type { FirewallResource } from '../../src/model/resource.ts';
 import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
@@ -101,6 +102,9 @@ test('connections outlive the table’s being made anew', async () => {
   room.firewall.observe();
   room.add(...RESOURCES);
   assert.equal(await say('two'), 'two');
+  // Without the table no packet is translated, and the host resets a connection it does not know: no delayed
+  // acknowledgement (40 to 200 ms) may come in between.
+  await setTimeout(300);
   await room.host.shell('nft delete table inet fairway');
   room.firewall.observe();
   room.add(...RESOURCES);
