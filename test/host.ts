@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HostCgroups } from './cgroups.ts';
 
 /** What a finished command left behind. */
 export interface Finished {
@@ -17,13 +18,14 @@ export interface ExecOptions {
 }
 
 /**
- * A machine of the test's own: private network, mount, PID, IPC and UTS namespaces with "eth0" (192.0.2.2/24, default route
- * by 192.0.2.1) on a LAN, which is a second network namespace holding 192.0.2.1. /run is an empty tmpfs, /etc/resolv.conf
+ * A machine of the test's own: private network, mount, PID, IPC, UTS and cgroup namespaces with "eth0" (192.0.2.2/24, default
+ * route by 192.0.2.1) on a LAN, which is a second network namespace holding 192.0.2.1. /run is an empty tmpfs, /etc/resolv.conf
  * names 192.0.2.1. When the test ends, PID 1 of the host is killed, and with it everything that ran there.
  */
 export class TestHost implements AsyncDisposable {
   readonly #machine: Namespaces;
   readonly #lan: Namespaces;
+  readonly #parts = new AsyncDisposableStack();
 
   private constructor(machine: Namespaces, lan: Namespaces) {
     this.#machine = machine;
@@ -32,34 +34,15 @@ export class TestHost implements AsyncDisposable {
 
   /** Needs root, iproute2 and util-linux. */
   static async create(): Promise<TestHost> {
-    const machine = await Namespaces.create([
-      '--net',
-      '--mount',
-      '--pid',
-      '--ipc',
-      '--uts',
-      '--fork',
-      '--mount-proc',
-      '--propagation',
-      'private',
-    ]);
-    const lan = await Namespaces.create([
-      '--net',
-      '--mount',
-      '--pid',
-      '--fork',
-      '--mount-proc',
-      '--propagation',
-      'private',
-    ]);
+    const common = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private'];
+    await using made = new AsyncDisposableStack();
+    const cgroups = made.use(new HostCgroups());
+    const machine = made.use(await Namespaces.create([...common, '--ipc', '--uts'], (then) => cgroups.enter(then)));
+    const lan = made.use(await Namespaces.create(common));
     const host = new TestHost(machine, lan);
-    try {
-      await host.#configure();
-      return host;
-    } catch (error) {
-      await host[Symbol.asyncDispose]();
-      throw error;
-    }
+    await host.#configure();
+    host.#parts.use(made.move());
+    return host;
   }
 
   async #configure(): Promise<void> {
@@ -135,7 +118,7 @@ export class TestHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#machine.end(), this.#lan.end()]);
+    await this.#parts.disposeAsync();
   }
 }
 
@@ -153,7 +136,7 @@ export async function eventually(
 }
 
 /** A first process that holds namespaces; its death ends every process in its PID namespace. */
-class Namespaces {
+class Namespaces implements AsyncDisposable {
   readonly pid: number;
   readonly #holder: ChildProcess;
 
@@ -162,8 +145,13 @@ class Namespaces {
     this.#holder = holder;
   }
 
-  static async create(flags: readonly string[]): Promise<Namespaces> {
-    const holder = spawn('unshare', [...flags, '--kill-child', 'sh', '-c', 'echo ready; sleep infinity & wait'], {
+  /** @param prepare shell commands of the first process, ending with what it is given */
+  static async create(
+    flags: readonly string[],
+    prepare: (then: string) => string = (then) => then,
+  ): Promise<Namespaces> {
+    const script = prepare('echo ready; sleep infinity & wait');
+    const holder = spawn('unshare', [...flags, '--kill-child', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise<void>((resolve, reject) => {
@@ -175,10 +163,10 @@ class Namespaces {
   }
 
   enter(): string[] {
-    return ['nsenter', '-t', String(this.pid), '-n', '-m', '-p', '-i', '-u', '--'];
+    return ['nsenter', '-t', String(this.pid), '-n', '-m', '-p', '-i', '-u', '-C', '--'];
   }
 
-  async end(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#holder.once('exit', resolve));
     this.#holder.kill('SIGKILL');

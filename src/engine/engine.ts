@@ -7,6 +7,7 @@ import { reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
+import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
@@ -77,6 +78,7 @@ export class Engine {
       forwarding.takeBack();
     }
     await this.#resources.disposeAsync();
+    if (config.leaveNoTrace) removeCgroupParents();
   }
 }
 

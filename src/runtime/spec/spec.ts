@@ -1,5 +1,6 @@
 import type { Container } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
+import { CGROUP_PARENT } from '../cgroup-parent.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import { DEFAULT_DEVICE_RULES, EVERYTHING } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
@@ -9,9 +10,6 @@ import type { OciDevice, OciLinux, OciNamespace, OciProcess, OciSeccomp, OciSpec
 import { resolveProfile } from './seccomp.ts';
 import { DEFAULT_PROFILE } from './seccomp-profile.ts';
 import { parseSecurityOptions, type SecurityChoice } from './security.ts';
-
-/** Containers' cgroups lie below this one. Not "docker": the host may run Docker as well. */
-const DEFAULT_CGROUP_PARENT = '/fairway';
 
 const DOCKER_APPARMOR_PROFILE = 'docker-default';
 
@@ -96,7 +94,7 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
 }
 
 function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux {
-  const { container, cgroupParent = DEFAULT_CGROUP_PARENT } = input;
+  const { container, cgroupParent = CGROUP_PARENT } = input;
   const { privileged, mounts } = container.spec;
   const domainname = input.domainname ?? container.spec.domainname;
   const propagation = rootPropagation(mounts);
