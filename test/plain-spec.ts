@@ -23,6 +23,7 @@ export const PLAIN_SPEC: ContainerSpec = {
   readOnlyRoot: false,
   mounts: [],
   autoRemove: false,
+  restartPolicy: { name: 'no', maximumRetries: 0 },
   networkMode: { kind: 'none' },
   endpoints: [],
   portBindings: [],

@@ -4,6 +4,7 @@ import { EngineError } from '../model/errors.ts';
 import { readLogs } from '../runtime/logs/jsonfile.ts';
 import type { Attachment, AttachRequest, OutputListener } from './attachment.ts';
 import { containerPaths } from './container-paths.ts';
+import { refuseRestarting } from './container-stop.ts';
 import { type Core, containerEvent } from './core.ts';
 import type { LiveContainer } from './live.ts';
 import { findContainer } from './lookup.ts';
@@ -78,6 +79,7 @@ function whenWritable(target: Writable, done: () => void): void {
  */
 export function attachContainer(core: Core, reference: string, request: AttachRequest): Attachment {
   const container = findContainer(core.state.containers, reference);
+  refuseRestarting(container);
   if (container.state.status === 'paused') {
     const message = `container ${reference} is paused, unpause the container before attach`;
     throw new EngineError('conflict', message);

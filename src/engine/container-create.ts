@@ -50,6 +50,8 @@ export async function createContainer(
       imageId: image.id,
       args,
       env: spec.env,
+      restartCount: 0,
+      stoppedByHand: false,
       state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
     };
     await prepare(core, container, image);

@@ -11,8 +11,17 @@ import { leaveSandbox } from './sandbox-leave.ts';
 /** How long output that is still in the pipes after the process's end is waited for, in milliseconds. Docker's value. */
 const OUTPUT_GRACE = 2000;
 
+/** A process that runs, and what goes on with it. */
+export interface Started {
+  readonly process: Process;
+  readonly log: LogFile;
+  /** Starts the container again, if it still waits for that. Never rejects. */
+  readonly startAgain: () => Promise<void>;
+}
+
 /** Takes note of a running process; when it ends, its end is dealt with. */
-export function followRun(core: Core, container: Container, live: LiveContainer, process: Process, log: LogFile): Run {
+export function followRun(core: Core, container: Container, live: LiveContainer, started: Started): Run {
+  const { process, log } = started;
   const { session } = live;
   const told = Promise.withResolvers<void>();
   const logged = process.exited.then(() => finishOutput(process, session, log));
@@ -20,7 +29,9 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
   run.settled = process.exited
     .then(async (exit) => {
       await logged;
-      await withContainer(core, container.id, () => end(core, container.id, live, run, exit, told.resolve));
+      await withContainer(core, container.id, () =>
+        end(core, container.id, live, { run, exit, tell: told.resolve, startAgain: started.startAgain }),
+      );
     })
     .catch((error: unknown) => {
       const details = { container: container.name, error: errorMessage(error) };
@@ -38,21 +49,24 @@ async function finishOutput(process: Process, session: Run['session'], log: LogF
   session.end();
 }
 
+interface End {
+  readonly run: Run;
+  readonly exit: ProcessExit;
+  /** Fulfils `run.down` */
+  readonly tell: () => void;
+  readonly startAgain: () => Promise<void>;
+}
+
 /**
  * Writes the end down and lets the network go; everybody who waited is told after that. What takes runc and containerd
  * longer to clear away, 20 ms or more, keeps nobody waiting but the next who wants this container.
  */
-async function end(
-  core: Core,
-  id: string,
-  live: LiveContainer,
-  run: Run,
-  exit: ProcessExit,
-  tell: () => void,
-): Promise<void> {
+async function end(core: Core, id: string, live: LiveContainer, { run, exit, tell, startAgain }: End): Promise<void> {
   const container = core.state.containers.get(id);
   if (container === undefined || live.run !== run) return;
-  const ended = exitedContainer(container, exit);
+  const exited = exitedContainer(container, exit);
+  const pause = live.restarting ? undefined : pauseBeforeRestart(live, exited);
+  const ended = pause === undefined ? exited : awaitingRestart(exited);
   const departure = leaveSandbox(core, ended);
   delete live.run;
   delete live.size;
@@ -69,6 +83,18 @@ async function end(
   await tolerate(core, ended, () => run.process.delete());
   if (vanishes) await clearRemains(core, id);
   else await tolerate(core, ended, () => core.processes.discard(id));
+  if (pause !== undefined) live.restarts.schedule(pause, () => void startAgain());
+}
+
+/** Milliseconds; undefined: it is not started again. */
+function pauseBeforeRestart(live: LiveContainer, { spec, state, restartCount }: Container): number | undefined {
+  const ranFor = Date.parse(state.finishedAt) - Date.parse(state.startedAt);
+  return live.restarts.after(spec.restartPolicy, { exitCode: state.exitCode, ranFor, restartCount });
+}
+
+/** Counted when it is decided, as by Docker. */
+function awaitingRestart(exited: Container): Container {
+  return { ...exited, restartCount: exited.restartCount + 1, state: { ...exited.state, status: 'restarting' } };
 }
 
 /** The same container, ended. Why an earlier start failed is kept: Docker clears it with the next start. */

@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { EngineError } from '../model/errors.ts';
 import { containerFolder } from './container-paths.ts';
-import { killRun } from './container-stop.ts';
+import { killRun, runToEndHeld } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
 import type { RemoveRequest } from './requests.ts';
-import { isUp } from './sandboxes.ts';
+import { isActive } from './sandboxes.ts';
 
 const SIGKILL = 9;
 
@@ -34,7 +34,7 @@ export async function removeContainer(core: Core, reference: string, request: Re
 /** Asked with the container's lock held: a start that came first counts. @throws EngineError conflict */
 function refuseRunning({ state }: Core, id: string, reference: string): void {
   const container = state.containers.get(id);
-  if (container === undefined || !isUp(container)) return;
+  if (container === undefined || !isActive(container)) return;
   const { status } = container.state;
   const reason =
     status === 'paused'
@@ -43,11 +43,11 @@ function refuseRunning({ state }: Core, id: string, reference: string): void {
   throw new EngineError('conflict', `cannot remove container "${reference}": ${reason}`);
 }
 
-/** SIGKILL, and the end of the end. A start that is under way is waited for first. */
+/** SIGKILL, and the end of the end. A start that is under way is waited for first; one that waits for its restart has ended. */
 async function endRun(core: Core, id: string): Promise<void> {
   const run = await withContainer(core, id, async () => {
+    const running = runToEndHeld(core, id);
     const container = core.state.containers.get(id);
-    const running = container === undefined ? undefined : core.live.of(container).run;
     if (container !== undefined && running !== undefined) await killRun(core, container, running, SIGKILL);
     return running;
   });

@@ -1,9 +1,10 @@
 import { EngineError } from '../model/errors.ts';
 import { startHeld } from './container-start.ts';
-import { stopRun } from './container-stop.ts';
+import { runToEnd, stopRun } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
 import type { StopRequest } from './requests.ts';
+import { isActive } from './sandboxes.ts';
 
 /** Stops and starts in one; `--rm` does not apply to this end. One that does not run is only started. */
 export async function restartContainer(core: Core, reference: string, request: StopRequest): Promise<void> {
@@ -11,7 +12,8 @@ export async function restartContainer(core: Core, reference: string, request: S
   const live = core.live.of(container);
   live.restarting = true;
   try {
-    if (live.run !== undefined) await stopRun(core, container, live.run, request);
+    const run = isActive(container) ? await runToEnd(core, container) : undefined;
+    if (run !== undefined) await stopRun(core, container, run, request);
     await withContainer(core, container.id, () => startHeld(core, container.id));
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;

@@ -30,26 +30,53 @@ export async function startContainer(core: Core, reference: string): Promise<voi
   await withContainer(core, id, () => startHeld(core, id));
 }
 
+/**
+ * Starts one that waits for its restart; one that was stopped, started or removed meanwhile is left alone. Never rejects:
+ * as in Docker, a start that fails is not tried again.
+ */
+export async function startAgain(core: Core, id: string): Promise<void> {
+  await withContainer(core, id, async () => {
+    const container = core.state.containers.get(id);
+    if (container?.state.status !== 'restarting') return;
+    const live = core.live.of(container);
+    try {
+      await bringUpOrGiveUp(core, container, live);
+    } catch (error) {
+      core.logger.error('a container could not be started again', {
+        container: container.name,
+        error: errorMessage(error),
+      });
+      live.tellExit({ code: core.state.containers.get(id)?.state.exitCode ?? NOT_STARTED });
+    }
+  });
+}
+
 /** The same for one who holds the container's lock. */
 export async function startHeld(core: Core, id: string): Promise<void> {
   const container = core.state.containers.get(id);
   if (container === undefined) throw new EngineError('notFound', `No such container: ${id}`);
   checkStartable(container);
   const live = core.live.of(container);
+  live.restarts.reset();
+  await bringUpOrGiveUp(core, { ...container, restartCount: 0, stoppedByHand: false }, live);
+}
+
+async function bringUpOrGiveUp(core: Core, container: Container, live: LiveContainer): Promise<void> {
   try {
     await bringUp(core, container, live);
   } catch (error) {
-    await giveUp(core, id, live, error);
+    await giveUp(core, container.id, live, error);
     throw error;
   }
 }
 
-/** Paused first: a paused container runs as well. @throws EngineError in Docker's words */
+/** Paused first: a paused container runs as well, and so does, to Docker, one that waits for its restart. @throws EngineError in Docker's words */
 function checkStartable({ state }: Container): void {
   if (state.status === 'paused') {
     throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
   }
-  if (state.status === 'running') throw new EngineError('notModified', 'container is already running');
+  if (state.status === 'running' || state.status === 'restarting')
+    throw new EngineError('notModified', 'container is already running');
   if (state.status === 'dead') {
     throw new EngineError('conflict', 'container is marked for removal and cannot be started');
   }
@@ -70,8 +97,8 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
     await log.close();
     throw error;
   }
-  const running = noteRunning(core, container.id, process.pid, startedAt);
-  followRun(core, running, live, process, log);
+  const running = noteRunning(core, container, process.pid, startedAt);
+  followRun(core, running, live, { process, log, startAgain: () => startAgain(core, container.id) });
   tellStarted(core, running);
   if (live.size !== undefined) await process.resize(live.size).catch(() => undefined);
 }
@@ -125,8 +152,10 @@ function occupy(core: Core, container: Container, place: Place): Endpoint[] {
   return endpoints;
 }
 
-function noteRunning({ state }: Core, id: string, pid: number, startedAt: string): Container {
-  const container = findContainer(state.containers, id);
+/** @param started as it was when the start began: what was written down since is kept, except for its restarts */
+function noteRunning({ state }: Core, started: Container, pid: number, startedAt: string): Container {
+  const { restartCount, stoppedByHand } = started;
+  const container = { ...findContainer(state.containers, started.id), restartCount, stoppedByHand };
   const running = { ...container.state, status: 'running', pid, exitCode: 0, error: '', startedAt } as const;
   const noted: Container = { ...container, state: running };
   state.apply({ put: { containers: [noted] } });
@@ -148,9 +177,10 @@ async function giveUp(core: Core, id: string, live: LiveContainer, error: unknow
   const container = core.state.containers.get(id);
   if (container === undefined) return;
   const exitCode = error instanceof StartError ? error.exitCode : NOT_STARTED;
+  const status = container.state.status === 'restarting' ? 'exited' : container.state.status;
   const departure = leaveSandbox(core, {
     ...container,
-    state: { ...container.state, pid: 0, exitCode, error: errorMessage(error) },
+    state: { ...container.state, status, pid: 0, exitCode, error: errorMessage(error) },
   });
   await Promise.all([departure.finish(), discardTask(core, id)]);
   live.session.end();

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
@@ -6,7 +7,7 @@ import { type Core, containerEvent, withContainer } from './core.ts';
 import type { Run } from './live.ts';
 import { findContainer } from './lookup.ts';
 import type { StopRequest } from './requests.ts';
-import { isUp } from './sandboxes.ts';
+import { isActive, isUp } from './sandboxes.ts';
 
 const SIGKILL = 9;
 const DEFAULT_STOP_SIGNAL = 'SIGTERM';
@@ -16,11 +17,35 @@ const DEFAULT_STOP_TIMEOUT = 10;
 /** @throws EngineError notModified when it does not run, invalidArgument for an unknown signal */
 export async function stopContainer(core: Core, reference: string, request: StopRequest): Promise<void> {
   const container = findContainer(core.state.containers, reference);
-  const { run } = core.live.of(container);
-  if (!isUp(container) || run === undefined) throw new EngineError('notModified', 'container is already stopped');
+  if (!isActive(container)) throw new EngineError('notModified', 'container is already stopped');
   if (request.signal !== undefined)
     prefixed(`cannot stop container: ${reference}: `, () => parseSignal(request.signal ?? ''));
-  await stopRun(core, container, run, request);
+  const run = await runToEnd(core, container);
+  if (run === undefined) tellStopped(core, container);
+  else await stopRun(core, container, run, request);
+}
+
+/**
+ * From now on it is not started again by itself, and it is known that somebody wanted that. One that waits for its restart
+ * has ended with this. @returns what still runs of it
+ */
+export async function runToEnd(core: Core, { id }: Container): Promise<Run | undefined> {
+  const status = core.state.containers.get(id)?.state.status;
+  return status === 'restarting' ? withContainer(core, id, async () => runToEndHeld(core, id)) : runToEndHeld(core, id);
+}
+
+/** The same for one who holds the container's lock. */
+export function runToEndHeld(core: Core, id: string): Run | undefined {
+  const container = core.state.containers.get(id);
+  if (container === undefined) return undefined;
+  const live = core.live.of(container);
+  live.restarts.cancel();
+  const stopped = { ...container, stoppedByHand: true };
+  if (container.state.status === 'restarting') {
+    setStatus(core, stopped, 'exited');
+    live.tellExit({ code: container.state.exitCode });
+  } else core.state.apply({ put: { containers: [stopped] } });
+  return live.run;
 }
 
 /** Asks politely, then not. Returns when the end has been dealt with. */
@@ -31,6 +56,10 @@ export async function stopRun(core: Core, container: Container, run: Run, reques
   await killRun(core, container, run, signal);
   if (timeout >= 0 && !(await endsWithin(run, timeout * 1000))) await killRun(core, container, run, SIGKILL);
   await run.down;
+  tellStopped(core, container);
+}
+
+function tellStopped(core: Core, container: Container): void {
   containerEvent(core, core.state.containers.get(container.id) ?? container, 'stop');
 }
 
@@ -68,13 +97,22 @@ async function thaw({ logger }: Core, { name }: Container, run: Run): Promise<vo
 
 /** @param signal '' is SIGKILL @throws EngineError conflict when it does not run */
 export async function killContainer(core: Core, reference: string, signal: string): Promise<void> {
-  const { container, run, number } = prefixed(`cannot kill container: ${reference}: `, () => {
+  const { container, number } = prefixed(`cannot kill container: ${reference}: `, () => {
     const found = findContainer(core.state.containers, reference);
-    return { container: found, number: signal === '' ? SIGKILL : parseSignal(signal), run: runOf(core, found) };
+    if (!isActive(found)) throw notRunning(found);
+    return { container: found, number: signal === '' ? SIGKILL : parseSignal(signal) };
   });
+  const run = asksToEnd(container, number) ? await runToEnd(core, container) : core.live.of(container).run;
+  if (run === undefined) return;
   await killRun(core, container, run, number);
   // As Docker: who kills for good finds the container ended.
   if (number === SIGKILL) await run.down;
+}
+
+/** Docker takes every signal for one; but SIGHUP and SIGUSR1 ask for something else, and so does a terminal's SIGWINCH. */
+function asksToEnd({ spec }: Container, signal: number): boolean {
+  const { SIGINT, SIGQUIT, SIGTERM } = constants.signals;
+  return [SIGKILL, SIGINT, SIGQUIT, SIGTERM, parseSignal(spec.stopSignal ?? DEFAULT_STOP_SIGNAL)].includes(signal);
 }
 
 /** @throws EngineError as `work`, told in Docker's words for the whole operation */
@@ -90,10 +128,19 @@ function prefixed<T>(prefix: string, work: () => T): T {
 /** @throws EngineError conflict in Docker's words */
 export function runOf(core: Core, container: Container): Run {
   const { run } = core.live.of(container);
-  if (run === undefined || !isUp(container)) {
-    throw new EngineError('conflict', `container ${container.id} is not running`);
-  }
+  refuseRestarting(container);
+  if (run === undefined || !isUp(container)) throw notRunning(container);
   return run;
+}
+
+function notRunning({ id }: Container): EngineError {
+  return new EngineError('conflict', `container ${id} is not running`);
+}
+
+/** @throws EngineError conflict in Docker's words */
+export function refuseRestarting({ id, state }: Container): void {
+  if (state.status !== 'restarting') return;
+  throw new EngineError('conflict', `Container ${id} is restarting, wait until the container is running`);
 }
 
 export async function pauseContainer(core: Core, reference: string): Promise<void> {
@@ -121,6 +168,6 @@ export async function unpauseContainer(core: Core, reference: string): Promise<v
   });
 }
 
-function setStatus({ state }: Core, container: Container, status: 'running' | 'paused'): void {
+function setStatus({ state }: Core, container: Container, status: 'running' | 'paused' | 'exited'): void {
   state.apply({ put: { containers: [{ ...container, state: { ...container.state, status } }] } });
 }

@@ -23,7 +23,7 @@ import type {
   WaitCondition,
   WaitResult,
 } from './requests.ts';
-import { isUp } from './sandboxes.ts';
+import { isActive } from './sandboxes.ts';
 import { containerView } from './view-builder.ts';
 import type { ContainerView } from './views.ts';
 
@@ -121,7 +121,7 @@ export class Containers {
   /** Waits from this very call on, whenever the promise is looked at. */
   async wait(reference: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
     const container = this.#find(reference);
-    if (condition === 'not-running' && !isUp(container)) return { code: container.state.exitCode };
+    if (condition === 'not-running' && !isActive(container)) return { code: container.state.exitCode };
     return this.#core.live.of(container).wait(condition, signal);
   }
 
@@ -172,7 +172,7 @@ export class Containers {
       let reclaimed = 0;
       for (const container of [...core.state.containers.values()]) {
         const { id, created, spec } = container;
-        if (isUp(container) || !matchesPrune(filters, { created, labels: spec.labels })) continue;
+        if (isActive(container) || !matchesPrune(filters, { created, labels: spec.labels })) continue;
         const size = await core.runtime.snapshots.size(id);
         if (!(await this.#pruneOne(id))) continue;
         reclaimed += size;

@@ -15,7 +15,7 @@ import { Store } from '../store/store.ts';
 import type { EngineConfig } from './config.ts';
 import { stopRun } from './container-stop.ts';
 import { Containers } from './containers.ts';
-import type { Core } from './core.ts';
+import { type Core, withContainer } from './core.ts';
 import { ensurePredefinedNetworks } from './default-network.ts';
 import { Events } from './events.ts';
 import { Execs } from './execs.ts';
@@ -27,7 +27,7 @@ import { Names } from './names.ts';
 import { Networks } from './networks.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
-import { restore } from './restore.ts';
+import { restore, startWaiting } from './restore.ts';
 import { sandboxSockets } from './sandbox-sockets.ts';
 import { State } from './state.ts';
 import { StepTimes } from './step-times.ts';
@@ -43,6 +43,8 @@ export class Engine {
   readonly system: System;
   readonly #core: Core;
   readonly #resources: AsyncDisposableStack;
+  /** Containers that a restart policy brings back are started while the API answers already */
+  #starting: Promise<void> = Promise.resolve();
 
   private constructor(core: Core, dns: DnsServer, resources: AsyncDisposableStack) {
     const pruning = new PruneGuard();
@@ -66,12 +68,16 @@ export class Engine {
     const { core, dns } = await assemble(config, building);
     ensurePredefinedNetworks({ state: core.state, ipam: core.ipam, config: config.network, logger: config.logger });
     await restore(core);
-    return new Engine(core, dns, building.move());
+    const engine = new Engine(core, dns, building.move());
+    engine.#starting = startWaiting(core);
+    return engine;
   }
 
   /** With `liveRestore` containers keep running; without, they are stopped first, as Docker does. */
   async close(): Promise<void> {
-    const { config, reconciler, forwarding } = this.#core;
+    const { config, live, reconciler, forwarding } = this.#core;
+    live.cancelRestarts();
+    await this.#starting;
     if (!config.liveRestore || config.leaveNoTrace) await stopAll(this.#core);
     if (config.leaveNoTrace) {
       await reconciler.clear();
@@ -161,7 +167,8 @@ function hostPorts(): PortAllocator {
 /** One that cannot be stopped holds up neither the others nor the daemon's end. */
 async function stopAll(core: Core): Promise<void> {
   const stops = [...core.state.containers.values()].map(async (container) => {
-    const { run } = core.live.of(container);
+    // A start that is under way comes first.
+    const run = await withContainer(core, container.id, async () => core.live.of(container).run);
     if (run === undefined) return;
     await stopRun(core, container, run, {});
     await run.settled;

@@ -6,7 +6,7 @@ import type { ImageUser } from '../runtime/images/remove.ts';
 import type { Core } from './core.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import type { PruneFilters } from './requests.ts';
-import { isUp } from './sandboxes.ts';
+import { isActive } from './sandboxes.ts';
 
 export interface ImageImport {
   readonly repository?: string;
@@ -123,8 +123,8 @@ export class ImageStore {
   /** A running one first: nothing overrides it. */
   #user(imageId: string): ImageUser | undefined {
     const users = [...this.#core.state.containers.values()].filter((container) => container.imageId === imageId);
-    const user = users.find(isUp) ?? users[0];
-    return user === undefined ? undefined : { container: user.id, running: isUp(user) };
+    const user = users.find(isActive) ?? users[0];
+    return user === undefined ? undefined : { container: user.id, running: isActive(user) };
   }
 
   #tellRemovals(removals: readonly ImageRemoval[], image: string): void {

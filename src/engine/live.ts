@@ -4,6 +4,7 @@ import type { LogFile } from '../runtime/logs/jsonfile.ts';
 import type { Process } from '../runtime/process/process.ts';
 import type { TerminalSize } from './attachment.ts';
 import type { WaitCondition, WaitResult } from './requests.ts';
+import { Restarts } from './restarts.ts';
 import { Session } from './session.ts';
 
 interface Waiter {
@@ -31,10 +32,11 @@ export class LiveContainer {
   run?: Run;
   /** Kept for a terminal that does not exist yet */
   size?: TerminalSize;
-  /** The end that comes is part of a restart: `--rm` does not apply */
+  /** The end that comes is part of a restart: neither `--rm` nor the restart policy applies */
   restarting = false;
   /** Somebody is removing it already */
   removing = false;
+  readonly restarts = new Restarts();
   readonly execs = new Set<string>();
   readonly #waiters = new Set<Waiter>();
 
@@ -102,13 +104,20 @@ export class LiveContainers {
     return new Session(this.#logger, spec.openStdin);
   }
 
+  /** The daemon ends: who has to run by its restart policy is started by the next one. */
+  cancelRestarts(): void {
+    for (const { restarts } of this.#byId.values()) restarts.cancel();
+  }
+
   /** The daemon ends, the containers do not: what they said so far is logged to the last word. */
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#byId.values(), ({ run }) => run?.log.close()));
   }
 
   forget(id: string): void {
-    this.#byId.get(id)?.session.end();
+    const live = this.#byId.get(id);
+    live?.restarts.cancel();
+    live?.session.end();
     this.#byId.delete(id);
   }
 }

@@ -6,9 +6,11 @@ import { exitedContainer, followRun } from './container-exit.ts';
 import { containerFolder } from './container-paths.ts';
 import { openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
+import { startAgain } from './container-start.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { timestamp } from './ids.ts';
 import { describeAll } from './intent.ts';
+import { restartsWithDaemon } from './restarts.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { isUp } from './sandboxes.ts';
 
@@ -43,7 +45,7 @@ function dropUnseen(core: Core, running: ReadonlySet<string>): Container[] {
     if (running.has(container.id)) continue;
     const seenUp = isUp(container);
     const ended = seenUp ? exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }) : container;
-    leaveSandbox(core, ended);
+    leaveSandbox(core, restartsWithDaemon(ended) ? awaitingDaemon(ended) : withoutRestart(ended));
     if (seenUp) lost.push(ended);
   }
   const held = new Set([...state.containers.values()].map(({ sandbox }) => sandbox));
@@ -54,6 +56,35 @@ function dropUnseen(core: Core, running: ReadonlySet<string>): Container[] {
     },
   });
   return lost;
+}
+
+/** As if somebody started it: its restarts are counted anew. */
+function awaitingDaemon(ended: Container): Container {
+  return { ...ended, restartCount: 0, state: { ...ended.state, status: 'restarting' } };
+}
+
+/** One that waited for its restart when the last daemon ended, and need not any more. */
+function withoutRestart(ended: Container): Container {
+  if (ended.state.status !== 'restarting') return ended;
+  return { ...ended, state: { ...ended.state, status: 'exited' } };
+}
+
+/**
+ * Starts what has to run by its restart policy, all side by side. Who joins another container's network comes after it.
+ * Never rejects.
+ */
+export async function startWaiting(core: Core): Promise<void> {
+  const starts = new Map<string, Promise<void>>();
+  const start = (id: string): Promise<void> => {
+    const known = starts.get(id);
+    if (known !== undefined) return known;
+    const mode = core.state.containers.get(id)?.spec.networkMode;
+    const first = mode?.kind === 'container' ? start(mode.container) : Promise.resolve();
+    const started = first.then(() => startAgain(core, id));
+    starts.set(id, started);
+    return started;
+  };
+  await Promise.all([...core.state.containers.keys()].map(start));
 }
 
 async function raiseEverything({ reconciler, forwarding, state, logger }: Core): Promise<void> {
@@ -75,7 +106,7 @@ async function resume(core: Core, container: Container): Promise<void> {
     }
     const log = openLog(core, container);
     live.session.connect(process.io, log);
-    followRun(core, container, live, process, log);
+    followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
   } catch (error) {
     core.logger.error('a running container could not be taken up', {
       container: container.name,

@@ -48,8 +48,14 @@ function joinedContainer(state: State, container: Container, reference: string):
   return owner;
 }
 
+/** It has processes. */
 export function isUp({ state }: Container): boolean {
   return state.status === 'running' || state.status === 'paused';
+}
+
+/** Docker's "running": also one that waits for being started again. */
+export function isActive(container: Container): boolean {
+  return isUp(container) || container.state.status === 'restarting';
 }
 
 /** Whose sandbox it is that a container runs in: its own, or that of the end of a chain of `container:` modes. */

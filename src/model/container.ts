@@ -42,6 +42,13 @@ export interface BindMount {
 /** "port/protocol": "80/tcp" */
 export type PortKey = `${number}/${'tcp' | 'udp' | 'sctp'}`;
 
+/** When a container that ended is started again by itself. */
+export interface RestartPolicy {
+  readonly name: 'no' | 'always' | 'unless-stopped' | 'on-failure';
+  /** Of on-failure; 0: no limit */
+  readonly maximumRetries: number;
+}
+
 /** A container as a user described it, parsed and with defaults filled in; the image's part is merged in at create. */
 export interface ContainerSpec {
   /** As the user named the image */
@@ -72,6 +79,7 @@ export interface ContainerSpec {
   readonly readOnlyRoot: boolean;
   readonly mounts: readonly BindMount[];
   readonly autoRemove: boolean;
+  readonly restartPolicy: RestartPolicy;
   readonly networkMode: NetworkMode;
   /**
    * One for each network it is on, in the order of connecting. As asked, empty for host, none and container:; once created,
@@ -89,7 +97,8 @@ export interface ContainerSpec {
   readonly securityOptions: readonly string[];
 }
 
-export type ContainerStatus = 'created' | 'running' | 'paused' | 'exited' | 'dead';
+/** restarting: it ended, and waits for being started again by its restart policy. */
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
 
 export interface ContainerState {
   readonly status: ContainerStatus;
@@ -120,5 +129,9 @@ export interface Container {
   readonly env: readonly string[];
   /** The sandbox it runs in; undefined for host mode and before the first start */
   readonly sandbox?: string;
+  /** How often it was started again by itself since somebody started it */
+  readonly restartCount: number;
+  /** Somebody stopped it, and nobody has started it since */
+  readonly stoppedByHand: boolean;
   readonly state: ContainerState;
 }

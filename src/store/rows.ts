@@ -47,6 +47,8 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     imageId: 'string',
     args: 'array',
     env: 'array',
+    restartCount: 'number',
+    stoppedByHand: 'boolean',
     state: 'object',
   },
 };

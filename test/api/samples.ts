@@ -47,6 +47,7 @@ export const spec: ContainerSpec = {
   readOnlyRoot: false,
   mounts: [{ source: '/srv/data', destination: '/data', readOnly: false, propagation: 'rprivate', createSource: true }],
   autoRemove: false,
+  restartPolicy: { name: 'no', maximumRetries: 0 },
   networkMode: { kind: 'network', name: 'bridge' },
   endpoints: [bridgeRequest, h5netRequest],
   portBindings: [
@@ -70,6 +71,8 @@ export const containerView: ContainerView = {
     imageId: IMAGE_ID,
     args: ['sh', '-c', 'echo hi; while :; do date; sleep 1; done'],
     env: ['X=1'],
+    restartCount: 0,
+    stoppedByHand: false,
     sandbox: SANDBOX_ID,
     state: {
       status: 'running',

@@ -26,6 +26,8 @@ export function container(args: readonly string[], spec: Partial<ContainerSpec> 
     imageId: 'sha256:0',
     args,
     env: spec.env ?? [],
+    restartCount: 0,
+    stoppedByHand: false,
     state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
 }

@@ -23,7 +23,7 @@ const NAMES = [
   'volume',
 ];
 
-const STATUSES: readonly (ContainerStatus | 'restarting' | 'removing')[] = [
+const STATUSES: readonly (ContainerStatus | 'removing')[] = [
   'created',
   'running',
   'paused',
@@ -63,7 +63,7 @@ export function selectContainers(views: readonly ContainerView[], query: ListQue
 
 /** What `docker ps` lists without --all. */
 function isRunning(view: ContainerView): boolean {
-  return ['running', 'paused'].includes(view.container.state.status);
+  return ['running', 'paused', 'restarting'].includes(view.container.state.status);
 }
 
 /** A value nobody could have meant is refused, rather than matching nothing. */

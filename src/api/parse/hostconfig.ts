@@ -5,6 +5,7 @@ import type { Fields } from './fields.ts';
 import { parseNetworkMode } from './mode.ts';
 import { parseMounts } from './mounts.ts';
 import { parsePortBindings } from './ports.ts';
+import { parseRestartPolicy } from './restart-policy.ts';
 
 /** The part Docker calls HostConfig: what ties a container to its host. */
 export type HostOptions = Pick<
@@ -14,6 +15,7 @@ export type HostOptions = Pick<
   | 'publishAll'
   | 'mounts'
   | 'autoRemove'
+  | 'restartPolicy'
   | 'privileged'
   | 'capAdd'
   | 'capDrop'
@@ -96,6 +98,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     publishAll: fields.flag('PublishAllPorts'),
     mounts: parseMounts(fields.texts('Binds'), fields.children('Mounts')),
     autoRemove: fields.flag('AutoRemove'),
+    restartPolicy: parseRestartPolicy(fields.child('RestartPolicy')),
     privileged: fields.flag('Privileged'),
     capAdd: fields.command('CapAdd') ?? [],
     capDrop: fields.command('CapDrop') ?? [],
@@ -105,6 +108,9 @@ export function parseHostConfig(fields: Fields): HostConfig {
     ...parseNameOptions(fields),
   };
   refuseRest(fields);
+  if (options.autoRemove && options.restartPolicy.name !== 'no') {
+    throw invalid("can't create 'AutoRemove' container with restart policy");
+  }
   return { options, links };
 }
 
@@ -135,10 +141,6 @@ function parseExtraHost(text: string): string {
 
 /** Everything of HostConfig that is set and was not read. @throws EngineError invalidArgument naming the option */
 function refuseRest(fields: Fields): void {
-  const restart = fields.child('RestartPolicy');
-  const policy = restart.text('Name');
-  restart.ignore('MaximumRetryCount');
-  if (policy !== '' && policy !== 'no') throw unsupportedOption(`--restart ${policy} (HostConfig.RestartPolicy)`);
   const log = fields.child('LogConfig');
   const driver = log.text('Type');
   if (driver !== '' && driver !== 'json-file') throw unsupportedOption(`--log-driver ${driver} (HostConfig.LogConfig)`);

@@ -22,7 +22,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     HostsPath: paths.hosts,
     LogPath: paths.log,
     Name: `/${container.name}`,
-    RestartCount: 0,
+    RestartCount: container.restartCount,
     Driver: 'overlayfs',
     Platform: 'linux',
     MountLabel: '',
@@ -38,14 +38,14 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
   };
 }
 
-/** Restarting and OOMKilled wait for restart policies and memory limits. */
+/** OOMKilled waits for memory limits. */
 function renderState(state: ContainerState) {
   return {
     Status: state.status,
-    // As in Docker, a paused container counts as running.
-    Running: state.status === 'running' || state.status === 'paused',
+    // As in Docker, a paused container counts as running, and one that waits for its restart as well.
+    Running: ['running', 'paused', 'restarting'].includes(state.status),
     Paused: state.status === 'paused',
-    Restarting: false,
+    Restarting: state.status === 'restarting',
     OOMKilled: false,
     Dead: state.status === 'dead',
     Pid: state.pid,

@@ -7,7 +7,6 @@ import { renderPortBindings } from './ports.ts';
 const FIXED = {
   ContainerIDFile: '',
   LogConfig: { Type: 'json-file', Config: {} },
-  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
   VolumeDriver: '',
   VolumesFrom: null,
   ConsoleSize: [0, 0],
@@ -82,6 +81,7 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     ...(mounts.length === 0 ? {} : { Mounts: mounts.map(renderMountConfig) }),
     NetworkMode: renderNetworkMode(spec.networkMode),
     PortBindings: renderPortBindings(spec.portBindings),
+    RestartPolicy: { Name: spec.restartPolicy.name, MaximumRetryCount: spec.restartPolicy.maximumRetries },
     AutoRemove: spec.autoRemove,
     CapAdd: orNull(spec.capAdd),
     CapDrop: orNull(spec.capDrop),

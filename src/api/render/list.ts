@@ -48,6 +48,8 @@ export function renderStatus(state: ContainerState, now: number): string {
       return `Up ${since(state.startedAt)}`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
     case 'exited':
       return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
   }

@@ -27,6 +27,8 @@ function build(spec: Partial<ContainerSpec> = {}, more: Partial<SpecInput> = {},
     imageId: 'sha256:0',
     args: ['true'],
     env,
+    restartCount: 0,
+    stoppedByHand: false,
     state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
   const files = { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf' };

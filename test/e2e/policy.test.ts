@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+describe('restart policies', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const inspect = (name: string, format: string) => daemon.ok('inspect', '-f', format, name);
+  const status = (name: string) => inspect(name, '{{.State.Status}}');
+  const becomes = (name: string, wanted: string) =>
+    eventually(`${name} is ${wanted}`, async () => (await status(name)) === wanted, 30_000);
+  const run = (name: string, policy: string, ...command: string[]) =>
+    daemon.ok('run', '-d', '--name', name, '--restart', policy, 'busybox', ...command);
+
+  test('on-failure:2 tries twice more, and tells each start and end', async () => {
+    const since = await daemon.host.out(['date', '+%s.%N']);
+    await run('failing', 'on-failure:2', 'sh', '-c', 'echo once; exit 3');
+    await becomes('failing', 'exited');
+    assert.equal(
+      await inspect(
+        'failing',
+        '{{.RestartCount}} {{.State.ExitCode}} {{.State.Restarting}} {{json .HostConfig.RestartPolicy}}',
+      ),
+      '2 3 false {"Name":"on-failure","MaximumRetryCount":2}',
+    );
+    assert.equal(await daemon.ok('logs', 'failing'), 'once\nonce\nonce');
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const events = await daemon.ok(
+      'events',
+      '--since',
+      since,
+      '--until',
+      until,
+      '--filter',
+      'type=container',
+      '--format',
+      '{{.Action}}',
+    );
+    assert.deepEqual(events.split('\n'), ['create', 'start', 'die', 'start', 'die', 'start', 'die']);
+    await daemon.ok('start', 'failing');
+    await eventually(
+      'a start by hand counts anew',
+      async () => (await inspect('failing', '{{.RestartCount}} {{.State.Status}}')) === '2 exited',
+    );
+    await run('content', 'on-failure', 'true');
+    await becomes('content', 'exited');
+    assert.equal(await inspect('content', '{{.RestartCount}}'), '0');
+    await daemon.ok('rm', 'failing', 'content');
+  });
+
+  test('one that waits for its restart: ps, inspect, exec, rm, wait, stop', async () => {
+    await run('looping', 'always', 'false');
+    await eventually(
+      'it fails for the fifth time',
+      async () => Number(await inspect('looping', '{{.RestartCount}}')) > 4,
+    );
+    await becomes('looping', 'restarting');
+    assert.equal(
+      await inspect('looping', '{{.State.Running}} {{.State.Restarting}} {{.State.Pid}} {{.State.ExitCode}}'),
+      'true true 0 1',
+    );
+    assert.match(
+      await daemon.ok('ps', '--format', '{{.Status}}'),
+      /^Restarting \(1\) (Less than a second|\d+ seconds?) ago$/,
+    );
+    assert.equal(
+      await daemon.ok('ps', '-q', '--no-trunc', '--filter', 'status=restarting'),
+      await inspect('looping', '{{.Id}}'),
+    );
+    const id = await inspect('looping', '{{.Id}}');
+    const refused = await daemon.docker(['exec', 'looping', 'true']);
+    assert.match(refused.stderr, new RegExp(`Container ${id} is restarting, wait until the container is running`));
+    assert.match(
+      (await daemon.docker(['rm', 'looping'])).stderr,
+      /container is restarting: stop the container before removing or force remove/,
+    );
+    const [waited] = await Promise.all([daemon.api('POST', '/containers/looping/wait'), daemon.ok('stop', 'looping')]);
+    assert.deepEqual([waited.status, JSON.parse(waited.body).StatusCode], [200, 1]);
+    assert.equal(
+      await inspect('looping', '{{.State.Status}} {{.State.Restarting}} {{.State.ExitCode}}'),
+      'exited false 1',
+    );
+    await daemon.ok('start', 'looping');
+    await becomes('looping', 'restarting');
+    await daemon.ok('kill', 'looping');
+    assert.equal(await status('looping'), 'exited');
+    await daemon.ok('start', 'looping');
+    await becomes('looping', 'restarting');
+    await daemon.ok('rm', '-f', 'looping');
+    assert.equal(await daemon.ok('ps', '-aq'), '');
+  });
+
+  test('what is stopped or killed by hand stays down; docker restart brings it back', async () => {
+    for (const policy of ['always', 'unless-stopped', 'on-failure']) {
+      await run('calm', policy, 'sh', '-c', 'trap "exit 4" TERM; while :; do sleep 0.1; done');
+      await daemon.ok('stop', '-t', '20', 'calm');
+      assert.match(await inspect('calm', '{{.State.Status}} {{.RestartCount}}'), /^exited 0$/);
+      await daemon.ok('restart', '-t', '0', 'calm');
+      assert.equal(await inspect('calm', '{{.State.Status}} {{.RestartCount}}'), 'running 0');
+      await daemon.ok('kill', 'calm');
+      assert.equal(await inspect('calm', '{{.State.Status}} {{.State.ExitCode}}'), 'exited 137');
+      await daemon.ok('rm', 'calm');
+    }
+  });
+
+  test('one that dies of something else comes back, with its network and its ports', async () => {
+    await daemon.ok('network', 'create', 'app');
+    await daemon.ok(
+      'run',
+      '-d',
+      '--name',
+      'web',
+      '--restart',
+      'always',
+      '--network',
+      'app',
+      '-p',
+      '8080:80',
+      'busybox',
+      'httpd',
+      '-f',
+      '-h',
+      '/var/www',
+    );
+    const pid = await inspect('web', '{{.State.Pid}}');
+    await daemon.host.out(['kill', '-9', pid]);
+    await eventually('it runs again', async () => !['0', pid].includes(await inspect('web', '{{.State.Pid}}')));
+    const page = ['curl', '-s', '-m', '2', 'http://192.0.2.2:8080/'];
+    await eventually('its port answers', async () => (await daemon.host.lan(page)).code === 0);
+    await daemon.ok(
+      'run',
+      '--rm',
+      '--network',
+      'app',
+      'busybox',
+      'sh',
+      '-c',
+      'timeout 5 wget -qO- http://web/; exit $?',
+    );
+    await daemon.ok('rm', '-f', 'web');
+    await daemon.ok('network', 'rm', 'app');
+  });
+
+  test('signals that ask for something else leave the policy as it is', async () => {
+    await run('reloading', 'always', 'sh', '-c', 'trap "exit 5" HUP; while :; do sleep 0.1; done');
+    const count = () => inspect('reloading', '{{.RestartCount}} {{.State.Status}}');
+    await eventually('it listens', async () => {
+      if ((await count()) === '0 running') await daemon.ok('kill', '-s', 'HUP', 'reloading');
+      return (await count()) === '1 running';
+    });
+    await daemon.ok('rm', '-f', 'reloading');
+  });
+
+  test('bad policies are refused', async () => {
+    const create = (RestartPolicy: object, AutoRemove = false) =>
+      daemon.api('POST', '/containers/create', { Image: 'busybox', HostConfig: { RestartPolicy, AutoRemove } });
+    const words = [
+      [
+        { Name: 'sometimes' },
+        "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+      ],
+      [
+        { Name: 'always', MaximumRetryCount: 1 },
+        "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+      ],
+      [{ Name: 'on-failure', MaximumRetryCount: -1 }, 'invalid restart policy: maximum retry count cannot be negative'],
+    ] as const;
+    for (const [policy, message] of words) {
+      assert.deepEqual(await create(policy), { status: 400, body: `${JSON.stringify({ message })}\n` });
+    }
+    assert.match(
+      (await create({ Name: 'always' }, true)).body,
+      /can't create 'AutoRemove' container with restart policy/,
+    );
+  });
+});
