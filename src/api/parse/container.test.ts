@@ -61,7 +61,7 @@ describe('fields', () => {
   const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
     [{}, { Memory: 1 << 26 }, '--memory (HostConfig.Memory) is not supported by Fairway yet'],
     [{}, { Ulimits: [{ Name: 'nofile' }] }, '--ulimit (HostConfig.Ulimits) is not supported by Fairway yet'],
-    [{}, { RestartPolicy: { Name: 'always' } }, /^--restart always/],
+    [{}, { RestartPolicy: { Name: 'often' } }, /unknown policy 'often'/],
     [{}, { LogConfig: { Type: 'syslog' } }, /^--log-driver syslog/],
     [{}, { LogConfig: { Config: { 'max-size': '1m' } } }, /^--log-opt/],
     [{}, { MaskedPaths: [] }, /^--security-opt systempaths=unconfined/],
