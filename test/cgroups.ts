@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { dirname, join } from 'node:path';
 import { hierarchies } from '../src/runtime/cgroup-parent.ts';
 
+const NAME = /^fairway-test-(\d+)-/;
+
 /**
  * A subtree of every cgroup hierarchy that a test host sees as the whole: what containers leave there is the host's own, and
  * goes with it. v1, hybrid and v2.
@@ -13,6 +15,7 @@ export class HostCgroups implements Disposable {
 
   constructor() {
     for (const mountPoint of this.#mountPoints) {
+      removeForgotten(mountPoint);
       const folder = join(mountPoint, this.#name);
       mkdirSync(folder);
       if (existsSync(join(folder, 'cpuset.mems'))) fillCpuset(folder);
@@ -22,16 +25,15 @@ export class HostCgroups implements Disposable {
 
   /**
    * Shell commands: PID 1 of the host enters the subtree, makes it the root of its cgroup namespace, and goes on with `then`,
-   * which sees nothing else below /sys/fs/cgroup. Needs a mount namespace of its own.
+   * which sees nothing else below /sys/fs/cgroup. Needs a mount namespace of its own. @param then without quotes
    */
   enter(then: string): string {
-    const moves = this.#mountPoints.map((at) => `echo 0 > ${at}/${this.#name}/cgroup.procs`);
+    const each = (work: string) => `for at in ${this.#mountPoints.join(' ')}; do own=$at/${this.#name}; ${work}; done`;
     // A cgroup v2 that hands controllers down may hold no process itself (cgroup-v2.rst, "No Internal Process Constraint").
-    const mounts = this.#mountPoints.map(
-      (at) => `[ -d ${at}/${this.#name}/init ] && echo 0 > ${at}/${this.#name}/init/cgroup.procs
-        mount --bind ${at}/${this.#name} /mnt; umount ${at}; mount --move /mnt ${at}`,
-    );
-    return `set -e; ${moves.join('; ')}; exec unshare --cgroup sh -ec '${mounts.join('\n')}\n${then}'`;
+    const leaf = '[ ! -d $own/init ] || echo 0 > $own/init/cgroup.procs';
+    const mount = 'mount --bind $own /mnt; umount $at; mount --move /mnt $at';
+    return `set -e; ${each('echo 0 > $own/cgroup.procs')}
+      exec unshare --cgroup sh -ec '${each(`${leaf}; ${mount}`)}; exec sh -c "${then}"'`;
   }
 
   /** To be called when no process is left in it. */
@@ -53,6 +55,19 @@ function delegate(parent: string, folder: string): void {
   mkdirSync(join(folder, 'init'));
   for (const name of readFileSync(join(parent, 'cgroup.controllers'), 'utf8').trim().split(' ')) {
     if (name !== '') writeFileSync(join(parent, 'cgroup.subtree_control'), `+${name}`);
+  }
+}
+
+/** What a test that was killed could not take away. */
+function removeForgotten(mountPoint: string): void {
+  for (const entry of readdirSync(mountPoint)) {
+    const pid = NAME.exec(entry)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    try {
+      removeTree(join(mountPoint, entry));
+    } catch {
+      // Another test is about it as well, or a process of it is still ending.
+    }
   }
 }
 

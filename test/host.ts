@@ -151,7 +151,8 @@ class Namespaces implements AsyncDisposable {
     prepare: (then: string) => string = (then) => then,
   ): Promise<Namespaces> {
     const script = prepare('echo ready; sleep infinity & wait');
-    const holder = spawn('unshare', [...flags, '--kill-child', 'sh', '-c', script], {
+    // The death signal reaches the holder also when the test process is killed itself (prctl(2), PR_SET_PDEATHSIG).
+    const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flags, '--kill-child', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise<void>((resolve, reject) => {
@@ -186,7 +187,10 @@ function isAlive(pid: number): boolean {
 
 function start(command: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
   const [program = '', ...rest] = command;
-  return spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  // One that ended early says so by its end; what was still to be written to it is no error of its own.
+  child.stdin?.on('error', () => undefined);
+  return child;
 }
 
 function run(command: readonly string[], options: ExecOptions): Promise<Finished> {

@@ -4,7 +4,7 @@ import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
 /** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
-const fetch = (url: string) => ['sh', '-c', `timeout 3 wget -qO- ${url}; exit $?`];
+const fetch = (url: string) => ['sh', '-c', `timeout 30 wget -qO- ${url}; exit $?`];
 
 describe('the daemon is killed and started again', () => {
   let daemon: TestDaemon;
@@ -18,7 +18,7 @@ describe('the daemon is killed and started again', () => {
     await daemon.start();
   };
   const served = async (where: 'lan' | 'exec', url: string) =>
-    (await daemon.host[where](['curl', '-s', '-m', '2', url])).code === 0;
+    (await daemon.host[where](['curl', '-s', '-m', '20', url])).code === 0;
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     test(`${signal}: containers, names, ports, connections and output go on`, async () => {
@@ -74,11 +74,24 @@ describe('the daemon is killed and started again', () => {
   }
 
   test('what ended meanwhile is told, and --rm is kept', async () => {
-    await daemon.ok('run', '-d', '--name', 'ending', 'busybox', 'sh', '-c', 'sleep 1; exit 5');
-    await daemon.ok('run', '-d', '--rm', '--name', 'vanishing', 'busybox', 'sleep', '1');
+    const untilTold = [
+      '-v',
+      '/run/told:/told',
+      'busybox',
+      'sh',
+      '-c',
+      'until [ -e /told/end ]; do sleep 0.02; done; exit 5',
+    ];
+    await daemon.ok('run', '-d', '--name', 'ending', ...untilTold);
+    await daemon.ok('run', '-d', '--rm', '--name', 'vanishing', ...untilTold);
     await daemon.ok('create', '--name', 'waiting', 'busybox', 'true');
+    const pids = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'ending', 'vanishing');
     await daemon.stop('SIGKILL');
-    await daemon.host.shell('sleep 1.5');
+    await daemon.host.shell('touch /run/told/end');
+    await eventually(
+      'both have ended',
+      async () => (await daemon.host.exec(['ps', '-p', pids.replace('\n', ',')])).code !== 0,
+    );
     await daemon.start();
     assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'ending'), 'exited 5');
     assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'waiting'), 'created');

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 /** Whatever Fairway touches of a host. */
 const STATE = `ip -o link | sed 's/^[0-9]*: //'; ip -4 -o addr; ip route; nft list ruleset; sysctl net.ipv4.ip_forward
-  ss -Hltunx | awk '{print $1, $5}' | sort; ls -A /run /run/fairway/netns /var/lib 2>&1; ps -eo args --no-headers | grep -v 'ps -eo' | sort; grep -E ' /(run/fairway|var/lib)' /proc/mounts
+  ss -Hltunx | awk '{print $1, $5}' | sort; ls -A /run /run/fairway/netns /var/lib 2>&1; ps -eo args --no-headers | grep -vE '^(ps|grep|sort) ?' | sort; grep -E ' /(run/fairway|var/lib)' /proc/mounts
   find /sys/fs/cgroup -mindepth 1 -type d | sort`;
 
 test('npm start: the tour ends with a name and a port that answer, twice, and leaves the host as it was', async () => {

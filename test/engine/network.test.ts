@@ -83,7 +83,9 @@ else {
       await room.engine.networks.connect('app', 'web', request('app', { aliases: ['www'], gatewayPriority: 1 }));
       assert.match(await defaultRoute('web'), /via 10\.9\.1\.1 dev eth1/);
       assert.equal(room.containers.find('web').networks[1]?.endpoint?.ports.length, 1);
-      assert.match(await sh('curl -s http://127.0.0.1:8081/'), /It works/);
+      await eventually('the server listens', async () =>
+        /It works/.test(await sh('curl -s http://127.0.0.1:8081/ || true')),
+      );
       assert.match(await room.exec('other', 'wget', '-qO-', 'http://www/'), /It works/);
       const hosts = await room.exec('web', 'cat', '/etc/hosts');
       assert.equal(hosts.match(/10\.9\.[12]\.\d/g)?.length, 2);

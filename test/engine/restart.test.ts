@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { EngineEvent } from '../../src/model/event.ts';
 import { eventually } from '../host.ts';
@@ -48,10 +49,18 @@ else {
     });
 
     test('ends that nobody saw are told, --rm is kept, one that never started waits on', async () => {
-      await room.run('ending', ['sh', '-c', 'sleep 0.3; exit 5'], spec);
-      await room.run('vanishing', ['sleep', '0.3'], { ...spec, autoRemove: true });
+      const untilTold = (code: number) => ['sh', '-c', `until [ -e /told/end ]; do sleep 0.02; done; exit ${code}`];
+      const told = { source: '/run/told', destination: '/told', readOnly: false, propagation: '', createSource: true };
+      const ids = [
+        await room.run('ending', untilTold(5), { ...spec, mounts: [told] }),
+        await room.run('vanishing', untilTold(0), { ...spec, mounts: [told], autoRemove: true }),
+      ];
+      const pids = ids.map((id) => room.containers.find(id).container.state.pid);
       await room.containers.create('waiting', containerSpec(['true'], { ...spec, autoRemove: true }));
-      await room.restart(() => sh('sleep 1').then(() => undefined));
+      await room.restart(async () => {
+        await sh('touch /run/told/end');
+        await eventually('both have ended', () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+      });
       await eventually('the one with --rm is gone', () => room.containers.list().length === 2);
       const { state } = room.containers.find('ending').container;
       assert.deepEqual([state.status, state.exitCode, state.pid], ['exited', 5, 0]);

@@ -75,17 +75,16 @@ export class Room implements AsyncDisposable {
   /** Starts a server that answers tcp and udp on these ports of every address. */
   async serve(place: Place, ...ports: number[]): Promise<void> {
     const child = this.#spawn(place, [process.execPath, PEER, 'serve', place, ...ports.map(String)]);
-    await once(child.stdout ?? child, 'data');
+    await heard(child);
   }
 
   /** Opens a connection. @returns a function that sends words and resolves to what comes back; the first words are the server's */
   async talk(place: Place, address: string, port: number): Promise<(words: string) => Promise<string>> {
     const child = this.#spawn(place, [process.execPath, PEER, 'talk', address, String(port)]);
-    const next = async () => String((await once(child.stdout ?? child, 'data'))[0]);
-    await next();
+    await heard(child);
     return async (words) => {
       child.stdin?.write(words);
-      return next();
+      return heard(child);
     };
   }
 
@@ -118,6 +117,22 @@ export class Room implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+}
+
+/** What it says next. @throws Error when it ends instead */
+async function heard(child: ChildProcess): Promise<string> {
+  const end = new AbortController();
+  const { signal } = end;
+  if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(' ')} has ended with ${child.exitCode}`);
+  try {
+    const said = once(child.stdout ?? child, 'data', { signal }).then(([chunk]) => String(chunk));
+    const ended = once(child, 'exit', { signal }).then(([code]) => {
+      throw new Error(`${child.spawnargs.slice(-4).join(' ')} ended with ${code}`);
+    });
+    return await Promise.race([said, ended]);
+  } finally {
+    end.abort();
   }
 }
 
