@@ -95,6 +95,11 @@ export class LinkBin {
       worker.postMessage('empty');
       const [failure]: (string | undefined)[] = await once(worker, 'message');
       if (failure !== undefined) throw new Error(failure);
+    } catch (error) {
+      // Dead or not: the next deletion begins with a new one, which answers.
+      this.#worker = undefined;
+      void worker.terminate();
+      throw error;
     } finally {
       worker.unref();
     }

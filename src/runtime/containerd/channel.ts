@@ -1,7 +1,7 @@
 import http2 from 'node:http2';
 import net from 'node:net';
 import { errorMessage } from '../../model/errors.ts';
-import { ContainerdError, statusName } from './error.ts';
+import { ContainerdError, decodeMessage, statusName } from './error.ts';
 import { Deframer, messagePrefix } from './framing.ts';
 
 export interface CallOptions {
@@ -140,6 +140,6 @@ export class Call {
     if (status === undefined && this.#cancelled) return new ContainerdError('CANCELLED', this.#path, 'cancelled');
     if (status === undefined) return new ContainerdError('UNAVAILABLE', this.#path, `containerd: ${reason}`);
     const text = headers['grpc-message'];
-    return new ContainerdError(statusName(Number(status)), this.#path, decodeURIComponent(String(text ?? '')));
+    return new ContainerdError(statusName(Number(status)), this.#path, decodeMessage(String(text ?? '')));
   }
 }

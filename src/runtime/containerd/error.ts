@@ -27,6 +27,15 @@ export function statusName(code: number): GrpcStatus {
   return STATUSES[code] ?? 'UNKNOWN';
 }
 
+/** Of the trailer grpc-message, which is percent-encoded. What is not, is told as it came (PROTOCOL-HTTP2.md, Status-Message). */
+export function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 const KINDS: Partial<Record<GrpcStatus, ErrorKind>> = {
   INVALID_ARGUMENT: 'invalidArgument',
   NOT_FOUND: 'notFound',

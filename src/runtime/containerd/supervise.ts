@@ -229,7 +229,16 @@ async function end(pid: number): Promise<void> {
   const deadline = Date.now() + STOP_TIMEOUT;
   for (let signal: NodeJS.Signals | 0 = 'SIGTERM'; ; signal = Date.now() > deadline ? 'SIGKILL' : 0) {
     if (!isAlive(pid)) return;
-    process.kill(pid, signal);
+    signalled(pid, signal);
     await delay(POLL);
+  }
+}
+
+/** One that an earlier daemon started is collected by init, which may be quicker than we are. */
+function signalled(pid: number, signal: NodeJS.Signals | 0): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
