@@ -56,6 +56,11 @@ export function nftResolverRedirect(namespace: NetworkNamespace, redirect: Resol
   fill(transaction.addTable(TABLE), redirect).commit(namespace);
 }
 
+/** Takes the redirect away; a missing one is fine. @throws KernelError */
+export function removeResolverRedirect(namespace: NetworkNamespace): void {
+  if (hasTable(namespace, TABLE)) new NftTransaction().deleteTable(TABLE).commit(namespace);
+}
+
 /**
  * Questions and answers are rewritten packet by packet on their way out: no address translation, and no connection to track
  * for every question. Before connection tracking (raw), so that a firewall of the container's own sees them as untracked,

@@ -65,16 +65,17 @@ export class Executor {
   }
 
   #remove(steps: readonly PlanStep[]): void {
+    const namespaces = stepsOf(steps, 'namespace', 'remove').map(({ resource }) => resource.name);
+    const going = new Set(namespaces);
     this.#timed('firewall remove', () => this.#firewall(steps));
     this.#timed('listeners close', () => {
-      for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource);
+      for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource, going);
     });
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
-    const namespaces = stepsOf(steps, 'namespace', 'remove').map(({ resource }) => resource.name);
     this.#timed('links remove', () =>
       this.#links.remove(
         stepsOf(steps, 'link', 'remove').map(({ resource }) => resource),
-        new Set(namespaces),
+        going,
       ),
     );
     // Last: the kernel begins to take them apart at once, and nobody else gets at links meanwhile.

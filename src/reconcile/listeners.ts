@@ -1,4 +1,4 @@
-import { nftResolverRedirect } from '../kernel/resolver-redirect.ts';
+import { nftResolverRedirect, removeResolverRedirect } from '../kernel/resolver-redirect.ts';
 import { closeSocket, openTcpListener, openUdp, reservePorts } from '../kernel/socket.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type Resource,
   resourceKey,
 } from '../model/resource.ts';
+import { unlessGone } from './gone.ts';
 import type { Places } from './places.ts';
 
 /** Descriptors of the resolver's sockets. */
@@ -53,20 +54,28 @@ export class Listeners {
    * @throws EngineError internal in Docker's words when a port is taken; KernelError for anything else
    */
   create(resource: ListenerResource, find: (key: string) => Resource | undefined): void {
-    this.remove(resource);
+    this.#close(resource);
     const handle = resource.purpose === 'resolver' ? this.#openResolver(resource) : this.#reserve(resource, find);
     this.#held.set(resourceKey(resource), { resource, handle });
   }
 
-  remove(resource: ListenerResource): void {
+  /** @param going sandboxes that go as well, and what is in them with them */
+  remove(resource: ListenerResource, going: ReadonlySet<NamespaceName>): void {
+    this.#close(resource);
+    if (resource.purpose !== 'resolver' || going.has(resource.namespace)) return;
+    unlessGone(() => removeResolverRedirect(this.#places.at(resource.namespace).namespace));
+  }
+
+  /** Sockets only: what is in the kernel stays for the next daemon. */
+  close(): void {
+    for (const { resource } of [...this.#held.values()]) this.#close(resource);
+  }
+
+  #close(resource: ListenerResource): void {
     const key = resourceKey(resource);
     const held = this.#held.get(key);
     this.#held.delete(key);
     held?.handle[Symbol.dispose]();
-  }
-
-  close(): void {
-    for (const { resource } of [...this.#held.values()]) this.remove(resource);
   }
 
   #openResolver(resource: ResolverListener): Disposable {

@@ -100,6 +100,7 @@ else {
         return message.includes(`name:"other" id:"${endpoint}"`);
       });
       await room.engine.networks.disconnect('app', 'web', { force: false });
+      assert.doesNotMatch(await room.exec('web', 'ip', 'addr'), /10\.9\.1\./);
       assert.match(await defaultRoute('web'), /via 10\.9\.2\.1 dev eth0/);
       assert.match(await sh('curl -s http://127.0.0.1:8081/'), /It works/);
       assert.doesNotMatch(await room.exec('web', 'cat', '/etc/hosts'), /10\.9\.1/);
@@ -116,7 +117,10 @@ else {
       await room.engine.networks.connect('app', 'web', request('app'));
       assert.match(await room.exec('web', 'cat', '/etc/resolv.conf'), /nameserver 127\.0\.0\.11/);
       assert.match(await room.exec('web', 'nslookup', 'web.'), /10\.9\.1\./);
+      const tables = () => sh(`nsenter --net=${room.containers.find('web').sandboxKey} nft list tables`);
+      assert.equal(await tables(), 'table ip fairway-resolver');
       await room.engine.networks.disconnect('app', 'web', { force: false });
+      assert.equal(await tables(), '');
       assert.doesNotMatch(await room.exec('web', 'cat', '/etc/resolv.conf'), /127\.0\.0\.11/);
       await remove('web');
     });
