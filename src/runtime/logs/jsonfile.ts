@@ -46,8 +46,9 @@ export class LogFile {
     return this.#waitingLength > HIGH_WATER ? this.flush() : undefined;
   }
 
-  /** Resolves when all whole lines appended so far are in the file. */
+  /** Resolves when the file is there, with all whole lines appended so far. */
   async flush(): Promise<void> {
+    await this.#file;
     while (this.#writing !== undefined) await this.#writing;
   }
 
