@@ -4,6 +4,7 @@ import { readLogs } from '../runtime/logs/jsonfile.ts';
 import { listProcesses } from '../runtime/process/ps.ts';
 import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
+import { type ContainerCommit, commitContainer } from './container-commit.ts';
 import { checkName, createContainer } from './container-create.ts';
 import { containerPaths } from './container-paths.ts';
 import { removeContainer } from './container-remove.ts';
@@ -116,6 +117,11 @@ export class Containers {
   /** @throws EngineError conflict when it runs and force is not given, or when it is being removed already */
   remove(reference: string, request: RemoveRequest): Promise<void> {
     return removeContainer(this.#core, reference, request);
+  }
+
+  /** Makes an image of it. @returns the image's id */
+  commit(reference: string, request: ContainerCommit): Promise<string> {
+    return commitContainer(this.#core, reference, request);
   }
 
   /** Waits from this very call on, whenever the promise is looked at. */

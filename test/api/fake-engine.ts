@@ -120,6 +120,7 @@ export class FakeEngine {
       pause: noted('pause'),
       unpause: noted('unpause'),
       rename: noted('rename'),
+      commit: async (...args) => this.#note('commit', args, `sha256:${'e'.repeat(64)}`),
       remove: noted('remove'),
       wait: () => this.exit.promise,
       attach: async (...args) => this.#note('attach', args, this.process),

@@ -3,6 +3,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectContainers } from '../filter/containers.ts';
+import { parseCommit } from '../parse/commit.ts';
 import { parseContainerSpec } from '../parse/container.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { queryFlag, queryInteger, queryText } from '../parse/query.ts';
@@ -24,6 +25,11 @@ export function containerRoutes(engine: EngineSurface): Routes {
       const filters = parseFilters(query.get('filters')).require('label', 'label!', 'until');
       const { deleted, reclaimed } = await containers.prune(filters.prune(Date.now()));
       return { status: 200, body: { ContainersDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
+    },
+    'POST /commit': async (exchange) => {
+      const { id } = containers.find(exchange.query.get('container') ?? '').container;
+      const request = parseCommit(exchange.query, await exchange.json());
+      return { status: 201, body: { Id: await containers.commit(id, request) } };
     },
     'GET /containers/{}/json': (exchange) => inspect(engine, exchange),
     'GET /containers/{}/top': async (exchange) => {

@@ -45,7 +45,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   'PUT /containers/{}/archive': 'docker cp',
   'GET /containers/{}/checkpoints': 'docker checkpoint',
   'POST /containers/{}/checkpoints': 'docker checkpoint',
-  'POST /commit': 'docker commit',
   'POST /build': 'docker build',
   'POST /build/cancel': 'docker build',
   'POST /session': 'BuildKit',

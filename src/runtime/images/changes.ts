@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { EngineError } from '../../model/errors.ts';
 import { parseSignal } from '../process/signals.ts';
 import type { ConfigSection } from './config.ts';
+import { parseHealthcheck } from './healthcheck.ts';
 import { splitWords } from './words.ts';
 
 type Instruction = (config: ConfigSection, text: string) => ConfigSection;
@@ -18,6 +19,7 @@ const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ...config,
     ExposedPorts: { ...config.ExposedPorts, ...keys(parsePorts(config, text)) },
   }),
+  HEALTHCHECK: (config, text) => ({ ...config, Healthcheck: parseHealthcheck(text, parseJsonList) }),
   LABEL: (config, text) => ({
     ...config,
     Labels: { ...config.Labels, ...Object.fromEntries(parsePairs('LABEL', config, text)) },
@@ -33,7 +35,7 @@ const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
 };
 
 /**
- * Applies `docker import --change` to a configuration. Each change may hold several lines.
+ * Applies `--change` of `docker import` and `docker commit` to a configuration. Each change may hold several lines.
  *
  * @throws EngineError invalidArgument in Docker's words
  */

@@ -15,6 +15,7 @@ export interface ConfigDocument {
 
 interface HistoryDocument {
   readonly created?: string;
+  readonly author?: string;
   readonly created_by?: string;
   readonly comment?: string;
   readonly empty_layer?: boolean;
@@ -32,6 +33,18 @@ export interface ConfigSection {
   readonly Labels?: Readonly<Record<string, string>> | null;
   readonly StopSignal?: string;
   readonly OnBuild?: readonly string[] | null;
+  readonly Healthcheck?: HealthcheckSection | null;
+}
+
+/** Docker's own addition to the specification. Times are nanoseconds; 0 and absent: Docker's default. */
+export interface HealthcheckSection {
+  /** ["NONE"], ["CMD", …] or ["CMD-SHELL", command] */
+  readonly Test?: readonly string[];
+  readonly Interval?: number;
+  readonly Timeout?: number;
+  readonly StartPeriod?: number;
+  readonly StartInterval?: number;
+  readonly Retries?: number;
 }
 
 /** Everything about an image that its configuration tells. */

@@ -8,6 +8,7 @@ import { Archive } from './archive.ts';
 import { type Blob, Blobs } from './blobs.ts';
 import { Catalog, describeImage, hasName } from './catalog.ts';
 import { applyChanges } from './changes.ts';
+import { type CommitRequest, committedConfig, writtenLayer } from './commit.ts';
 import { type ConfigDocument, parseConfig } from './config.ts';
 import { decompress, expectErrors } from './decompress.ts';
 import { findImage } from './find.ts';
@@ -91,6 +92,30 @@ export class Images {
       const target = await this.#unpack(image, lease);
       await this.#queue.run(() => this.#name(image, target, () => undefined));
       return blob.digest;
+    });
+  }
+
+  /**
+   * Makes an image of a container: its image's layers and what it has written, if anything.
+   *
+   * @returns its id
+   * @throws EngineError invalidArgument for a bad name or change; notFound when the container's image is gone
+   */
+  async commit(request: CommitRequest): Promise<string> {
+    const { repository = '', tag = '' } = request;
+    const tags = repository === '' ? [] : [parseTag(repository, tag)];
+    const { content } = findImage(await this.#catalog.all(), request.image);
+    return withLease(this.#containerd, async (lease) => {
+      const base = await this.#blobs.readDocument(content.manifest.config.digest);
+      // Bad changes are told before the work.
+      committedConfig(base, request, undefined);
+      const layer = await writtenLayer(this.#containerd, request.container, content, lease);
+      const document = Buffer.from(JSON.stringify(committedConfig(base, request, layer)));
+      const config = await this.#blobs.write([document], { lease });
+      const layers = [...content.manifest.layers, ...(layer === undefined ? [] : [layer])];
+      const made = await this.#unpack({ config, layers, tags }, lease);
+      await this.#queue.run(() => this.#name({ config, layers, tags }, made, () => undefined));
+      return config.digest;
     });
   }
 

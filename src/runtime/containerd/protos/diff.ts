@@ -1,8 +1,8 @@
-import { message, nested, repeated } from '../protobuf.ts';
+import { message, nested, repeated, string } from '../protobuf.ts';
 import { type ServiceTable, unary } from '../service.ts';
 import { Descriptor, Mount } from './types.ts';
 
-/** containerd.services.diff.v1.Diff: layers unpacked onto mounts. */
+/** containerd.services.diff.v1.Diff: layers unpacked onto mounts, and made from two of them. */
 export const diffService = {
   name: 'containerd.services.diff.v1.Diff',
   unary: {
@@ -11,6 +11,12 @@ export const diffService = {
       'Apply',
       message({ diff: nested(1, Descriptor), mounts: repeated(2, Mount) }),
       message({ applied: nested(1, Descriptor) }),
+    ),
+    /** Answers the layer that makes `right` from `left`, in the content store. */
+    diff: unary(
+      'Diff',
+      message({ left: repeated(1, Mount), right: repeated(2, Mount), mediaType: string(3), ref: string(4) }),
+      message({ diff: nested(3, Descriptor) }),
     ),
   },
 } satisfies ServiceTable;

@@ -20,6 +20,8 @@ export const snapshotsService = {
   name: 'containerd.services.snapshots.v1.Snapshots',
   unary: {
     prepare: unary('Prepare', Prepare, Mounts),
+    /** The same, read-only. */
+    view: unary('View', Prepare, Mounts),
     mounts: unary('Mounts', Key, Mounts),
     commit: unary(
       'Commit',

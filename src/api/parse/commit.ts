@@ -1,0 +1,61 @@
+import type { ContainerCommit } from '../../engine/container-commit.ts';
+import { Fields } from './fields.ts';
+import { parseExposedPorts } from './ports.ts';
+import { queryFlag } from './query.ts';
+
+/** What says how one container runs, and means nothing for an image. */
+const OF_CONTAINERS = [
+  ...['Hostname', 'Domainname', 'AttachStdin', 'AttachStdout', 'AttachStderr', 'Tty', 'OpenStdin', 'StdinOnce'],
+  ...['Image', 'ArgsEscaped', 'NetworkDisabled', 'MacAddress', 'StopTimeout'],
+];
+
+/**
+ * POST /commit: where to in the query, and in the body whatever of the configuration is to be otherwise.
+ * @throws EngineError invalidArgument
+ */
+export function parseCommit(query: URLSearchParams, body: unknown): ContainerCommit {
+  const pause = query.get('pause') ?? '';
+  return {
+    repository: query.get('repo') ?? '',
+    tag: query.get('tag') ?? '',
+    author: query.get('author') ?? '',
+    comment: query.get('comment') ?? '',
+    changes: query.getAll('changes'),
+    pause: pause === '' || queryFlag(query, 'pause'),
+    given: parseGiven(new Fields(body, '')),
+  };
+}
+
+function parseGiven(fields: Fields): ContainerCommit['given'] {
+  const keys = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
+  const healthcheck = fields.child('Healthcheck');
+  const given = {
+    User: fields.text('User'),
+    Env: fields.texts('Env'),
+    Cmd: fields.command('Cmd'),
+    Entrypoint: fields.command('Entrypoint'),
+    WorkingDir: fields.text('WorkingDir'),
+    ExposedPorts: keys(parseExposedPorts(fields.entries('ExposedPorts'))),
+    Volumes: keys(fields.entries('Volumes').map(([path]) => path)),
+    Labels: fields.map('Labels'),
+    StopSignal: fields.text('StopSignal'),
+    OnBuild: fields.texts('OnBuild'),
+    Healthcheck: parseHealthcheck(healthcheck),
+  };
+  fields.ignore(...OF_CONTAINERS);
+  fields.close();
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+function parseHealthcheck(fields: Fields) {
+  const health = {
+    Test: fields.texts('Test'),
+    Interval: fields.integer('Interval') ?? 0,
+    Timeout: fields.integer('Timeout') ?? 0,
+    StartPeriod: fields.integer('StartPeriod') ?? 0,
+    StartInterval: fields.integer('StartInterval') ?? 0,
+    Retries: fields.integer('Retries') ?? 0,
+  };
+  fields.close();
+  return health.Test.length > 0 ? health : undefined;
+}

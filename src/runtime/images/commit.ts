@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import type { Blob } from './blobs.ts';
+import type { ImageContent } from './catalog.ts';
+import { applyChanges } from './changes.ts';
+import { type ConfigDocument, type ConfigSection, object } from './config.ts';
+import { chainId, LAYER, type LayerDescriptor } from './layers.ts';
+
+/** An image to be made from a container. */
+export interface CommitRequest {
+  /** The key of its writable layer */
+  readonly container: string;
+  /** Id of the image it was made from */
+  readonly image: string;
+  /** How it runs; what `given` and `changes` do not say is taken from here */
+  readonly config: ConfigSection;
+  /** What the client says of the image's configuration */
+  readonly given: ConfigSection;
+  /** Dockerfile instructions on top of that: `CMD ["sh"]` */
+  readonly changes: readonly string[];
+  readonly author: string;
+  readonly comment: string;
+  /** '' or absent: the image gets no name */
+  readonly repository?: string;
+  readonly tag?: string;
+}
+
+/** Digest of a tar without entries: 1,024 zero bytes. */
+const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+
+/**
+ * What a container has written, as a layer in the content store: removed files are whiteouts, links, owners and attributes
+ * are kept (containerd's differ).
+ *
+ * @returns undefined when it has written nothing
+ */
+export async function writtenLayer(
+  containerd: Containerd,
+  container: string,
+  image: ImageContent,
+  lease: string,
+): Promise<LayerDescriptor | undefined> {
+  const { snapshots } = containerd;
+  const key = `commit-${randomBytes(6).toString('hex')} ${container}`;
+  const below = { snapshotter: SNAPSHOTTER, key, parent: chainId(image.config.layers) };
+  const { mounts: left } = await snapshots.view(below, { lease });
+  try {
+    const { mounts: right } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: container });
+    const { diff } = await containerd.diff.diff({ left, right, mediaType: LAYER, ref: key }, { lease });
+    if (diff === undefined || diff.digest === EMPTY_LAYER) return undefined;
+    return { mediaType: LAYER, digest: diff.digest, size: diff.size };
+  } finally {
+    await snapshots.remove({ snapshotter: SNAPSHOTTER, key });
+  }
+}
+
+/**
+ * The configuration of the new image: that of the container's image with one more step.
+ *
+ * @param base the configuration of the container's image
+ * @throws EngineError invalidArgument for a bad change, in Docker's words
+ */
+export function committedConfig(base: unknown, request: CommitRequest, layer: Blob | undefined): ConfigDocument {
+  const former = object(base, 'image configuration') as ConfigDocument;
+  const created = new Date().toISOString();
+  const { author, comment, config } = request;
+  const step = {
+    created,
+    ...(author !== '' && { author }),
+    created_by: (config.Cmd ?? []).join(' '),
+    ...(comment !== '' && { comment }),
+    ...(layer === undefined && { empty_layer: true }),
+  };
+  return {
+    ...former,
+    created,
+    author,
+    comment,
+    config: mergeConfig(applyChanges(request.given, request.changes), { ...unchanged(former), ...config }),
+    rootfs: { type: 'layers', diff_ids: [...(former.rootfs?.diff_ids ?? []), ...(layer ? [layer.digest] : [])] },
+    history: [...(former.history ?? []), step],
+  };
+}
+
+/** What a container does not carry, because nothing can change it there. */
+function unchanged({ config = {} }: ConfigDocument): ConfigSection {
+  return { Volumes: config.Volumes ?? null, Healthcheck: config.Healthcheck ?? null };
+}
+
+/** What the user has not set is the container's; who sets an entrypoint drops the command (moby: daemon/commit.go, merge). */
+function mergeConfig(user: ConfigSection, own: ConfigSection): ConfigSection {
+  const inheritsCommand = isEmpty(user.Entrypoint) && isEmpty(user.Cmd);
+  const names = new Set((user.Env ?? []).map(variableName));
+  const merged = {
+    ...own,
+    ...user,
+    Env: [...(user.Env ?? []), ...(own.Env ?? []).filter((entry) => !names.has(variableName(entry)))],
+    Cmd: inheritsCommand ? own.Cmd : user.Cmd,
+    Entrypoint: user.Entrypoint ?? own.Entrypoint,
+    ExposedPorts: { ...own.ExposedPorts, ...user.ExposedPorts },
+    Labels: { ...own.Labels, ...user.Labels },
+    Volumes: { ...own.Volumes, ...user.Volumes },
+  };
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => !isEmpty(value)));
+}
+
+function variableName(entry: string): string {
+  return entry.split('=', 1)[0] ?? '';
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === '') return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
