@@ -7,6 +7,7 @@ import type { Image } from '../model/image.ts';
 import { shortId } from '../model/network.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
+import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
 import { containerFolder } from './container-paths.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { checkEndpoint } from './endpoint-check.ts';
@@ -33,7 +34,7 @@ export async function createContainer(
 ): Promise<{ id: string; warnings: string[] }> {
   const image = await core.runtime.images.find(asked.image);
   const id = newId();
-  const spec = completeSpec(core.state, mergeImage(asked, image), id);
+  const spec = completeSpec(core, mergeImage(asked, image), id);
   checkMounts(spec.mounts);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
   if (spec.portBindings.length > MAX_PORTS) {
@@ -90,11 +91,12 @@ function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
   };
 }
 
-function completeSpec(state: State, spec: ContainerSpec, id: string): ContainerSpec {
+function completeSpec({ state, host }: Core, spec: ContainerSpec, id: string): ContainerSpec {
   const networkMode = normalizeMode(state, spec.networkMode);
   return {
     ...spec,
     hostname: spec.hostname === '' ? ownHostname(state, networkMode, id) : spec.hostname,
+    cgroupNamespace: spec.cgroupNamespace ?? defaultCgroupNamespace(host),
     networkMode,
     endpoints: completeEndpoints(state, networkMode, spec.endpoints),
   };

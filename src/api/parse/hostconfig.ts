@@ -22,6 +22,7 @@ export type HostOptions = Pick<
   | 'groupAdd'
   | 'readOnlyRoot'
   | 'securityOptions'
+  | 'cgroupNamespace'
   | 'dns'
   | 'dnsOptions'
   | 'dnsSearch'
@@ -37,7 +38,6 @@ export interface HostConfig {
 /** The CLI's names for what is refused when it is set. */
 const FLAGS: Readonly<Record<string, string>> = {
   BlkioWeight: '--blkio-weight',
-  CgroupnsMode: '--cgroupns',
   CgroupParent: '--cgroup-parent',
   CpuPeriod: '--cpu-period',
   CpuQuota: '--cpu-quota',
@@ -74,7 +74,6 @@ const FLAGS: Readonly<Record<string, string>> = {
 
 /** What clients say to ask for what happens anyway. */
 const HARMLESS: Readonly<Record<string, readonly unknown[]>> = {
-  CgroupnsMode: ['private'],
   IpcMode: ['private'],
   MemorySwap: [-1],
   MemorySwappiness: [-1],
@@ -105,6 +104,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     groupAdd: fields.texts('GroupAdd'),
     readOnlyRoot: fields.flag('ReadonlyRootfs'),
     securityOptions: fields.texts('SecurityOpt'),
+    ...parseCgroupNamespace(fields.text('CgroupnsMode')),
     ...parseNameOptions(fields),
   };
   refuseRest(fields);
@@ -112,6 +112,12 @@ export function parseHostConfig(fields: Fields): HostConfig {
     throw invalid("can't create 'AutoRemove' container with restart policy");
   }
   return { options, links };
+}
+
+function parseCgroupNamespace(mode: string): Pick<HostOptions, 'cgroupNamespace'> {
+  if (mode === '') return {};
+  if (mode !== 'host' && mode !== 'private') throw invalid(`invalid cgroup namespace mode: ${mode}`);
+  return { cgroupNamespace: mode };
 }
 
 /** How names are resolved in the container: resolv.conf and hosts. */

@@ -39,6 +39,11 @@ export function readHostFacts(): HostFacts {
   };
 }
 
+/** Of a container that asked for none: its own on v2, the host's on v1, as in Docker. */
+export function defaultCgroupNamespace({ unifiedCgroups }: Pick<HostFacts, 'unifiedCgroups'>): 'host' | 'private' {
+  return unifiedCgroups ? 'private' : 'host';
+}
+
 function readBoundingMask(): string {
   const status = readFileSync('/proc/self/status', 'utf8');
   return /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';

@@ -76,10 +76,13 @@ test('the environment: defaults first, the user’s over them, a bare name remov
   assert.match(build().process.env.join(' '), /^PATH=\/usr\/local\/sbin:\S+ HOSTNAME=box$/);
 });
 
-test('namespaces: the network’s by path or the host’s, the cgroup’s own on v2 alone', () => {
+test('namespaces: the network’s by path or the host’s, the cgroup’s own on v2 or when asked for', () => {
   const types = (more: Partial<SpecInput>) => build({}, more).linux.namespaces.map(({ type }) => type);
   assert.deepEqual(types({}), ['mount', 'uts', 'pid', 'ipc']);
   assert.deepEqual(types({ host: { ...host, unifiedCgroups: true } }).at(-1), 'cgroup');
+  assert.equal(build({ cgroupNamespace: 'private' }).linux.namespaces.at(-1)?.type, 'cgroup');
+  const shared = build({ cgroupNamespace: 'host' }, { host: { ...host, unifiedCgroups: true } });
+  assert.ok(!shared.linux.namespaces.some(({ type }) => type === 'cgroup'));
   const { namespaces } = build({}, { namespacePath: '/run/netns/x' }).linux;
   assert.deepEqual(namespaces.at(-1), { type: 'network', path: '/run/netns/x' });
 });

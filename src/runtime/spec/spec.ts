@@ -4,7 +4,7 @@ import { CGROUP_PARENT } from '../cgroup-parent.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import { DEFAULT_DEVICE_RULES, EVERYTHING } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
-import type { HostFacts } from './host.ts';
+import { defaultCgroupNamespace, type HostFacts } from './host.ts';
 import { chooseMounts, type NetworkFiles, rootPropagation } from './mounts.ts';
 import type { OciDevice, OciLinux, OciNamespace, OciProcess, OciSeccomp, OciSpec, OciUser } from './oci.ts';
 import { resolveProfile } from './seccomp.ts';
@@ -112,15 +112,15 @@ function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux
   };
 }
 
-/** The cgroup namespace is private on v2 and the host's on v1, as in Docker. */
-function namespaces({ namespacePath, host }: SpecInput): OciNamespace[] {
+function namespaces({ container, namespacePath, host }: SpecInput): OciNamespace[] {
+  const cgroupNamespace = container.spec.cgroupNamespace ?? defaultCgroupNamespace(host);
   return [
     { type: 'mount' },
     { type: 'uts' },
     { type: 'pid' },
     { type: 'ipc' },
     ...(namespacePath === undefined ? [] : [{ type: 'network' as const, path: namespacePath }]),
-    ...(host.unifiedCgroups ? [{ type: 'cgroup' as const }] : []),
+    ...(cgroupNamespace === 'private' ? [{ type: 'cgroup' as const }] : []),
   ];
 }
 
