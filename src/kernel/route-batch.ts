@@ -178,9 +178,9 @@ export class RouteBatch {
     return this;
   }
 
-  /** @param link index */
-  addAddress(link: number, address: InterfaceAddress): this {
-    return this.#address(`add address ${address}`, rt.RTM_NEWADDR, NEW, link, address);
+  /** @param link index @param protocol who makes it (IFA_PROTO); kernels before 5.18 forget it at once */
+  addAddress(link: number, address: InterfaceAddress, protocol?: number): this {
+    return this.#address(`add address ${address}`, rt.RTM_NEWADDR, NEW, link, address, protocol);
   }
 
   /** @param link index */
@@ -287,7 +287,14 @@ export class RouteBatch {
       .end();
   }
 
-  #address(operation: string, type: number, flags: number, link: number, address: InterfaceAddress): this {
+  #address(
+    operation: string,
+    type: number,
+    flags: number,
+    link: number,
+    address: InterfaceAddress,
+    protocol?: number,
+  ): this {
     const ip = addressOf(address);
     const bytes = addressBytes(ip);
     const four = bytes.length === 4;
@@ -298,6 +305,7 @@ export class RouteBatch {
     header.writeUInt32LE(link, 4);
     const messages = this.#begin(operation, type, flags).raw(header);
     messages.bytes(rt.IFA_LOCAL, bytes).bytes(rt.IFA_ADDRESS, bytes);
+    if (protocol !== undefined) messages.u8(rt.IFA_PROTO, protocol);
     if (four && type === rt.RTM_NEWADDR && lengthOf(address) < 31) {
       messages.bytes(rt.IFA_BROADCAST, broadcast(ip, lengthOf(address)));
     }

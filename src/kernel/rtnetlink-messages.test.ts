@@ -60,6 +60,9 @@ test('on a point-to-point link the address is our end', () => {
   const batch = new MessageBatch().begin(rt.RTM_NEWADDR, 0).raw([2, 32, 0, 0, 5, 0, 0, 0]);
   batch.bytes(rt.IFA_ADDRESS, Uint8Array.of(10, 0, 0, 2)).bytes(rt.IFA_LOCAL, Uint8Array.of(10, 0, 0, 1));
   assert.deepEqual(rt.parseAddress(one(batch)), { link: 5, address: '10.0.0.1/32' });
+  const marked = new MessageBatch().begin(rt.RTM_NEWADDR, 0).raw([2, 24, 0, 0, 5, 0, 0, 0]);
+  marked.bytes(rt.IFA_LOCAL, Uint8Array.of(10, 0, 0, 1)).u8(rt.IFA_PROTO, 70);
+  assert.deepEqual(rt.parseAddress(one(marked)), { link: 5, address: '10.0.0.1/24', protocol: 70 });
 });
 
 test('random bytes behind any message type are read or refused with EBADMSG', () => {

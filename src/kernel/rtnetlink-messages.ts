@@ -47,6 +47,7 @@ export const IFLA_BRPORT_ISOLATED = 33;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_BROADCAST = 4;
+export const IFA_PROTO = 11;
 
 export const RTA_DST = 1;
 export const RTA_OIF = 4;
@@ -96,6 +97,8 @@ export interface AddressInfo {
   /** Index */
   readonly link: number;
   readonly address: InterfaceAddress;
+  /** Who made it (IFAPROT_*); left out when nobody said, and by kernels before 5.18 */
+  readonly protocol?: number;
 }
 
 export interface RouteInfo {
@@ -159,9 +162,11 @@ export function parseAddress(message: Message): AddressInfo | undefined {
   // On a point-to-point link IFA_ADDRESS is the other end's
   const address = ipOf(family, attributes.bytes(IFA_LOCAL) ?? attributes.bytes(IFA_ADDRESS));
   if (address === undefined) return undefined;
+  const protocol = attributes.u8(IFA_PROTO);
   return {
     link: header.readUInt32LE(4),
     address: interfaceAddress(address, prefixLength(family, header.readUInt8(1))),
+    ...(protocol === undefined ? {} : { protocol }),
   };
 }
 

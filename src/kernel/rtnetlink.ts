@@ -5,13 +5,13 @@ import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
 
 export { BatchError, type RouteBatch, type RouteSpec } from './route-batch.ts';
-export type { LinkInfo, RouteInfo } from './rtnetlink-messages.ts';
+export type { AddressInfo, LinkInfo, RouteInfo } from './rtnetlink-messages.ts';
 
 /** Marks of ownership, written in the kernel. "FW": the group of every link we made (IFLA_GROUP) */
 export const FAIRWAY_GROUP = 0x4657;
 /** Links that wait for their deletion */
 export const TRASH_GROUP = 0x4658;
-/** "F": the protocol of every route we made (rtm_protocol); no routing daemon has it */
+/** "F": the protocol of every route we made (rtm_protocol), and of the host's addresses (IFA_PROTO); no routing daemon has it */
 export const FAIRWAY_PROTOCOL = 0x46;
 
 /** linux/rtnetlink.h: statistics make up most of a link's description, and nobody asks for them here */

@@ -53,7 +53,7 @@ interface LoopbackLink extends LinkBase {
 
 export type LinkResource = BridgeLink | VethLink | LoopbackLink;
 
-/** Key: namespace, link, prefix. With `adopt`, an address that is there already stays when the owner goes. */
+/** Key: namespace, link, prefix. With `adopt`, one that is there already is used as it is found, and stays when the owner goes. */
 export interface AddressResource {
   readonly kind: 'address';
   readonly namespace: NamespaceName;

@@ -153,7 +153,7 @@ export class Executor {
         else if (present.some(({ link, address }) => link === index && address === one.address)) {
           // Somebody deleted the route the kernel had made with it. Adding the address anew would cost all routes of the link.
           batch.addRoute({ destination: prefixOf(one.address), link: index, protocol: KERNEL_PROTOCOL });
-        } else batch.addAddress(index, one.address);
+        } else batch.addAddress(index, one.address, name === 'host' ? FAIRWAY_PROTOCOL : undefined);
       }
       batch.send();
     }

@@ -1,4 +1,4 @@
-import { FAIRWAY_GROUP, type RouteBatch } from '../kernel/rtnetlink.ts';
+import { FAIRWAY_GROUP, FAIRWAY_PROTOCOL, type RouteBatch } from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import type { BridgeLink, LinkResource, NamespaceName, Owner, VethLink } from '../model/resource.ts';
@@ -116,7 +116,11 @@ export class Links {
   remove(links: readonly LinkResource[], going: ReadonlySet<NamespaceName>): void {
     const { host } = this.#places;
     const indices = links.flatMap((link) => {
-      if (link.namespace !== 'host' || (link.type === 'bridge' && link.adopt && !isOwn(host, link.name))) return [];
+      if (link.namespace !== 'host') return [];
+      if (link.type === 'bridge' && link.adopt && !isOwn(host, link.name)) {
+        unlessGone(() => this.#takeAddressesBack(link.name));
+        return [];
+      }
       if (link.type === 'veth' && link.peer.namespace !== 'host' && !going.has(link.peer.namespace))
         this.#hideEnd(link.peer);
       const index = host.find(link.name);
@@ -124,6 +128,17 @@ export class Links {
       return index === undefined ? [] : [index];
     });
     if (indices.length > 0) this.#bin.discard(...indices);
+  }
+
+  /** What we have added to a link that stays. */
+  #takeAddressesBack(name: string): void {
+    const { host } = this.#places;
+    const index = host.index(name);
+    const batch = host.socket.batch();
+    for (const { address, protocol } of host.socket.addresses(index)) {
+      if (protocol === FAIRWAY_PROTOCOL) batch.deleteAddress(index, address);
+    }
+    batch.send();
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { LinkInfo, RouteInfo } from '../kernel/rtnetlink.ts';
+import type { AddressInfo, LinkInfo, RouteInfo } from '../kernel/rtnetlink.ts';
 import { FAIRWAY_PROTOCOL } from '../kernel/rtnetlink.ts';
 import { type InterfaceAddress, lengthOf, parseMacAddress, prefixOf } from '../model/address.ts';
 import {
@@ -49,7 +49,7 @@ interface LinkView {
 interface Picture extends LinkView {
   readonly place: Place;
   readonly links: readonly LinkInfo[];
-  readonly addresses: ReadonlySet<string>;
+  readonly addresses: readonly AddressInfo[];
   readonly routes: readonly RouteInfo[];
 }
 
@@ -163,19 +163,24 @@ function pictureOf(place: Place): Picture {
     place,
     links,
     link: (which) => known.get(which),
-    addresses: new Set(place.socket.addresses().map(({ link, address }) => `${link} ${address}`)),
+    addresses: place.socket.addresses(),
     routes: place.socket.routes('main').filter((route) => route.type === RTN_UNICAST),
   };
 }
 
-/** Links and routes with our mark that nobody wishes. In sandboxes there are no marked links. */
+/** Links, addresses and routes with our mark that nobody wishes. In sandboxes only routes are marked. */
 function garbage(
-  { place, links, link: find, routes }: Picture,
+  { place, links, link: find, addresses, routes }: Picture,
   wished: ReadonlyMap<string, Wish>,
   pictures: ReadonlyMap<NamespaceName, Picture>,
 ): Resource[] {
   const namespace = place.name;
   const found: Resource[] = links.filter(isOurs).map((link) => unwishedLink(namespace, link, pictures));
+  for (const { protocol, address, link } of addresses) {
+    const on = find(link);
+    if (protocol !== FAIRWAY_PROTOCOL || on === undefined || isTrash(on)) continue;
+    found.push({ kind: 'address', namespace, link: on.name, address, adopt: false });
+  }
   for (const { protocol, destination, gateway, link } of routes) {
     const name = find(link)?.name;
     if (protocol !== FAIRWAY_PROTOCOL || name === undefined) continue;
@@ -240,7 +245,8 @@ function seeLink(
 /** An address without the route the kernel makes with it is not there as far as anybody can use it. */
 function seeAddress(wish: AddressResource, { link: find, addresses, routes }: Picture): AddressResource | undefined {
   const link = find(wish.link);
-  if (link === undefined || !addresses.has(`${link.index} ${wish.address}`)) return undefined;
+  if (link === undefined) return undefined;
+  if (!addresses.some((found) => found.link === link.index && found.address === wish.address)) return undefined;
   if (!link.up || isHostAddress(wish.address)) return wish;
   const subnet = prefixOf(wish.address);
   return routes.some((route) => route.destination === subnet && route.link === link.index) ? wish : undefined;

@@ -247,6 +247,9 @@ describe('docker run and its relatives', () => {
     const missing = await daemon.docker(['exec', 'host1', 'nosuch']);
     assert.equal(missing.code, 127);
     assert.match(missing.stdout, /exec: "nosuch": executable file not found in \$PATH/);
+    const empty = await daemon.docker(['exec', 'host1', '']);
+    assert.equal(empty.code, 127);
+    assert.match(empty.stdout, /exec: "": executable file not found in \$PATH/);
     await daemon.ok('rm', '-f', 'host1');
   });
 

@@ -56,6 +56,29 @@ else {
       assert.equal(options['com.docker.network.bridge.enable_icc'], 'false');
     });
 
+    test('another --bip: the former address goes, whoever else’s stays', async () => {
+      const addresses = () => sh("ip -4 -o addr show docker0 | awk '{print $4}'");
+      await sh('ip link add docker0 type bridge; ip addr add 10.77.0.9/24 dev docker0; ip link set docker0 up');
+      await using room = await EngineRoom.create({ bip: parseInterfaceAddress('10.78.0.1/24') });
+      assert.equal(await addresses(), '10.77.0.9/24\n10.78.0.1/24');
+      await room.restart(undefined, { bip: parseInterfaceAddress('10.79.0.1/24') });
+      assert.equal(await addresses(), '10.77.0.9/24\n10.79.0.1/24');
+      assert.deepEqual(room.engine.system.plan(), []);
+      await room.restart(undefined, { bip: parseInterfaceAddress('10.77.0.9/24') });
+      assert.equal(await addresses(), '10.77.0.9/24');
+      await room.restart(undefined, { bip: parseInterfaceAddress('10.78.0.1/24') });
+      assert.equal(await addresses(), '10.77.0.9/24\n10.78.0.1/24');
+    });
+
+    test('--leave-no-trace takes back what was added to a docker0 that stays', async () => {
+      await sh('ip link add docker0 type bridge; ip addr add 10.77.0.9/24 dev docker0; ip link set docker0 up');
+      const before = await sh('ip -4 -o addr show docker0');
+      const room = await EngineRoom.create({ bip: parseInterfaceAddress('10.78.0.1/24') }, { leaveNoTrace: true });
+      assert.match(await sh('ip addr show docker0'), /10\.78\.0\.1\/24/);
+      await room[Symbol.asyncDispose]();
+      assert.equal(await sh('ip -4 -o addr show docker0'), before);
+    });
+
     test('--bridge: one that is there, one that is not, none at all', async () => {
       await assert.rejects(EngineRoom.create({ bridge: 'mine' }), {
         message: 'bridge device with non default name mine must be created manually',

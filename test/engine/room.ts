@@ -36,7 +36,7 @@ export async function runInside(file: string): Promise<void> {
 export class EngineRoom implements AsyncDisposable {
   engine: Engine;
   readonly lines: string[];
-  readonly #network: Partial<NetworkConfig>;
+  #network: Partial<NetworkConfig>;
 
   private constructor(engine: Engine, lines: string[], network: Partial<NetworkConfig>) {
     this.engine = engine;
@@ -56,10 +56,14 @@ export class EngineRoom implements AsyncDisposable {
     return this.engine.containers;
   }
 
-  /** Ends the engine and starts another one on the same data. Containers go on. */
-  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
+  /** Ends the engine and starts another one on the same data, with other flags when told. Containers go on. */
+  async restart(
+    between: () => Promise<void> = async () => undefined,
+    network: Partial<NetworkConfig> = this.#network,
+  ): Promise<void> {
     await this.engine.close();
     await between();
+    this.#network = network;
     this.engine = await Engine.start(configuration(this.lines, this.#network));
   }
 

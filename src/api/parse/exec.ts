@@ -20,7 +20,7 @@ export function parseExec(body: unknown): ExecRequest {
   // Older clients name the container here again, and say already how they will start it.
   fields.ignore('Detach', 'Container', 'ConsoleSize');
   fields.close();
-  if (request.command.length === 0 || request.command[0] === '') throw invalid('No exec command specified');
+  if (request.command.length === 0) throw invalid('No exec command specified');
   return request;
 }
 
