@@ -33,4 +33,5 @@ export const PLAIN_SPEC: ContainerSpec = {
   dnsSearch: [],
   extraHosts: [],
   securityOptions: [],
+  logConfig: { driver: '', options: {} },
 };

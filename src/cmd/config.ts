@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { NetworkConfig } from '../engine/config.ts';
+import type { LogConfig } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { checkLogConfig } from '../runtime/logs/settings.ts';
 import type { LogLevel } from './logger.ts';
 import {
   type Given,
@@ -38,6 +40,7 @@ export interface DaemonConfig {
   readonly liveRestore: boolean;
   readonly leaveNoTrace: boolean;
   readonly network: NetworkConfig;
+  readonly log: LogConfig;
 }
 
 const DEFAULT_CONFIG_FILE = '/etc/fairway/daemon.json';
@@ -96,12 +99,22 @@ function jsonType(setting: Setting): string {
 
 function settingText(setting: Setting, value: unknown, wrong: () => EngineError): string | readonly string[] {
   if (setting.kind === 'list') {
+    if (setting.key === 'log-opts') return pairsOf(value, wrong);
     if (!Array.isArray(value)) throw wrong();
     return value.map((item: unknown) => listItem(item, wrong));
   }
   if (setting.kind === 'flag' && typeof value === 'boolean') return String(value);
   if (setting.kind === 'text' && (typeof value === 'string' || typeof value === 'number')) return String(value);
   throw wrong();
+}
+
+/** {"max-size": "10m"} */
+function pairsOf(value: unknown, wrong: () => EngineError): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong();
+  return Object.entries(value).map(([name, item]: [string, unknown]) => {
+    if (typeof item !== 'string') throw wrong();
+    return `${name}=${item}`;
+  });
 }
 
 /** A string, or an address pool as an object: {"base": "10.10.0.0/16", "size": 24}. */
@@ -173,9 +186,26 @@ function parseConfig(given: Given): DaemonConfig {
     liveRestore: read.flag('liveRestore', 'live-restore', true),
     leaveNoTrace: read.flag('leaveNoTrace', 'leave-no-trace', false),
     network: parseNetworkConfig(read),
+    log: parseLog(read),
   };
   refuseOpenTcp(config);
   return config;
+}
+
+/** @throws EngineError invalidArgument in dockerd's words */
+function parseLog(read: Reader): LogConfig {
+  const pairs = read.list('logOptions').map((text): [string, string] => {
+    const [name = '', ...value] = text.split('=');
+    if (value.length > 0) return [name, value.join('=')];
+    throw new EngineError('invalidArgument', `invalid argument "${text}" for "--log-opt" flag: it must be NAME=VALUE`);
+  });
+  const log = { driver: read.text('logDriver') ?? 'json-file', options: Object.fromEntries(pairs) };
+  try {
+    checkLogConfig(log);
+  } catch (error) {
+    throw new EngineError('invalidArgument', `failed to set log opts: ${errorMessage(error)}`, { cause: error });
+  }
+  return log;
 }
 
 function parseTls(read: Reader): { tls?: TlsFiles } {

@@ -38,6 +38,7 @@ async function run(config: DaemonConfig): Promise<void> {
     ...(config.containerd === undefined ? {} : { containerd: config.containerd }),
     logger,
     network: config.network,
+    log: config.log,
     liveRestore: config.liveRestore,
     leaveNoTrace: config.leaveNoTrace,
     version: VERSION,

@@ -61,6 +61,18 @@ const SETTINGS = {
   },
   debug: { flags: '-D, --debug [bool]', key: 'debug', kind: 'flag', help: 'log more' },
   logLevel: { flags: '-l, --log-level <level>', key: 'log-level', kind: 'text', help: 'debug, info, warn, error' },
+  logDriver: {
+    flags: '--log-driver <driver>',
+    key: 'log-driver',
+    kind: 'text',
+    help: 'of containers that name none: json-file, local, journald or none (default json-file)',
+  },
+  logOptions: {
+    flags: '--log-opt <name=value>',
+    key: 'log-opts',
+    kind: 'list',
+    help: 'option of the log driver for all containers that use it (repeatable)',
+  },
   tls: { flags: '--tls [bool]', key: 'tls', kind: 'flag', help: 'serve TCP with TLS; implied by --tlsverify' },
   tlsVerify: {
     flags: '--tlsverify [bool]',

@@ -1,4 +1,5 @@
 import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
+import type { LogConfig } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
 
 /** A range networks take their subnets from when nobody names one. */
@@ -41,6 +42,8 @@ export interface EngineConfig {
   readonly containerd?: string;
   readonly logger: Logger;
   readonly network: NetworkConfig;
+  /** `--log-driver`, `--log-opt`: of containers that say nothing themselves */
+  readonly log: LogConfig;
   /**
    * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network
    * does not depend on the daemon, so neither should containers.

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { readLogs } from '../runtime/logs/jsonfile.ts';
+import { checkReadable, readLog } from '../runtime/logs/logs.ts';
 import type { Attachment, AttachRequest, OutputListener } from './attachment.ts';
 import { containerPaths } from './container-paths.ts';
 import { refuseRestarting } from './container-stop.ts';
@@ -100,7 +100,10 @@ function withoutStream({ tty }: Attachment): Pick<Attachment, 'tty'> {
   return { tty };
 }
 
-/** What was logged so far, then what comes: chunks that arrive during the replay wait for it. */
+/**
+ * What was said so far, the beginning of an unfinished line included, then what comes: chunks that arrive during the replay wait
+ * for it. Both begin at the same instant, so that nothing is told twice or left out.
+ */
 function replaying(
   core: Core,
   container: Container,
@@ -108,14 +111,19 @@ function replaying(
   { stdout, stderr, stream }: AttachRequest,
 ): Pick<Attachment, 'subscribe' | 'ended'> {
   const { session } = live;
+  checkReadable(container);
   const path = containerPaths(core.config, core.state, container).log;
   const replayed = Promise.withResolvers<void>();
   const wants = { stdout, stderr };
   const replay = async (listener: OutputListener) => {
-    await live.run?.log.flush();
-    const until = BigInt(Date.now()) * 1_000_000n;
-    const records = readLogs(path, { stdout, stderr, until, follow: false });
-    for await (const record of records) await listener(record.stream, record.line);
+    const log = live.run?.log;
+    const until = log?.now() ?? BigInt(Date.now()) * 1_000_000n;
+    const rests = (['stdout', 'stderr'] as const).map((name) => [name, log?.rest(name)] as const);
+    await log?.flush();
+    for await (const record of readLog(container, path, { stdout, stderr, until, follow: false }, log)) {
+      await listener(record.stream, record.line);
+    }
+    for (const [name, rest] of rests) if (rest !== undefined && wants[name]) await listener(name, rest);
   };
   const subscribe = (listener: OutputListener) => {
     const finished = replay(listener).finally(() => replayed.resolve());

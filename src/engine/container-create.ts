@@ -5,6 +5,7 @@ import { NEVER } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Image } from '../model/image.ts';
 import { shortId } from '../model/network.ts';
+import { mergeLogConfig } from '../runtime/logs/settings.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
@@ -34,7 +35,8 @@ export async function createContainer(
 ): Promise<{ id: string; warnings: string[] }> {
   const image = await core.runtime.images.find(asked.image);
   const id = newId();
-  const spec = completeSpec(core, mergeImage(asked, image), id);
+  const logConfig = mergeLogConfig(asked.logConfig, core.config.log);
+  const spec = completeSpec(core, mergeImage({ ...asked, logConfig }, image), id);
   checkMounts(spec.mounts);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
   if (spec.portBindings.length > MAX_PORTS) {

@@ -1,7 +1,7 @@
 import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
-import type { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { ContainerLog } from '../runtime/logs/log.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
 import { clearRemains, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
@@ -14,7 +14,7 @@ const OUTPUT_GRACE = 2000;
 /** A process that runs, and what goes on with it. */
 export interface Started {
   readonly process: Process;
-  readonly log: LogFile;
+  readonly log: ContainerLog;
   /** Starts the container again, if it still waits for that. Never rejects. */
   readonly startAgain: () => Promise<void>;
 }
@@ -43,7 +43,7 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
 }
 
 /** The log is closed before the end is told, so that whoever waits for the end finds the whole of it. */
-async function finishOutput(process: Process, session: Run['session'], log: LogFile): Promise<void> {
+async function finishOutput(process: Process, session: Run['session'], log: ContainerLog): Promise<void> {
   await Promise.race([process.io.ended, sleep(OUTPUT_GRACE, undefined, { ref: false })]);
   await log.close();
   session.end();

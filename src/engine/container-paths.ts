@@ -17,6 +17,11 @@ export function containerPaths(config: EngineConfig, state: State, container: Co
     hosts: join(network, 'hosts'),
     hostname: join(network, 'hostname'),
     resolvConf: join(network, 'resolv.conf'),
-    log: join(containerFolder(config, container.id), `${container.id}-json.log`),
+    log: join(containerFolder(config, container.id), logName(container)),
   };
+}
+
+/** Docker's places. What `local` keeps is nobody else's to read, so it has a folder of its own. */
+function logName({ id, spec }: Container): string {
+  return spec.logConfig.driver === 'local' ? join('local-logs', 'container.log') : `${id}-json.log`;
 }

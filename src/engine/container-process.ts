@@ -2,7 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
-import { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { ContainerLog } from '../runtime/logs/log.ts';
+import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { readHostDevices } from '../runtime/spec/devices.ts';
 import { buildSpec } from '../runtime/spec/spec.ts';
@@ -10,6 +11,7 @@ import { resolveUser } from '../runtime/spec/user.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import type { Place } from './sandboxes.ts';
+import type { Session } from './session.ts';
 
 /** Creates the container's task in its sandbox, not yet started. Nothing of it remains when it throws. */
 export async function createProcess(
@@ -31,7 +33,11 @@ export async function createProcess(
     ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
     ...(spec.privileged ? { hostDevices: readHostDevices() } : {}),
   });
-  return core.processes.create(id, description, mounts, { tty: spec.tty, stdin: spec.openStdin });
+  return core.processes.create(id, description, mounts, {
+    tty: spec.tty,
+    stdin: spec.openStdin,
+    spool: keepsFile(container),
+  });
 }
 
 /** `-v` makes what is missing on the host, as a directory. */
@@ -58,6 +64,20 @@ function makeDirectories(path: string): void {
   }
 }
 
-export function openLog(core: Core, container: Container): LogFile {
-  return new LogFile(containerPaths(core.config, core.state, container).log, core.logger);
+/** @throws EngineError internal in Docker's words when the log driver cannot work here */
+export function openLog(core: Core, container: Container): ContainerLog {
+  const path = containerPaths(core.config, core.state, container).log;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o710 });
+    return openContainerLog(container, path, core.logger);
+  } catch (error) {
+    const reason = `failed to create task for container: failed to initialize logging driver: ${errorMessage(error)}`;
+    throw new EngineError('internal', reason, { cause: error });
+  }
+}
+
+/** Before the process starts, or at once when it is taken up: nothing it says is missed. */
+export function connectStreams(session: Session, { io }: Process, log: ContainerLog): void {
+  if (io.checkpoint !== undefined) log.protect(io.checkpoint);
+  session.connect(io, log);
 }

@@ -4,7 +4,7 @@ import type { Endpoint } from '../model/network.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { StartError } from '../runtime/process/start-error.ts';
 import { followRun } from './container-exit.ts';
-import { createProcess, openLog } from './container-process.ts';
+import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
@@ -90,7 +90,7 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
   let startedAt: string;
   try {
     process = await buildUp(core, container, place);
-    live.session.connect(process.io, log);
+    connectStreams(live.session, process, log);
     startedAt = timestamp();
     await process.start();
   } catch (error) {

@@ -1,6 +1,6 @@
-import type { ContainerSpec } from '../model/container.ts';
+import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { readLogs } from '../runtime/logs/jsonfile.ts';
+import { checkReadable, readLog } from '../runtime/logs/logs.ts';
 import { listProcesses } from '../runtime/process/ps.ts';
 import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
@@ -145,19 +145,25 @@ export class Containers {
     else if (container.state.status !== 'created') runOf(this.#core, container);
   }
 
-  /** Following ends with the container's run; of one that does not run there is nothing to follow. */
-  async *logs(reference: string, query: LogQuery): AsyncGenerator<LogRecord, void, undefined> {
-    const core = this.#core;
+  /**
+   * Following ends with the container's run; of one that does not run there is nothing to follow.
+   * @throws EngineError unsupported, at once, when its log driver does not support reading
+   */
+  logs(reference: string, query: LogQuery): AsyncGenerator<LogRecord, void, undefined> {
     const container = this.#find(reference);
+    checkReadable(container);
+    return this.#readLogs(container, query);
+  }
+
+  async *#readLogs(container: Container, query: LogQuery): AsyncGenerator<LogRecord, void, undefined> {
+    const core = this.#core;
     const { run } = core.live.of(container);
     const ended = new AbortController();
     void run?.logged.then(() => ended.abort());
     await run?.log.flush();
-    yield* readLogs(containerPaths(core.config, core.state, container).log, {
-      ...query,
-      follow: query.follow && run !== undefined,
-      signal: AbortSignal.any([query.signal, ended.signal]),
-    });
+    const { log } = containerPaths(core.config, core.state, container);
+    const signal = AbortSignal.any([query.signal, ended.signal]);
+    yield* readLog(container, log, { ...query, signal }, run?.log);
   }
 
   /** @param psArgs '' is -ef */

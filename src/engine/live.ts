@@ -1,6 +1,6 @@
 import type { Container } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
-import type { LogFile } from '../runtime/logs/jsonfile.ts';
+import type { ContainerLog } from '../runtime/logs/log.ts';
 import type { Process } from '../runtime/process/process.ts';
 import type { TerminalSize } from './attachment.ts';
 import type { WaitCondition, WaitResult } from './requests.ts';
@@ -16,7 +16,7 @@ interface Waiter {
 export interface Run {
   readonly process: Process;
   readonly session: Session;
-  readonly log: LogFile;
+  readonly log: ContainerLog;
   /** Fulfilled when nothing is logged any more */
   logged: Promise<void>;
   /** Fulfilled when the end has been dealt with: state written, network gone, events told */

@@ -2,9 +2,11 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
+import type { ContainerLog } from '../runtime/logs/log.ts';
+import { NOWHERE } from '../runtime/logs/logs.ts';
 import { exitedContainer, followRun } from './container-exit.ts';
 import { containerFolder } from './container-paths.ts';
-import { openLog } from './container-process.ts';
+import { connectStreams, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { startAgain } from './container-start.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
@@ -104,14 +106,25 @@ async function resume(core: Core, container: Container): Promise<void> {
       await leaveSandbox(core, exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() })).finish();
       return;
     }
-    const log = openLog(core, container);
-    live.session.connect(process.io, log);
+    const log = reopenLog(core, container);
+    connectStreams(live.session, process, log);
     followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
   } catch (error) {
     core.logger.error('a running container could not be taken up', {
       container: container.name,
       error: errorMessage(error),
     });
+  }
+}
+
+/** A container goes on without its log rather than without its daemon. */
+function reopenLog(core: Core, container: Container): ContainerLog {
+  try {
+    return openLog(core, container);
+  } catch (error) {
+    const details = { container: container.name, error: errorMessage(error) };
+    core.logger.warn('what a running container prints is not logged any more', details);
+    return NOWHERE;
   }
 }
 

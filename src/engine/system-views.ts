@@ -24,6 +24,9 @@ export interface EngineInfo {
   readonly debug: boolean;
   readonly addressPools: readonly AddressPoolConfig[];
   readonly networkDrivers: readonly string[];
+  readonly logDrivers: readonly string[];
+  /** Of containers that ask for none */
+  readonly logDriver: string;
   readonly containerdVersion: string;
   readonly runcVersion: string;
   readonly eventListeners: number;

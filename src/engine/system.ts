@@ -5,6 +5,7 @@ import type { DnsServer } from '../dns/server.ts';
 import { drivers } from '../drivers/index.ts';
 import { DEFAULT_POOLS } from '../ipam/ipam.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
+import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { Core } from './core.ts';
 import type { DiskUsage, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
 
@@ -46,6 +47,8 @@ export class System {
       debug: config.debug,
       addressPools: pools.length > 0 ? pools : DEFAULT_POOLS,
       networkDrivers: [...drivers.keys()].sort(),
+      logDrivers: LOG_DRIVERS,
+      logDriver: config.log.driver,
       containerdVersion: versions.containerd.version,
       runcVersion: versions.runc,
       eventListeners: events.listeners,

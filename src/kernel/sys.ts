@@ -17,6 +17,7 @@ const native: {
   close(fd: number): number;
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, size: number): number;
+  connect(fd: number, address: Uint8Array, size: number): number;
   listen(fd: number, backlog: number): number;
   getsockname(fd: number, address: Uint8Array, size: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array, size: number): number;
@@ -29,11 +30,14 @@ const native: {
   mount(source: string, target: string, type: string | null, flags: number, data: string | null): number;
   umount2(target: string, flags: number): number;
   mkfifo(path: string, mode: number): number;
+  splice(from: number, fromAt: null, to: number, toAt: Uint8Array, size: number, flags: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
 } = {
   open: libc.func('int open(const char*, int, int)'),
   close: libc.func('int close(int)'),
   socket: libc.func('int socket(int, int, int)'),
   bind: libc.func('int bind(int, void*, uint32_t)'),
+  connect: libc.func('int connect(int, void*, uint32_t)'),
   listen: libc.func('int listen(int, int)'),
   getsockname: libc.func('int getsockname(int, void*, void*)'),
   setsockopt: libc.func('int setsockopt(int, int, int, void*, uint32_t)'),
@@ -46,6 +50,8 @@ const native: {
   mount: libc.func('int mount(const char*, const char*, const char*, unsigned long, const char*)'),
   umount2: libc.func('int umount2(const char*, int)'),
   mkfifo: libc.func('int mkfifo(const char*, uint32_t)'),
+  splice: libc.func('long splice(int, void*, int, void*, size_t, uint32_t)'),
+  fallocate: libc.func('int fallocate(int, int, long, long)'),
 };
 
 const EINTR = 4;
@@ -72,6 +78,7 @@ export function close(fd: number): void {
   native.close(fd);
 }
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -91,6 +98,11 @@ export function socket(family: number, type: number, protocol: number): number {
 /** bind(2). @param address a struct sockaddr_* @param what named in the error: "bind 127.0.0.1:80" */
 export function bind(fd: number, address: Uint8Array, what: string): void {
   if (native.bind(fd, address, address.length) < 0) throw failure(what);
+}
+
+/** connect(2) of a datagram socket: it sends there from now on. @param what named in the error */
+export function connect(fd: number, address: Uint8Array, what: string): void {
+  if (native.connect(fd, address, address.length) < 0) throw failure(what);
 }
 
 /** listen(2) */
@@ -122,6 +134,9 @@ export function send(fd: number, bytes: Uint8Array, flags = 0): number {
     if (koffi.errno() !== EINTR) throw failure('send');
   }
 }
+
+/** A peer that is gone is an error and not a signal (send(2)). */
+export const MSG_NOSIGNAL = 0x4000;
 
 /** Give the length of the whole datagram, also when it did not fit (recv(2)). */
 export const MSG_TRUNC = 0x20;
@@ -188,6 +203,29 @@ export function umount2(target: string, flags: number): void {
 /** mkfifo(3). The mode is cut by the umask. */
 export function mkfifo(path: string, mode: number): void {
   if (native.mkfifo(path, mode) < 0) throw failure(`make FIFO ${path}`);
+}
+
+const SPLICE_F_NONBLOCK = 2;
+const offset = Buffer.alloc(8);
+
+/** splice(2) from a pipe into a file. @returns bytes moved, 0 at the pipe's end, undefined when nothing waits */
+export function splice(pipe: number, file: number, at: number, size: number): number | undefined {
+  for (;;) {
+    offset.writeBigInt64LE(BigInt(at));
+    const moved = native.splice(pipe, null, file, offset, size, SPLICE_F_NONBLOCK);
+    if (moved >= 0) return moved;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) throw failure('move output into a file');
+  }
+}
+
+/** FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, linux/falloc.h */
+const PUNCH_HOLE = 3;
+
+/** fallocate(2): what lies there reads as zeros from now on and takes no space. */
+export function punchHole(fd: number, from: number, length: number): void {
+  if (native.fallocate(fd, PUNCH_HOLE, from, length) < 0) throw failure('make a hole in a file');
 }
 
 /** Runs once, at the first use. */

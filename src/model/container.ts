@@ -39,6 +39,13 @@ export interface BindMount {
   readonly createSource: boolean;
 }
 
+/** `--log-driver` and `--log-opt`. */
+export interface LogConfig {
+  /** '' as asked: the daemon's default, which a created container has in its place */
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
 /** "port/protocol": "80/tcp" */
 export type PortKey = `${number}/${'tcp' | 'udp' | 'sctp'}`;
 
@@ -97,6 +104,7 @@ export interface ContainerSpec {
   readonly cgroupNamespace?: 'host' | 'private';
   /** seccomp=unconfined and the like */
   readonly securityOptions: readonly string[];
+  readonly logConfig: LogConfig;
 }
 
 /** restarting: it ended, and waits for being started again by its restart policy. */

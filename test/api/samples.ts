@@ -60,6 +60,7 @@ export const spec: ContainerSpec = {
   dnsSearch: [],
   extraHosts: [],
   securityOptions: [],
+  logConfig: { driver: 'json-file', options: {} },
 };
 
 export const containerView: ContainerView = {
@@ -238,6 +239,8 @@ export const info: EngineInfo = {
   debug: false,
   addressPools: [{ base: parsePrefix('172.17.0.0/16'), size: 16 }],
   networkDrivers: ['bridge', 'host', 'null'],
+  logDrivers: ['journald', 'json-file', 'local'],
+  logDriver: 'json-file',
   containerdVersion: '1.6.20',
   runcVersion: '1.1.5',
   eventListeners: 0,

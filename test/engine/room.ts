@@ -192,6 +192,7 @@ function configuration(lines: string[], network: Partial<NetworkConfig>): Engine
       ipMasq: true,
       ...network,
     },
+    log: { driver: 'json-file', options: {} },
     liveRestore: true,
     leaveNoTrace: false,
     version: '0.0.0-test',

@@ -1,5 +1,5 @@
 import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
-import type { ContainerSpec } from '../../model/container.ts';
+import type { ContainerSpec, LogConfig } from '../../model/container.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import type { Fields } from './fields.ts';
 import { parseNetworkMode } from './mode.ts';
@@ -23,6 +23,7 @@ export type HostOptions = Pick<
   | 'readOnlyRoot'
   | 'securityOptions'
   | 'cgroupNamespace'
+  | 'logConfig'
   | 'dns'
   | 'dnsOptions'
   | 'dnsSearch'
@@ -105,6 +106,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     readOnlyRoot: fields.flag('ReadonlyRootfs'),
     securityOptions: fields.texts('SecurityOpt'),
     ...parseCgroupNamespace(fields.text('CgroupnsMode')),
+    logConfig: parseLogConfig(fields.child('LogConfig')),
     ...parseNameOptions(fields),
   };
   refuseRest(fields);
@@ -118,6 +120,13 @@ function parseCgroupNamespace(mode: string): Pick<HostOptions, 'cgroupNamespace'
   if (mode === '') return {};
   if (mode !== 'host' && mode !== 'private') throw invalid(`invalid cgroup namespace mode: ${mode}`);
   return { cgroupNamespace: mode };
+}
+
+/** Which driver there is and what it understands, the engine knows. */
+function parseLogConfig(fields: Fields): LogConfig {
+  const config = { driver: fields.text('Type'), options: fields.map('Config') };
+  fields.close();
+  return config;
 }
 
 /** How names are resolved in the container: resolv.conf and hosts. */
@@ -147,10 +156,6 @@ function parseExtraHost(text: string): string {
 
 /** Everything of HostConfig that is set and was not read. @throws EngineError invalidArgument naming the option */
 function refuseRest(fields: Fields): void {
-  const log = fields.child('LogConfig');
-  const driver = log.text('Type');
-  if (driver !== '' && driver !== 'json-file') throw unsupportedOption(`--log-driver ${driver} (HostConfig.LogConfig)`);
-  log.close({ Config: '--log-opt' });
   for (const [name, values] of Object.entries(HARMLESS)) fields.allow(name, ...values);
   // The CLI writes the file itself; the size arrives again as a resize once the terminal is attached.
   fields.ignore('ContainerIDFile', 'ConsoleSize');

@@ -20,7 +20,8 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     ResolvConfPath: paths.resolvConf,
     HostnamePath: paths.hostname,
     HostsPath: paths.hosts,
-    LogPath: paths.log,
+    // As in Docker, where other drivers keep theirs is not for others to rely on.
+    LogPath: container.spec.logConfig.driver === 'json-file' ? paths.log : '',
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
     Driver: 'overlayfs',

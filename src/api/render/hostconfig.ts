@@ -6,7 +6,6 @@ import { renderPortBindings } from './ports.ts';
 /** What no option of Fairway changes yet; Docker's clients expect the keys. */
 const FIXED = {
   ContainerIDFile: '',
-  LogConfig: { Type: 'json-file', Config: {} },
   VolumeDriver: '',
   VolumesFrom: null,
   ConsoleSize: [0, 0],
@@ -78,6 +77,7 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     Binds: binds.length === 0 ? null : binds.map(renderBind),
     ...(mounts.length === 0 ? {} : { Mounts: mounts.map(renderMountConfig) }),
+    LogConfig: { Type: spec.logConfig.driver, Config: spec.logConfig.options },
     NetworkMode: renderNetworkMode(spec.networkMode),
     PortBindings: renderPortBindings(spec.portBindings),
     RestartPolicy: { Name: spec.restartPolicy.name, MaximumRetryCount: spec.restartPolicy.maximumRetries },

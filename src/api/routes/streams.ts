@@ -89,13 +89,30 @@ function logQuery({ query, signal }: Exchange): LogQuery {
   };
 }
 
-/** What stands before each line: its time, and the log options a driver would add, of which there are none. */
+/** What stands before each line: its time, and what log options like `labels` added. */
 function decoration(query: URLSearchParams): (record: LogRecord) => Buffer {
   const timestamps = queryFlag(query, 'timestamps');
   const details = queryFlag(query, 'details');
   if (!timestamps && !details) return (record) => record.line;
-  return ({ time, line }) =>
-    Buffer.concat([Buffer.from(`${timestamps ? `${fixedTime(time)} ` : ''}${details ? ' ' : ''}`), line]);
+  return ({ time, line, attributes }) => {
+    const begin = `${timestamps ? `${fixedTime(time)} ` : ''}${details ? `${attributeText(attributes)} ` : ''}`;
+    return Buffer.concat([Buffer.from(begin), line]);
+  };
+}
+
+/** "env=prod,tag=web", in the order of the keys. */
+function attributeText(attributes: LogRecord['attributes'] = {}): string {
+  return Object.entries(attributes)
+    .map(([key, value]) => `${queryEscape(key)}=${queryEscape(value)}`)
+    .sort()
+    .join();
+}
+
+/** As Go's url.QueryEscape. */
+function queryEscape(text: string): string {
+  return encodeURIComponent(text)
+    .replaceAll('%20', '+')
+    .replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** Times in a log file end at their last digit that is not 0; clients get all nine, so that lines stand in columns. */

@@ -5,17 +5,25 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Logger } from '../../model/logger.ts';
+import { Checkpoint } from './checkpoint.ts';
 import { formatTime, parseTime } from './clock.ts';
 import { encodeEntries } from './entry.ts';
-import { LogFile, type LogQuery, type LogRecord, readLogs } from './jsonfile.ts';
 import { LINE_LIMIT, LineCutter } from './lines.ts';
+import { LogFile } from './logfile.ts';
+import { readLogFiles } from './reader.ts';
+import type { LogQuery, LogRecord } from './record.ts';
+import type { Rotation } from './settings.ts';
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const everything: LogQuery = { stdout: true, stderr: true, follow: false };
 const newLog = () => mkdtempDisposable(join(tmpdir(), 'fairway-logs-'));
 
 async function read(path: string, query: Partial<LogQuery> = {}): Promise<LogRecord[]> {
-  return await Array.fromAsync(readLogs(path, { ...everything, ...query }));
+  return await Array.fromAsync(readLogFiles(path, { ...everything, ...query }, undefined));
+}
+
+function open(path: string, rotation: Rotation = { maxFiles: 1, compress: false }, logger: Logger = silent): LogFile {
+  return new LogFile({ path, rotation, delivery: {}, attributes: {}, logger });
 }
 
 const text = (records: readonly LogRecord[]) => records.map((record) => record.line.toString()).join('');
@@ -82,7 +90,7 @@ test('what is written is what is read, however it came', async () => {
   const property = fc.asyncProperty(fc.array(chunk), fc.boolean(), async (chunks, newlines) => {
     await using directory = await newLog();
     const path = join(directory.path, 'log');
-    const log = new LogFile(path, silent);
+    const log = open(path);
     const wanted = { stdout: '', stderr: '' };
     for (const [stream, body] of chunks) {
       const written = newlines ? `${body}\n` : body;
@@ -124,7 +132,7 @@ test('an entry cut off by a crash is left out, and the next one is whole', async
   await using directory = await newLog();
   const path = join(directory.path, 'log');
   await writeFile(path, `${entry(1, 'before\n')}{"log":"torn`);
-  const log = new LogFile(path, silent);
+  const log = open(path);
   await log.append('stdout', Buffer.from('after\n'));
   await log.close();
   assert.equal(text(await read(path)), 'before\nafter\n');
@@ -134,9 +142,9 @@ test('following sees what is appended, and ends with everything when told', asyn
   await using directory = await newLog();
   const path = join(directory.path, 'log');
   const stop = new AbortController();
-  const follower = readLogs(path, { ...everything, follow: true, signal: stop.signal });
+  const log = open(path);
+  const follower = readLogFiles(path, { ...everything, follow: true, signal: stop.signal }, log);
   const first = follower.next();
-  const log = new LogFile(path, silent);
   await log.append('stdout', Buffer.from('one\ntw'));
   assert.equal((await first).value?.line.toString(), 'one\n');
   await log.append('stdout', Buffer.from('o\nthree'));
@@ -150,7 +158,7 @@ test('following sees what is appended, and ends with everything when told', asyn
 test('unfinished lines are written when the log is closed', async () => {
   await using directory = await newLog();
   const path = join(directory.path, 'log');
-  const log = new LogFile(path, silent);
+  const log = open(path);
   await log.append('stderr', Buffer.from('prompt> '));
   await log.flush();
   assert.equal(await readFile(path, 'utf8'), '');
@@ -162,7 +170,7 @@ test('unfinished lines are written when the log is closed', async () => {
 
 test('a disk that refuses is warned of once and stops nobody', async () => {
   const warnings: string[] = [];
-  const log = new LogFile('/nonexistent/fairway/log', { ...silent, warn: (message) => warnings.push(message) });
+  const log = open('/nonexistent/fairway/log', undefined, { ...silent, warn: (message) => warnings.push(message) });
   await log.append('stdout', Buffer.from('a\n'));
   await log.append('stdout', Buffer.from('b\n'));
   await log.close();
@@ -177,4 +185,43 @@ test('times are read back as they were written', () => {
   );
   assert.equal(formatTime(1_500_000_000n), '1970-01-01T00:00:01.5Z');
   assert.equal(parseTime('yesterday'), undefined);
+});
+
+test('entries are found again over all files, however they turn over', async () => {
+  const sizes = fc.array(fc.nat({ max: 400 }), { minLength: 1, maxLength: 60 });
+  const property = fc.asyncProperty(sizes, fc.integer({ min: 100, max: 3000 }), async (lengths, maxSize) => {
+    await using directory = await newLog();
+    const path = join(directory.path, 'log');
+    const lines = lengths.map((length, index) => `${index} ${'x'.repeat(length)}\n`);
+    const log = open(path, { maxSize, maxFiles: 1000, compress: false });
+    const stop = new AbortController();
+    const following = Array.fromAsync(readLogFiles(path, { ...everything, follow: true, signal: stop.signal }, log));
+    for (const line of lines) await log.append('stdout', Buffer.from(line));
+    await log.close();
+    stop.abort();
+    assert.equal(text(await read(path)), lines.join(''));
+    assert.equal(text(await read(path, { tail: 7 })), lines.slice(-7).join(''));
+    // A follower is held to sixteen files it has not come to: what it has is in order, and nothing is doubled.
+    const followed = text(await following);
+    assert.ok(lines.join('').endsWith(followed.slice(followed.indexOf('\n') + 1)));
+  });
+  await fc.assert(property, { numRuns: 40 });
+});
+
+test('who goes on at a checkpoint cuts off what was written after it', async () => {
+  await using directory = await newLog();
+  const path = join(directory.path, 'log');
+  const first = open(path);
+  const kept = Checkpoint.create(join(directory.path, 'logged'));
+  first.protect(kept);
+  await first.append('stdout', Buffer.from('one\ntw'));
+  await writeFile(path, entry(1, 'not noted any more\n'), { flag: 'a' });
+  const found = Checkpoint.restore(join(directory.path, 'logged'));
+  assert.ok(found);
+  assert.equal(found.last.stdout, 'one\n'.length);
+  const second = open(path);
+  second.protect(found);
+  await second.append('stdout', Buffer.from('two\n'));
+  await second.close();
+  assert.equal(text(await read(path)), 'one\ntwo\n');
 });

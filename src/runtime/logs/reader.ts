@@ -1,27 +1,46 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, createReadStream, fstatSync, openSync, read } from 'node:fs';
+import { promisify } from 'node:util';
+import { createGunzip } from 'node:zlib';
 import { parseTime } from './clock.ts';
 import { decodeEntry } from './entry.ts';
+import { generations } from './files.ts';
+import { Following } from './follower.ts';
+import type { LogFile } from './logfile.ts';
 import type { LogQuery, LogRecord } from './record.ts';
 
+const readAsync = promisify(read);
 /** Bytes read at a time */
 const BLOCK = 64 << 10;
-/** An entry is at most 16 KiB of text, at worst six characters for each byte, and a frame: longer is no entry. */
-const MAX_ENTRY = 128 << 10;
+/** An entry is at most 16 KiB of text, at worst six characters for each byte, and a frame with its attributes: longer is no entry. */
+const MAX_ENTRY = 1 << 20;
 const NEWLINE = 0x0a;
 
+/** A file of the log, and what of its beginning is not wanted. */
+interface Part {
+  readonly descriptor: number;
+  readonly compressed: boolean;
+  /** Bytes, of a plain one */
+  start: number;
+  /** Lines, of a compressed one */
+  skip: number;
+}
+
 /**
- * The entries of a log, oldest first. A log that does not exist has none. With `follow`, goes on until `signal` is aborted or an
- * entry is later than `until`; a log that is not there yet is made, as the one who writes it would.
+ * The entries of a log, oldest first, over all its files. A log that does not exist has none. With `follow`, goes on until `signal`
+ * is aborted or an entry is later than `until`.
+ * @param live the one who writes it; without it there is nothing to follow
  */
-export async function* readLogs(path: string, query: LogQuery): AsyncGenerator<LogRecord, void, undefined> {
-  const file = await openOrNothing(path, query.follow);
-  if (file === undefined) return;
-  const changes = query.follow ? new Changes(path, query.signal) : undefined;
+export async function* readLogFiles(
+  path: string,
+  query: LogQuery,
+  live: LogFile | undefined,
+): AsyncGenerator<LogRecord, void, undefined> {
+  // Both in one turn, so that no rotation comes between.
+  const parts = openParts(path);
+  using following = query.follow && live !== undefined ? new Following(live, query.signal) : undefined;
   try {
-    const { tail = 'all' } = query;
-    const start = tail === 'all' ? 0 : await startOfTail(file, tail);
-    for await (const block of readBlocks(file, start, changes)) {
+    if (query.tail !== undefined && query.tail !== 'all') await skipToTail(parts, query.tail);
+    for await (const block of readBlocks(parts, following)) {
       for (const record of entriesIn(block)) {
         const when = placeInTime(record, query);
         if (when === 'late') return;
@@ -29,26 +48,40 @@ export async function* readLogs(path: string, query: LogQuery): AsyncGenerator<L
       }
     }
   } finally {
-    changes?.close();
-    await file.close();
+    for (const { descriptor } of parts) closeSync(descriptor);
   }
 }
 
+function openParts(path: string): Part[] {
+  const parts: Part[] = [];
+  const add = (file: string, compressed: boolean) => {
+    try {
+      parts.push({ descriptor: openSync(file, 'r'), compressed, start: 0, skip: 0 });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  };
+  try {
+    for (const { path: older, compressed } of generations(path)) add(older, compressed);
+    add(path, false);
+    return parts;
+  } catch (error) {
+    for (const { descriptor } of parts) closeSync(descriptor);
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 /** Entries are in the order of their times, so that a late one ends the reading. */
-function placeInTime({ time }: LogRecord, { since, until }: LogQuery): 'early' | 'wanted' | 'late' {
+export function placeInTime({ time }: LogRecord, { since, until }: LogQuery): 'early' | 'wanted' | 'late' {
   if (since === undefined && until === undefined) return 'wanted';
   const nanoseconds = parseTime(time);
   if (nanoseconds === undefined || (since !== undefined && nanoseconds < since)) return 'early';
   return until !== undefined && nanoseconds > until ? 'late' : 'wanted';
-}
-
-async function openOrNothing(path: string, make: boolean): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, make ? 'a+' : 'r', 0o640);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /** What is no entry is passed over. */
@@ -61,93 +94,110 @@ function* entriesIn(block: Buffer): Generator<LogRecord> {
   }
 }
 
-/** Runs of whole lines from `start` on; at the end of the file waits for more as long as `changes` says so. */
-async function* readBlocks(file: FileHandle, start: number, changes: Changes | undefined): AsyncGenerator<Buffer> {
-  let position = start;
-  let rest: Buffer = Buffer.alloc(0);
-  for (;;) {
-    changes?.reset();
-    const block = Buffer.allocUnsafe(BLOCK);
-    const { bytesRead } = await file.read(block, 0, BLOCK, position);
-    position += bytesRead;
-    if (bytesRead === 0) {
-      if (changes === undefined || !(await changes.wait())) return;
-      continue;
+/** Runs of whole lines; at the end of the last file waits for more as long as `following` says so. */
+async function* readBlocks(parts: Part[], following: Following | undefined): AsyncGenerator<Buffer> {
+  while (parts.length > 0) {
+    const part = parts.shift();
+    if (part === undefined) return;
+    try {
+      const last = parts.length === 0;
+      yield* wholeLines(part.compressed ? unpacked(part) : growing(part, last ? following : undefined), part.skip);
+    } finally {
+      closeSync(part.descriptor);
     }
-    const bytes = Buffer.concat([rest, block.subarray(0, bytesRead)]);
-    const end = bytes.lastIndexOf(NEWLINE) + 1;
+    const next = parts.length === 0 ? following?.takeNext() : undefined;
+    if (next !== undefined) parts.push({ descriptor: next, compressed: false, start: 0, skip: 0 });
+  }
+}
+
+/** The bytes of a file, and those that are added to it until it has a successor. */
+async function* growing(part: Part, following: Following | undefined): AsyncGenerator<Buffer> {
+  // Without following, a log that grows faster than it is read would have no end.
+  const end = following === undefined ? fstatSync(part.descriptor).size : Number.POSITIVE_INFINITY;
+  for (let position = part.start; position < end; ) {
+    const complete = following?.hasNext ?? true;
+    following?.reset();
+    const length = Math.min(BLOCK, end - position);
+    const { bytesRead, buffer } = await readAsync(part.descriptor, Buffer.allocUnsafe(length), 0, length, position);
+    position += bytesRead;
+    if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
+    else if (complete || following === undefined || !(await following.wait())) return;
+  }
+}
+
+/** The descriptor stays open and can be read again from its beginning. */
+function unpacked({ descriptor }: Part): AsyncIterable<Buffer> {
+  const packed = createReadStream('', { fd: descriptor, autoClose: false, start: 0, highWaterMark: BLOCK });
+  const plainText = createGunzip({ chunkSize: BLOCK });
+  // What was cut off ends early, and what came before it is good.
+  packed.on('error', (error) => plainText.destroy(error));
+  return packed.pipe(plainText);
+}
+
+/** @param skip so many lines are left out first */
+async function* wholeLines(source: AsyncIterable<Buffer>, skip: number): AsyncGenerator<Buffer> {
+  let missing = skip;
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const block of source) {
+    let bytes = rest.length === 0 ? block : Buffer.concat([rest, block]);
+    for (; missing > 0; missing--) {
+      const end = bytes.indexOf(NEWLINE);
+      if (end < 0) break;
+      bytes = bytes.subarray(end + 1);
+    }
+    const end = missing > 0 ? 0 : bytes.lastIndexOf(NEWLINE) + 1;
     if (end > 0) yield bytes.subarray(0, end);
     rest = bytes.subarray(end);
     if (rest.length > MAX_ENTRY) rest = Buffer.alloc(0);
   }
 }
 
-/** Where the last `count` lines begin. Reads backwards, only as far as needed. */
-async function startOfTail(file: FileHandle, count: number): Promise<number> {
-  const { size } = await file.stat();
-  if (count <= 0) return size;
-  const block = Buffer.allocUnsafe(BLOCK);
+/** Leaves only what holds the last `count` lines, from the newest file backwards. */
+async function skipToTail(parts: Part[], count: number): Promise<void> {
+  let missing = count;
+  for (let index = parts.length - 1; index >= 0; index -= 1) {
+    const part = parts[index];
+    if (part === undefined) return;
+    if (missing === 0 && index < parts.length - 1) {
+      for (const { descriptor } of parts.splice(0, index + 1)) closeSync(descriptor);
+      return;
+    }
+    missing = part.compressed ? await skipInPacked(part, missing) : await skipInPlain(part, missing);
+  }
+}
+
+/** @returns how many lines are still missing */
+async function skipInPacked(part: Part, count: number): Promise<number> {
+  let lines = 0;
+  for await (const block of unpacked(part)) {
+    for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lines += 1;
+  }
+  part.skip = Math.max(0, lines - count);
+  return Math.max(0, count - lines);
+}
+
+/** Reads backwards, only as far as needed. @returns how many lines are still missing */
+async function skipInPlain(part: Part, count: number): Promise<number> {
+  const { size } = fstatSync(part.descriptor);
+  part.start = size;
+  if (count === 0 || size === 0) return count;
   let missing = count;
   for (let end = size; end > 0; ) {
     const begin = Math.max(0, end - BLOCK);
-    const { bytesRead } = await file.read(block, 0, end - begin, begin);
+    const { bytesRead, buffer } = await readAsync(part.descriptor, Buffer.allocUnsafe(BLOCK), 0, end - begin, begin);
     // The newline at the very end closes the last line, it does not begin another.
     let from = Math.min(bytesRead, end === size ? size - begin - 1 : bytesRead) - 1;
     for (; from >= 0; from -= 1) {
-      from = block.lastIndexOf(NEWLINE, from);
+      from = buffer.lastIndexOf(NEWLINE, from);
       if (from < 0) break;
       missing -= 1;
-      if (missing === 0) return begin + from + 1;
+      if (missing > 0) continue;
+      part.start = begin + from + 1;
+      return 0;
     }
     end = begin;
   }
-  return 0;
-}
-
-/** Tells when a file has changed, until it is told to stop. */
-class Changes {
-  readonly #watcher: FSWatcher;
-  readonly #signal: AbortSignal | undefined;
-  #over: boolean;
-  #changed = false;
-  #wake: (() => void) | undefined;
-
-  constructor(path: string, signal: AbortSignal | undefined) {
-    this.#over = signal?.aborted ?? false;
-    this.#signal = signal;
-    this.#watcher = watch(path, () => this.#notify());
-    this.#watcher.on('error', this.#end);
-    signal?.addEventListener('abort', this.#end);
-  }
-
-  /** To be called before each read: what is written from then on is a change. */
-  reset(): void {
-    this.#changed = false;
-  }
-
-  /** True: read again, there may be more. False: nothing was written since the last read, and nothing will be. */
-  async wait(): Promise<boolean> {
-    if (this.#changed) return true;
-    if (this.#over) return false;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    return true;
-  }
-
-  close(): void {
-    this.#signal?.removeEventListener('abort', this.#end);
-    this.#watcher.close();
-  }
-
-  readonly #end = () => {
-    this.#over = true;
-    this.#notify();
-  };
-
-  #notify(): void {
-    this.#changed = true;
-    this.#wake?.();
-    this.#wake = undefined;
-  }
+  part.start = 0;
+  // Nothing stands before the first line.
+  return missing - 1;
 }

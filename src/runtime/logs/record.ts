@@ -5,6 +5,8 @@ export interface LogRecord {
   readonly time: string;
   /** With its newline; without one when it is part of a longer line, or the last words of a process */
   readonly line: Buffer;
+  /** What log options like `labels` and `tag` added: shown by `docker logs --details` */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export interface LogQuery {
@@ -17,6 +19,6 @@ export interface LogQuery {
   /** The last so many entries of either stream, counted before the other conditions, as Docker counts; default: all */
   readonly tail?: number | 'all';
   readonly follow: boolean;
-  /** Following ends when it is aborted, after what is in the file by then: nothing more will be written. */
+  /** Following ends when it is aborted, after what is in the log by then: nothing more will be written. */
   readonly signal?: AbortSignal;
 }

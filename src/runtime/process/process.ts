@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Checkpoint } from '../logs/checkpoint.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -14,6 +15,8 @@ export interface ProcessIo {
   subscribe(listener: OutputListener): () => void;
   /** Present when asked for. end() closes the process's stdin once everything written has arrived. */
   readonly stdin?: Writable;
+  /** Present when output is kept until a log has it: for the log, which notes there what it has. */
+  readonly checkpoint?: Checkpoint;
   /** Everything the process wrote was given to every listener, and all their promises settled. */
   readonly ended: Promise<void>;
 }

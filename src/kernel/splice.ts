@@ -1,0 +1,16 @@
+import * as sys from './sys.ts';
+
+/**
+ * Moves what a pipe holds to the end of a file. It is in exactly one of the two at any instant, whoever is killed when.
+ * @param at where in the file @param length at most so many bytes
+ * @returns bytes moved; 0 at the end of the pipe, which has no writer any more; undefined when nothing waits
+ * @throws KernelError ENOSPC
+ */
+export function moveToFile(pipe: number, file: number, at: number, length: number): number | undefined {
+  return sys.splice(pipe, file, at, length);
+}
+
+/** Gives the beginning of a file back to the file system; the offsets of the rest stay. */
+export function forgetBeginning(file: number, length: number): void {
+  sys.punchHole(file, 0, length);
+}

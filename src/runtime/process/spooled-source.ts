@@ -1,0 +1,126 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { watchReadable } from '../../kernel/poll.ts';
+import { forgetBeginning, moveToFile } from '../../kernel/splice.ts';
+import { type OutputSource, openFifo, type Receiver, readNow } from './output-source.ts';
+
+/** What a pipe holds at most by default, pipe(7). Bytes */
+const CHUNK = 64 << 10;
+/** So much of the spool may lie behind what is logged before it is given back. Bytes */
+const WORN = 1 << 20;
+
+/**
+ * Reads a FIFO through a file beside it, the spool: the kernel moves bytes from one to the other, and they stay in the spool until
+ * they are in the log. A daemon that is killed at any instruction has lost none of them.
+ */
+export class SpooledSource implements OutputSource {
+  readonly #receiver: Receiver;
+  readonly #fifo: number;
+  readonly #spool: number;
+  readonly #logged: () => number;
+  /** Where the receiver is, where the spool ends, and up to where it was given back. Offsets in the stream */
+  #taken: number;
+  #end: number;
+  #worn: number;
+  /** A former daemon had the FIFO open: perhaps its writers are gone, which a poll would never tell */
+  #unsure: boolean;
+  #watch: Disposable | undefined;
+  #flowing = false;
+  #over = false;
+  #full = false;
+
+  /** @param logged how far the log is by now; the receiver gets what comes after it @param restored as for SocketSource */
+  constructor(fifo: string, receiver: Receiver, restored: boolean, logged: () => number) {
+    this.#receiver = receiver;
+    this.#unsure = restored;
+    this.#logged = logged;
+    this.#taken = logged();
+    this.#worn = this.#taken;
+    this.#fifo = openFifo(fifo);
+    this.#spool = openSync(`${fifo}.spool`, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#end = Math.max(fstatSync(this.#spool).size, this.#taken);
+  }
+
+  resume(): void {
+    this.#flowing = true;
+    // Not at once: the receiver may just be at work on a chunk.
+    setImmediate(() => this.#go());
+  }
+
+  pause(): void {
+    this.#flowing = false;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.pause();
+    closeSync(this.#fifo);
+    closeSync(this.#spool);
+    this.#receiver.end();
+  }
+
+  /** What was spooled before comes first; then whatever the FIFO holds, and what will come. */
+  #go(): void {
+    while (this.#flowing && !this.#over && this.#taken < this.#end) this.#deliver();
+    if (this.#unsure && this.#flowing) {
+      this.#unsure = false;
+      this.#move();
+    }
+    if (!this.#flowing || this.#over || this.#watch !== undefined) return;
+    this.#watch = watchReadable(this.#fifo, () => this.#move());
+  }
+
+  #move(): void {
+    if (!this.#flowing || this.#over) return;
+    if (this.#full) {
+      this.#read();
+      return;
+    }
+    let moved: number | undefined;
+    try {
+      moved = moveToFile(this.#fifo, this.#spool, this.#end, CHUNK);
+    } catch {
+      // No room for a spool: go on without it rather than hold up the process.
+      this.#full = true;
+      this.#read();
+      return;
+    }
+    if (moved === undefined) return;
+    if (moved === 0) this.close();
+    else {
+      this.#end += moved;
+      this.#deliver();
+      if (this.#logged() - this.#worn > WORN) this.#giveBack();
+    }
+  }
+
+  #deliver(): void {
+    const chunk = Buffer.allocUnsafe(Math.min(this.#end - this.#taken, CHUNK));
+    const length = readSync(this.#spool, chunk, 0, chunk.length, this.#taken);
+    this.#taken += length;
+    this.#receiver.take(chunk.subarray(0, length));
+  }
+
+  #read(): void {
+    const chunk = readNow(this.#fifo, CHUNK);
+    if (chunk === undefined) return;
+    if (chunk.length === 0) this.close();
+    else {
+      this.#end += chunk.length;
+      this.#taken = this.#end;
+      this.#receiver.take(chunk);
+    }
+  }
+
+  #giveBack(): void {
+    this.#worn = this.#logged();
+    try {
+      forgetBeginning(this.#spool, this.#worn);
+    } catch {
+      // A file system without holes keeps it until the process has ended.
+      this.#worn = Number.POSITIVE_INFINITY;
+    }
+  }
+}
