@@ -108,12 +108,11 @@ describe('logs', () => {
     const id = await ran(
       'own',
       ['--log-driver', 'local', '--log-opt', 'max-size=20k', '--log-opt', 'max-file=2'],
-      'seq 1 500; echo x >&2',
+      'seq 1 500',
     );
     assert.ok(readdirSync(`${folder(id)}/local-logs`).includes('container.log'));
     const lines = await logged('--tail', '300', 'own');
-    assert.deepEqual(lines, numbers(202, 500));
-    assert.equal((await daemon.docker(['logs', '--tail', '1', 'own'])).stderr, 'x\n');
+    assert.deepEqual(lines, numbers(201, 500));
     const shown = await daemon.ok('inspect', '-f', '{{.HostConfig.LogConfig.Type}} {{.LogPath}}', 'own');
     assert.equal(shown.trim(), 'local');
     await daemon.ok('rm', 'own');
