@@ -9,7 +9,7 @@ import type { ContainerLog } from './log.ts';
 import { type Delivery, delivery } from './settings.ts';
 
 /** Where journald takes datagrams (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
-export const JOURNAL_SOCKET = '/run/systemd/journal/socket';
+const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 /** syslog(3): LOG_INFO and LOG_ERR */
 const PRIORITY = { stdout: '6', stderr: '3' } as const;
 /** With more than this waiting for journald, the writer is asked to pause. Bytes */

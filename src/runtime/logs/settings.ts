@@ -128,7 +128,7 @@ export function expression(text: string): RegExp {
 }
 
 /** What a tag may be made of. */
-export const TAG_FIELDS = ['ID', 'FullID', 'Name', 'ImageID', 'ImageFullID', 'ImageName', 'DaemonName'] as const;
+const TAG_FIELDS = ['ID', 'FullID', 'Name', 'ImageID', 'ImageFullID', 'ImageName', 'DaemonName'] as const;
 export const TAG_FIELD = /\{\{\s*\.(\w+)\s*\}\}/g;
 
 /** Docker takes any Go template; here it is text with fields. */
