@@ -78,5 +78,6 @@ export function strikeOut(core: Core, id: string): void {
   core.state.apply({ remove: { containers: [id] } });
   containerEvent(core, container, 'destroy');
   core.live.of(container).tellRemoved({ code: container.state.exitCode });
+  if (container.spec.autoRemove) core.live.rememberEnd(id, container.state.exitCode);
   core.live.forget(id);
 }

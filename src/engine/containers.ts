@@ -126,6 +126,8 @@ export class Containers {
 
   /** Waits from this very call on, whenever the promise is looked at. */
   async wait(reference: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+    const vanished = this.#core.live.codeOfVanished(reference);
+    if (vanished !== undefined) return { code: vanished };
     const container = this.#find(reference);
     if (condition === 'not-running' && !isActive(container)) return { code: container.state.exitCode };
     return this.#core.live.of(container).wait(condition, signal);

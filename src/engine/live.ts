@@ -83,9 +83,14 @@ export class LiveContainer {
   }
 }
 
+/** How many containers with `--rm` are remembered after they are gone. */
+const REMEMBERED = 256;
+
 /** One for each container there is. */
 export class LiveContainers {
   readonly #byId = new Map<string, LiveContainer>();
+  /** Exit codes by id of those that took themselves away, the latest last */
+  readonly #vanished = new Map<string, number>();
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
@@ -112,6 +117,18 @@ export class LiveContainers {
   /** The daemon ends, the containers do not: what they said so far is logged to the last word. */
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#byId.values(), ({ run }) => run?.log.close()));
+  }
+
+  /** Clients that start a container and only then wait for it may come when a short one with `--rm` is gone already. */
+  rememberEnd(id: string, code: number): void {
+    this.#vanished.set(id, code);
+    const [oldest] = this.#vanished.keys();
+    if (this.#vanished.size > REMEMBERED && oldest !== undefined) this.#vanished.delete(oldest);
+  }
+
+  /** @returns undefined for whatever did not vanish just now */
+  codeOfVanished(id: string): number | undefined {
+    return this.#vanished.get(id);
   }
 
   forget(id: string): void {

@@ -16,15 +16,12 @@ export interface FakeServer extends AsyncDisposable {
 /** @param answer messages sent back for a query, in order; [] is silence */
 export async function fakeServer(answer: (query: Buffer) => readonly Buffer[]): Promise<FakeServer> {
   const queries = { udp: [] as Buffer[], tcp: [] as Buffer[] };
-  const udp = dgram.createSocket('udp4');
+  const { udp, tcp } = await listenOnBoth();
   udp.on('message', (query, client) => {
     queries.udp.push(query);
     for (const reply of answer(query)) udp.send(reply, client.port, client.address);
   });
-  udp.bind(0, LOOPBACK);
-  await once(udp, 'listening');
-  const { port } = udp.address();
-  const tcp = net.createServer((socket) => {
+  tcp.on('connection', (socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => {
       const query = Buffer.from(chunk.subarray(2));
@@ -32,16 +29,30 @@ export async function fakeServer(answer: (query: Buffer) => readonly Buffer[]): 
       for (const reply of answer(query)) socket.write(framed(reply));
     });
   });
-  tcp.listen(port, LOOPBACK);
-  await once(tcp, 'listening');
   return {
-    upstream: { address: LOOPBACK, from: 'host', port },
+    upstream: { address: LOOPBACK, from: 'host', port: udp.address().port },
     queries,
     [Symbol.asyncDispose]: async () => {
       udp.close();
       tcp.close();
     },
   };
+}
+
+/** A port that is free for UDP may be somebody's for TCP: then the next one is tried. */
+async function listenOnBoth(): Promise<{ udp: dgram.Socket; tcp: net.Server }> {
+  for (;;) {
+    const udp = dgram.createSocket('udp4').bind(0, LOOPBACK);
+    await once(udp, 'listening');
+    const tcp = net.createServer().listen(udp.address().port, LOOPBACK);
+    try {
+      await once(tcp, 'listening');
+      return { udp, tcp };
+    } catch (error) {
+      udp.close();
+      if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    }
+  }
 }
 
 /** A message as it goes over TCP. */

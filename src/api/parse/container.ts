@@ -103,7 +103,8 @@ function closeConfig(fields: Fields): void {
   const [kind = 'NONE'] = health.texts('Test');
   if (kind !== 'NONE') throw unsupportedOption('--health-cmd (Healthcheck)');
   health.close();
-  fields.ignore('OnBuild', 'Shell', 'ArgsEscaped');
+  // The name counts in the query; dockerode repeats it here.
+  fields.ignore('OnBuild', 'Shell', 'ArgsEscaped', 'name');
   fields.close({ Volumes: 'an anonymous volume', NetworkDisabled: 'a container without network' });
 }
 
