@@ -54,17 +54,22 @@ const native: {
   fallocate: libc.func('int fallocate(int, int, long, long)'),
 };
 
+/** A function of libc by its prototype, for those that are rarely needed. */
+export function libcFunction<F>(prototype: string): F {
+  return libc.func(prototype) as unknown as F;
+}
+
 const EINTR = 4;
 const EAGAIN = 11;
 
 /** The error of the last call of this thread. */
-function failure(operation: string): KernelError {
+export function failure(operation: string): KernelError {
   const errno = koffi.errno();
   return new KernelError({ operation, errno, sentence: '' }, errnoName(errno));
 }
 
 /** O_CLOEXEC | O_RDONLY, fcntl.h: what is opened here never leaks into a child. */
-const O_CLOEXEC = 0x80000;
+export const O_CLOEXEC = 0x80000;
 
 /** open(2) for reading, close-on-exec. */
 export function open(path: string): number {
@@ -229,7 +234,7 @@ export function punchHole(fd: number, from: number, length: number): void {
 }
 
 /** Runs once, at the first use. */
-function lazily<T>(make: () => T): () => T {
+export function lazily<T>(make: () => T): () => T {
   const made: T[] = [];
   return () => {
     const [value = make()] = made;

@@ -138,8 +138,8 @@ export function writableLayer(mounts: readonly SnapshotMount[]): string {
   return layersOf(mounts)[0] ?? '';
 }
 
-/** Uppermost first, as overlayfs (Documentation/filesystems/overlayfs.rst) orders them in lowerdir too. */
-function layersOf(mounts: readonly SnapshotMount[]): string[] {
+/** Directories of the host, uppermost first, as overlayfs (Documentation/filesystems/overlayfs.rst) orders lowerdir too. */
+export function layersOf(mounts: readonly SnapshotMount[]): string[] {
   const [mount] = mounts;
   if (mount?.type === 'bind') return [mount.source];
   if (mount?.type !== 'overlay')
