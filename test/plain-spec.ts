@@ -1,4 +1,5 @@
 import type { ContainerSpec } from '../src/model/container.ts';
+import type { BindMount } from '../src/model/mount.ts';
 
 /** A container nothing special was asked for: tests say what is different. */
 export const PLAIN_SPEC: ContainerSpec = {
@@ -22,6 +23,8 @@ export const PLAIN_SPEC: ContainerSpec = {
   groupAdd: [],
   readOnlyRoot: false,
   mounts: [],
+  volumes: [],
+  volumesFrom: [],
   autoRemove: false,
   restartPolicy: { name: 'no', maximumRetries: 0 },
   networkMode: { kind: 'none' },
@@ -35,3 +38,9 @@ export const PLAIN_SPEC: ContainerSpec = {
   securityOptions: [],
   logConfig: { driver: '', options: {} },
 };
+
+/** `-v` of a directory of the host. */
+export function bindMount(over: Partial<BindMount> & Pick<BindMount, 'source' | 'destination'>): BindMount {
+  const how = { readOnly: false, mode: '', propagation: '', createSource: true, recursive: true };
+  return { type: 'bind', origin: 'binds', ...how, ...over };
+}

@@ -4,6 +4,7 @@ import type { Execs } from '../engine/execs.ts';
 import type { ImageStore } from '../engine/images.ts';
 import type { Networks } from '../engine/networks.ts';
 import type { System } from '../engine/system.ts';
+import type { Volumes } from '../engine/volumes.ts';
 
 /** What a class shows: its private fields would otherwise bind us to that very class. */
 type Public<T> = { readonly [K in keyof T]: T[K] };
@@ -13,6 +14,7 @@ export interface EngineSurface {
   readonly containers: Public<Containers>;
   readonly networks: Public<Networks>;
   readonly images: Public<ImageStore>;
+  readonly volumes: Public<Volumes>;
   readonly execs: Public<Execs>;
   readonly events: Public<Pick<Events, 'subscribe'>>;
   readonly system: Public<System>;

@@ -1,14 +1,16 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { BindMount, Container, ContainerSpec, EndpointRequest, NetworkMode } from '../model/container.ts';
+import type { Container, ContainerSpec, EndpointRequest, NetworkMode } from '../model/container.ts';
 import { NEVER } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Image } from '../model/image.ts';
+import type { Mount } from '../model/mount.ts';
 import { shortId } from '../model/network.ts';
 import { mergeLogConfig } from '../runtime/logs/settings.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
+import { fillVolumes, type MountPlan, planMounts } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { checkEndpoint } from './endpoint-check.ts';
@@ -17,6 +19,7 @@ import { generateName } from './generated-names.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import type { State } from './state.ts';
+import { makeVolumes } from './volumes.ts';
 
 /** Docker's RestrictedNamePattern. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -44,6 +47,7 @@ export async function createContainer(
   }
   const args = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
   if (args.length === 0) throw new EngineError('invalidArgument', 'no command specified');
+  const plan = planMounts(core.state, spec);
   await withContainer(core, id, async () => {
     const container: Container = {
       id,
@@ -55,23 +59,28 @@ export async function createContainer(
       env: spec.env,
       restartCount: 0,
       stoppedByHand: false,
+      mounts: plan.mounts,
       state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
     };
-    await prepare(core, container, image);
+    await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
   return { id, warnings: warningsFor(asked) };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. */
-async function prepare(core: Core, container: Container, image: Image): Promise<void> {
+async function prepare(core: Core, container: Container, image: Image, { volumes }: MountPlan): Promise<void> {
   const folder = containerFolder(core.config, container.id);
-  const undo = core.state.apply({ put: { containers: [container] } });
+  const undo = core.state.apply({ put: { containers: [container], volumes } });
   try {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
-    await core.runtime.snapshots.prepare(container.id, image);
+    makeVolumes(core, volumes);
+    const layers = await core.runtime.snapshots.prepare(container.id, image);
+    await fillVolumes(core, container, layers);
   } catch (error) {
     undo();
+    await core.runtime.snapshots.remove(container.id);
+    await Promise.all(volumes.map((volume) => core.runtime.volumes.remove(volume.id)));
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
@@ -88,6 +97,7 @@ function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
     command: spec.command ?? config.command,
     workingDirectory: spec.workingDirectory === '' ? config.workingDirectory : spec.workingDirectory,
     labels: { ...config.labels, ...spec.labels },
+    volumes: [...new Set([...config.volumes, ...spec.volumes])],
     exposedPorts: [...new Set([...(config.exposedPorts as ContainerSpec['exposedPorts']), ...spec.exposedPorts])],
     ...(stopSignal === undefined ? {} : { stopSignal }),
   };
@@ -194,12 +204,12 @@ function freeName(state: State, id: string): string {
 }
 
 /** @throws EngineError invalidArgument for a `--mount` whose source is missing; `-v` makes it at the start */
-function checkMounts(mounts: readonly BindMount[]): void {
-  for (const { source, createSource } of mounts) {
-    if (createSource || existsSync(source)) continue;
+function checkMounts(mounts: readonly Mount[]): void {
+  for (const mount of mounts) {
+    if (mount.type !== 'bind' || mount.createSource || existsSync(mount.source)) continue;
     throw new EngineError(
       'invalidArgument',
-      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      `invalid mount config for type "bind": bind source path does not exist: ${mount.source}`,
     );
   }
 }

@@ -3,7 +3,8 @@ import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
-import { clearRemains, strikeOut } from './container-remove.ts';
+import { releaseMounts, tellUnmounted } from './container-mounts.ts';
+import { clearRemains, removeVolumesOf, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import type { LiveContainer, Run } from './live.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
@@ -74,6 +75,7 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   containerEvent(core, ended, 'die', { exitCode: String(exit.code), execDuration: String(secondsRun(ended)) });
   await departure.finish();
   for (const network of departure.networks) networkEvent(core, network, 'disconnect', { container: id });
+  tellUnmounted(core, ended);
   live.tellExit({ code: exit.code });
   tell();
   // Whoever stopped it tells of that first.
@@ -81,8 +83,11 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
   if (vanishes) strikeOut(core, id);
   await tolerate(core, ended, () => run.process.delete());
-  if (vanishes) await clearRemains(core, id);
-  else await tolerate(core, ended, () => core.processes.discard(id));
+  await releaseMounts(core, ended);
+  if (vanishes) {
+    await clearRemains(core, id);
+    await removeVolumesOf(core, ended);
+  } else await tolerate(core, ended, () => core.processes.discard(id));
   if (pause !== undefined) live.restarts.schedule(pause, () => void startAgain());
 }
 

@@ -8,6 +8,7 @@ import type { Process } from '../runtime/process/process.ts';
 import { readHostDevices } from '../runtime/spec/devices.ts';
 import { buildSpec } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
+import { placeMounts } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import type { Place } from './sandboxes.ts';
@@ -22,11 +23,13 @@ export async function createProcess(
 ): Promise<Process> {
   const { spec, id } = container;
   makeSources(container);
+  const placed = await placeMounts(core, container);
   const sandbox = place.kind === 'host' ? undefined : place.sandbox;
   const owner = place.kind === 'joined' ? place.owner : undefined;
   const description = buildSpec({
     container,
     ...(sandbox === undefined ? {} : { namespacePath: core.reconciler.sandboxPath(sandbox.namespace) }),
+    mounts: placed,
     files: containerPaths(core.config, core.state, container),
     user: resolveUser(mounts, spec.user, spec.groupAdd),
     host: core.host,
@@ -41,9 +44,10 @@ export async function createProcess(
 }
 
 /** `-v` makes what is missing on the host, as a directory. */
-function makeSources({ spec }: Container): void {
-  for (const { source, createSource } of spec.mounts) {
-    if (!createSource) continue;
+function makeSources({ mounts }: Container): void {
+  for (const mount of mounts) {
+    if (mount.type !== 'bind' || !mount.createSource) continue;
+    const { source } = mount;
     try {
       makeDirectories(source);
     } catch (error) {

@@ -1,11 +1,14 @@
 import { rmSync } from 'node:fs';
-import { EngineError } from '../model/errors.ts';
+import type { Container } from '../model/container.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
+import { volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { killRun, runToEndHeld } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
 import type { RemoveRequest } from './requests.ts';
 import { isActive } from './sandboxes.ts';
+import { removeVolume, volumeUsers } from './volumes.ts';
 
 const SIGKILL = 9;
 
@@ -24,7 +27,7 @@ export async function removeContainer(core: Core, reference: string, request: Re
     if (request.force) await endRun(core, container.id);
     await withContainer(core, container.id, async () => {
       refuseRunning(core, container.id, reference);
-      await removeHeld(core, container.id);
+      await removeHeld(core, container.id, { volumes: request.volumes });
     });
   } finally {
     live.removing = false;
@@ -58,10 +61,25 @@ async function endRun(core: Core, id: string): Promise<void> {
  * Takes a stopped container away with everything of it. For one who holds its lock; one that is gone is fine.
  * What cannot be removed leaves the record, so that it can be tried again.
  */
-export async function removeHeld(core: Core, id: string): Promise<void> {
-  if (!core.state.containers.has(id)) return;
+export async function removeHeld(core: Core, id: string, options: { readonly volumes: boolean }): Promise<void> {
+  const container = core.state.containers.get(id);
+  if (container === undefined) return;
   await clearRemains(core, id);
   strikeOut(core, id);
+  if (options.volumes) await removeVolumesOf(core, container);
+}
+
+/** The volumes nobody gave a name, unless another container has them too. For a container that is no longer written down. */
+export async function removeVolumesOf(core: Core, container: Container): Promise<void> {
+  for (const { name, anonymous } of volumesOf(container)) {
+    const volume = core.state.volumes.get(name);
+    if (!anonymous || volume === undefined || volumeUsers(core.state, name).length > 0) continue;
+    try {
+      await removeVolume(core, volume);
+    } catch (error) {
+      core.logger.warn('an anonymous volume could not be removed', { volume: name, error: errorMessage(error) });
+    }
+  }
 }
 
 /** Task, root file system and folder. What stays after a failure is taken away by the next daemon, or the next try. */

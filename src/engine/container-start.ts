@@ -4,6 +4,7 @@ import type { Endpoint } from '../model/network.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { StartError } from '../runtime/process/start-error.ts';
 import { followRun } from './container-exit.ts';
+import { releaseMounts, tellMounted } from './container-mounts.ts';
 import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
@@ -169,6 +170,7 @@ function tellStarted(core: Core, container: Container): void {
     const network = core.state.networks.get(endpoint.network);
     if (network !== undefined) networkEvent(core, network, 'connect', { container: id });
   }
+  tellMounted(core, container);
   containerEvent(core, container, 'start');
 }
 
@@ -183,9 +185,10 @@ async function giveUp(core: Core, id: string, live: LiveContainer, error: unknow
     state: { ...container.state, status, pid: 0, exitCode, error: errorMessage(error) },
   });
   await Promise.all([departure.finish(), discardTask(core, id)]);
+  await releaseMounts(core, container);
   live.session.end();
   live.session = core.live.newSession(container);
-  if (container.spec.autoRemove) await removeHeld(core, id);
+  if (container.spec.autoRemove) await removeHeld(core, id, { volumes: true });
 }
 
 async function discardTask({ processes, logger }: Core, id: string): Promise<void> {

@@ -14,6 +14,7 @@ import type { KeyedMutex } from './locks.ts';
 import type { PortAllocator } from './ports.ts';
 import type { State } from './state.ts';
 import type { StepTimes } from './step-times.ts';
+import type { VolumeUse } from './volume-use.ts';
 
 /** What the nouns of the engine share: the intent, the way into the kernel, the way to containerd, who is told. */
 export interface Core {
@@ -30,6 +31,7 @@ export interface Core {
   readonly runtime: Runtime;
   readonly processes: Processes;
   readonly live: LiveContainers;
+  readonly volumeUse: VolumeUse;
   readonly host: HostFacts;
   readonly stepTimes: StepTimes;
 }

@@ -32,12 +32,15 @@ import { sandboxSockets } from './sandbox-sockets.ts';
 import { State } from './state.ts';
 import { StepTimes } from './step-times.ts';
 import { System } from './system.ts';
+import { VolumeUse } from './volume-use.ts';
+import { Volumes } from './volumes.ts';
 
 /** The daemon's heart: what was asked is in its state, what is in the kernel follows, and what runs is in containerd. */
 export class Engine {
   readonly containers: Containers;
   readonly networks: Networks;
   readonly images: ImageStore;
+  readonly volumes: Volumes;
   readonly execs: Execs;
   readonly events: Events;
   readonly system: System;
@@ -53,6 +56,7 @@ export class Engine {
     this.containers = new Containers(core, pruning);
     this.networks = new Networks(core, pruning);
     this.images = new ImageStore(core, pruning);
+    this.volumes = new Volumes(core, pruning);
     this.execs = new Execs(core);
     this.events = core.events;
     this.system = new System(core, dns);
@@ -98,6 +102,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   const stepTimes = new StepTimes();
   const { reconciler, dns } = openNetwork(config, { state, stepTimes, stack });
   const host = readHostFacts();
+  const locks = new KeyedMutex();
   const live = new LiveContainers(logger);
   stack.defer(() => live.close());
   const processes = new Processes(runtime.containerd, { execRoot, logger, host });
@@ -107,7 +112,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     config,
     logger,
     state,
-    locks: new KeyedMutex(),
+    locks,
     events: new Events(),
     reconciler,
     forwarding: new Forwarding(state, network.ipForward),
@@ -116,6 +121,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     runtime,
     processes,
     live,
+    volumeUse: new VolumeUse({ state, volumes: runtime.volumes, locks, logger }),
     host,
     stepTimes,
   };

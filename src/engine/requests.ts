@@ -19,6 +19,14 @@ export interface NetworkRequest {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+export interface VolumeRequest {
+  /** '' makes an anonymous one */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of the local driver */
+  readonly options: Readonly<Record<string, string>>;
+}
+
 export interface StopRequest {
   /** Seconds until SIGKILL; negative: never; undefined: the container's own, then 10 */
   readonly timeout?: number;

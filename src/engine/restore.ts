@@ -5,6 +5,7 @@ import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
 import { exitedContainer, followRun } from './container-exit.ts';
+import { releaseMounts, volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { connectStreams, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
@@ -33,7 +34,7 @@ export async function restore(core: Core): Promise<void> {
     const exitCode = String(container.state.exitCode);
     containerEvent(core, container, 'die', { exitCode, execDuration: '0' });
   }
-  await clearLeftovers(core, [...tasks.keys()]);
+  await clearLeftovers(core, [...tasks.keys()], lost);
 }
 
 /**
@@ -101,6 +102,7 @@ async function resume(core: Core, container: Container): Promise<void> {
   const { tty, openStdin } = container.spec;
   const live = core.live.of(container);
   try {
+    await core.volumeUse.take(volumesOf(container), container.id);
     const process = await core.processes.restore(container.id, { tty, stdin: openStdin });
     if (process === undefined) {
       await leaveSandbox(core, exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() })).finish();
@@ -129,7 +131,7 @@ function reopenLog(core: Core, container: Container): ContainerLog {
 }
 
 /** Tasks, root snapshots and folders without a record; and containers with --rm that ended unseen. */
-async function clearLeftovers(core: Core, tasks: readonly string[]): Promise<void> {
+async function clearLeftovers(core: Core, tasks: readonly string[], lost: readonly Container[]): Promise<void> {
   const { state, logger } = core;
   const stale = [...state.containers.values()].filter((container) => container.spec.autoRemove && hasEnded(container));
   const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
@@ -140,7 +142,10 @@ async function clearLeftovers(core: Core, tasks: readonly string[]): Promise<voi
   const work = [
     ...idle.map((id) => core.processes.discard(id)),
     ...unknown(await core.runtime.snapshots.list()).map((id) => core.runtime.snapshots.remove(id)),
-    ...stale.map(({ id }) => withContainer(core, id, () => removeHeld(core, id))),
+    ...lost.map((container) => releaseMounts(core, container)),
+    core.volumeUse.settle(),
+    core.runtime.volumes.clear(),
+    ...stale.map(({ id }) => withContainer(core, id, () => removeHeld(core, id, { volumes: true }))),
   ];
   for (const result of await Promise.allSettled(work)) {
     if (result.status === 'rejected') {

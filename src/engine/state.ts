@@ -1,5 +1,6 @@
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
+import type { Volume } from '../model/volume.ts';
 import type { Row, TableName } from '../store/rows.ts';
 import type { Store, StoreChange } from '../store/store.ts';
 
@@ -23,6 +24,7 @@ export class State {
     const load = <T extends TableName>(table: T) => new Map(store.rows(table).map((row) => [row.id, row]));
     this.#tables = {
       networks: load('networks'),
+      volumes: load('volumes'),
       sandboxes: load('sandboxes'),
       endpoints: load('endpoints'),
       containers: load('containers'),
@@ -31,6 +33,11 @@ export class State {
 
   get networks(): ReadonlyMap<string, Network> {
     return this.#tables.networks;
+  }
+
+  /** By name. */
+  get volumes(): ReadonlyMap<string, Volume> {
+    return this.#tables.volumes;
   }
 
   get sandboxes(): ReadonlyMap<string, Sandbox> {
@@ -62,6 +69,7 @@ export class State {
     this.#store.write(change);
     this.#version++;
     this.#writeTable('networks', change);
+    this.#writeTable('volumes', change);
     this.#writeTable('sandboxes', change);
     this.#writeTable('endpoints', change);
     this.#writeTable('containers', change);
@@ -76,13 +84,21 @@ export class State {
 
   #inverse(change: Change): Change {
     const networks = former('networks', change, this.#tables.networks);
+    const volumes = former('volumes', change, this.#tables.volumes);
     const sandboxes = former('sandboxes', change, this.#tables.sandboxes);
     const endpoints = former('endpoints', change, this.#tables.endpoints);
     const containers = former('containers', change, this.#tables.containers);
     return {
-      put: { networks: networks.put, sandboxes: sandboxes.put, endpoints: endpoints.put, containers: containers.put },
+      put: {
+        networks: networks.put,
+        volumes: volumes.put,
+        sandboxes: sandboxes.put,
+        endpoints: endpoints.put,
+        containers: containers.put,
+      },
       remove: {
         networks: networks.remove,
+        volumes: volumes.remove,
         sandboxes: sandboxes.remove,
         endpoints: endpoints.remove,
         containers: containers.remove,

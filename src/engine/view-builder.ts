@@ -1,5 +1,6 @@
 import type { Container, EndpointRequest } from '../model/container.ts';
 import type { Network } from '../model/network.ts';
+import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
@@ -19,6 +20,7 @@ export function containerView(core: Core, container: Container): ContainerView {
     sandboxId: sandbox?.id ?? '',
     sandboxKey: sandbox === undefined ? '' : reconciler.sandboxPath(sandbox.namespace),
     paths: containerPaths(config, state, container),
+    volumePaths: Object.fromEntries(volumesOf(container).map(({ name }) => [name, core.runtime.volumes.path(name)])),
     execIds: [...live.of(container).execs],
   };
 }

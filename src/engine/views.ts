@@ -1,6 +1,7 @@
 import type { InterfaceAddress, IpAddress, MacAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import type { Endpoint, Network, PublishedPort } from '../model/network.ts';
+import type { Volume } from '../model/volume.ts';
 
 /** A container's place on one network: what was asked, and what it has while it runs. */
 export interface EndpointView {
@@ -35,6 +36,8 @@ export interface ContainerView {
   /** Path of the pinned network namespace, or '' */
   readonly sandboxKey: string;
   readonly paths: ContainerPaths;
+  /** Paths of its volumes on the host, by their names */
+  readonly volumePaths: Readonly<Record<string, string>>;
   readonly execIds: readonly string[];
 }
 
@@ -44,6 +47,14 @@ export interface NetworkMember {
   readonly endpointId: string;
   readonly mac: MacAddress;
   readonly address: InterfaceAddress;
+}
+
+export interface VolumeView {
+  readonly volume: Volume;
+  /** Path of its files on the host */
+  readonly mountpoint: string;
+  /** How many containers have it, running or not */
+  readonly users: number;
 }
 
 export interface NetworkView {

@@ -1,4 +1,5 @@
 import type { IpAddress, MacAddress } from './address.ts';
+import type { Mount } from './mount.ts';
 
 /** What `docker run`'s `--network` names. */
 export type NetworkMode =
@@ -27,16 +28,6 @@ export interface PortBinding {
   readonly hostAddress?: IpAddress;
   /** First and last host port to choose from; undefined: an ephemeral port */
   readonly hostPorts?: { readonly first: number; readonly last: number };
-}
-
-export interface BindMount {
-  readonly source: string;
-  readonly destination: string;
-  readonly readOnly: boolean;
-  /** rprivate, rshared, rslave, private, shared, slave */
-  readonly propagation: string;
-  /** False: a missing source is an error (`--mount`); true: it is made as a directory (`-v`) */
-  readonly createSource: boolean;
 }
 
 /** `--log-driver` and `--log-opt`. */
@@ -84,7 +75,12 @@ export interface ContainerSpec {
   readonly capDrop: readonly string[];
   readonly groupAdd: readonly string[];
   readonly readOnlyRoot: boolean;
-  readonly mounts: readonly BindMount[];
+  /** As asked: binds, mounts and tmpfs */
+  readonly mounts: readonly Mount[];
+  /** Destinations of anonymous volumes; the image's too once created */
+  readonly volumes: readonly string[];
+  /** Containers whose mounts it gets: "name[:mode]" */
+  readonly volumesFrom: readonly string[];
   readonly autoRemove: boolean;
   readonly restartPolicy: RestartPolicy;
   readonly networkMode: NetworkMode;
@@ -137,6 +133,8 @@ export interface Container {
   readonly args: readonly string[];
   /** The image's and the user's, merged; without PATH's default */
   readonly env: readonly string[];
+  /** All of them: what was asked, what other containers gave, anonymous volumes by their names */
+  readonly mounts: readonly Mount[];
   /** The sandbox it runs in; undefined for host mode and before the first start */
   readonly sandbox?: string;
   /** How often it was started again by itself since somebody started it */

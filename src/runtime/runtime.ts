@@ -4,9 +4,11 @@ import { promisify } from 'node:util';
 import type { Logger } from '../model/logger.ts';
 import { Containerd } from './containerd/client.ts';
 import { ContainerdProcess } from './containerd/supervise.ts';
+import { ContainerFiles } from './files/files.ts';
 import { Images } from './images/images.ts';
 import { endForgottenLeases } from './images/lease.ts';
 import { Snapshots } from './snapshots.ts';
+import { LocalVolumes } from './volumes/local.ts';
 
 export interface RuntimeOptions {
   /** What outlives a reboot goes below it */
@@ -29,14 +31,18 @@ export class Runtime {
   readonly containerd: Containerd;
   readonly images: Images;
   readonly snapshots: Snapshots;
+  readonly volumes: LocalVolumes;
+  readonly files: ContainerFiles;
   readonly #process: ContainerdProcess | undefined;
   #runc: Promise<string> | undefined;
 
-  private constructor(containerd: Containerd, process: ContainerdProcess | undefined, logger: Logger) {
+  private constructor(containerd: Containerd, process: ContainerdProcess | undefined, options: RuntimeOptions) {
     this.containerd = containerd;
     this.#process = process;
-    this.images = new Images(containerd, { logger });
+    this.images = new Images(containerd, { logger: options.logger });
     this.snapshots = new Snapshots(containerd);
+    this.volumes = new LocalVolumes(options.dataRoot, options.execRoot);
+    this.files = new ContainerFiles(options.execRoot);
   }
 
   /** @throws EngineError unavailable when containerd is missing, or the given one does not answer */
@@ -49,7 +55,7 @@ export class Runtime {
       options.containerd === undefined ? await ContainerdProcess.start({ root, state, socket, logger }) : undefined;
     const containerd = await Containerd.connect(socket);
     await endForgottenLeases(containerd);
-    return new Runtime(containerd, process, logger);
+    return new Runtime(containerd, process, options);
   }
 
   /** Called when our containerd had died and is back: calls that waited in it have failed, and are to be made anew. */

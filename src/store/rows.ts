@@ -1,8 +1,10 @@
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
+import type { Volume } from '../model/volume.ts';
 
 interface Rows {
   readonly networks: Network;
+  readonly volumes: Volume;
   readonly sandboxes: Sandbox;
   readonly endpoints: Endpoint;
   readonly containers: Container;
@@ -12,7 +14,7 @@ export type TableName = keyof Rows;
 export type Row<T extends TableName> = Rows[T];
 
 /** In the order they are written: what is referred to comes first. */
-export const TABLES: readonly TableName[] = ['networks', 'sandboxes', 'endpoints', 'containers'];
+export const TABLES: readonly TableName[] = ['networks', 'volumes', 'sandboxes', 'endpoints', 'containers'];
 
 type FieldType = 'string' | 'boolean' | 'number' | 'array' | 'object';
 
@@ -30,6 +32,7 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     driverOptions: 'object',
     labels: 'object',
   },
+  volumes: { created: 'string', labels: 'object', options: 'object' },
   sandboxes: { namespace: 'string', resolver: 'boolean' },
   endpoints: {
     network: 'string',
@@ -49,6 +52,7 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     env: 'array',
     restartCount: 'number',
     stoppedByHand: 'boolean',
+    mounts: 'array',
     state: 'object',
   },
 };

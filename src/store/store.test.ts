@@ -51,6 +51,10 @@ test('a file of a newer version, of another program, or no database at all is re
   raise.exec('PRAGMA user_version = 99');
   raise.close();
   assert.throws(() => Store.open(path()), /deep\/fairway\.db: it was written by a newer Fairway \(it has version 99/);
+  const lower = new DatabaseSync(path());
+  lower.exec('PRAGMA user_version = 1');
+  lower.close();
+  assert.throws(() => Store.open(path()), /it was written by an older Fairway \(it has version 1, /);
   const foreign = new DatabaseSync(join(folder, 'foreign.db'));
   foreign.exec('CREATE TABLE t (x)');
   foreign.close();

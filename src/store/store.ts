@@ -5,7 +5,7 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import { parseRow, type Row, TABLES, type TableName } from './rows.ts';
 
 /** Raised by one with every change of the tables or of what their rows must hold. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /** "FWAY": tells our file from any other SQLite file (PRAGMA application_id). */
 const APPLICATION_ID = 0x46574159;
 
@@ -121,9 +121,10 @@ function prepareSchema(path: string, database: DatabaseSync): void {
   if (application !== APPLICATION_ID) {
     throw new EngineError('internal', `Cannot use ${path}: it is an SQLite file of another program`);
   }
-  if (version > SCHEMA_VERSION) {
-    const versions = `it has version ${version}, this one knows up to ${SCHEMA_VERSION}`;
-    throw new EngineError('internal', `Cannot use ${path}: it was written by a newer Fairway (${versions})`);
+  if (version !== SCHEMA_VERSION) {
+    const age = version > SCHEMA_VERSION ? 'a newer' : 'an older';
+    const versions = `it has version ${version}, this one reads version ${SCHEMA_VERSION}`;
+    throw new EngineError('internal', `Cannot use ${path}: it was written by ${age} Fairway (${versions})`);
   }
   const verdict = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (verdict !== 'ok') throw damaged(path, String(verdict));

@@ -4,7 +4,7 @@ import type { Attachment, OutputListener, OutputStream } from '../../src/engine/
 import { Events } from '../../src/engine/events.ts';
 import type { ExecView } from '../../src/engine/requests.ts';
 import { EngineError } from '../../src/model/errors.ts';
-import { containerView, history, image, info, networkView, version } from './samples.ts';
+import { containerView, history, image, info, networkView, version, volumeView } from './samples.ts';
 
 /** A process the test plays: what the server hears of it is what the test says. */
 export class FakeProcess implements Attachment {
@@ -67,6 +67,7 @@ export class FakeEngine {
       containers: this.#containers(),
       networks: this.#networks(),
       images: this.#images(),
+      volumes: this.#volumes(),
       execs: this.#execs(),
       events: this.events,
       system: {
@@ -140,6 +141,21 @@ export class FakeEngine {
       connect: async (...args) => this.#note('connect', args, undefined),
       disconnect: async (...args) => this.#note('disconnect', args, undefined),
       prune: async () => ({ deleted: ['h5net'], reclaimed: 0 }),
+    };
+  }
+
+  #volumes(): EngineSurface['volumes'] {
+    const find = (name: string) => {
+      if (name !== 'h5vol') throw new EngineError('notFound', `get ${name}: no such volume`);
+      return volumeView;
+    };
+    return {
+      create: (...args) => this.#note('volume create', args, volumeView),
+      find,
+      list: () => [volumeView],
+      remove: async (...args) => this.#note('volume remove', args, undefined),
+      sizes: async () => new Map([['h5vol', 7]]),
+      prune: async (...args) => this.#note('volume prune', args, { deleted: [], reclaimed: 0 }),
     };
   }
 

@@ -1,9 +1,10 @@
 import type { HistoryRow } from '../../src/engine/images.ts';
 import type { EngineInfo, EngineVersion } from '../../src/engine/system-views.ts';
-import type { ContainerView, NetworkView } from '../../src/engine/views.ts';
+import type { ContainerView, NetworkView, VolumeView } from '../../src/engine/views.ts';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../src/model/address.ts';
 import type { ContainerSpec } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
+import type { VolumeMount } from '../../src/model/mount.ts';
 import type { Network } from '../../src/model/network.ts';
 
 /** The state behind the recordings of `h5web`: on the default bridge and on h5net, with two published ports. */
@@ -23,7 +24,21 @@ const h5netRequest = {
 };
 const any = parseIpAddress('0.0.0.0');
 
-export const spec: ContainerSpec = {
+export const volumeMount: VolumeMount = {
+  type: 'volume',
+  origin: 'binds',
+  name: 'h5vol',
+  anonymous: false,
+  destination: '/data',
+  readOnly: false,
+  mode: '',
+  copy: true,
+  subpath: '',
+  driverOptions: {},
+  labels: {},
+};
+
+const spec: ContainerSpec = {
   image: 'busybox',
   hostname: 'a3c9e7a1a769',
   domainname: '',
@@ -45,7 +60,9 @@ export const spec: ContainerSpec = {
   capDrop: [],
   groupAdd: [],
   readOnlyRoot: false,
-  mounts: [{ source: '/srv/data', destination: '/data', readOnly: false, propagation: 'rprivate', createSource: true }],
+  mounts: [volumeMount],
+  volumes: [],
+  volumesFrom: [],
   autoRemove: false,
   restartPolicy: { name: 'no', maximumRetries: 0 },
   networkMode: { kind: 'network', name: 'bridge' },
@@ -74,6 +91,7 @@ export const containerView: ContainerView = {
     env: ['X=1'],
     restartCount: 0,
     stoppedByHand: false,
+    mounts: [volumeMount],
     sandbox: SANDBOX_ID,
     state: {
       status: 'running',
@@ -84,6 +102,7 @@ export const containerView: ContainerView = {
       finishedAt: '0001-01-01T00:00:00Z',
     },
   },
+  volumePaths: { h5vol: '/var/lib/fairway/volumes/h5vol/_data' },
   networks: [
     {
       networkId: BRIDGE_ID,
@@ -254,4 +273,10 @@ export const version: EngineVersion = {
   nodeVersion: '26.0.0',
   containerd: { version: '1.6.20', revision: 'abc' },
   runc: '1.1.5',
+};
+
+export const volumeView: VolumeView = {
+  volume: { id: 'h5vol', created: '2026-11-21T01:22:26Z', labels: {}, options: {} },
+  mountpoint: '/var/lib/fairway/volumes/h5vol/_data',
+  users: 1,
 };

@@ -131,7 +131,6 @@ describe('requests that make no sense', () => {
         /pulling from registries is not supported yet: .* alpine:3 /,
       ],
       ['GET', '/volumes/v', 404, /^get v: no such volume$/],
-      ['POST', '/volumes/create', 501, /named volumes is not supported|creating named volumes/],
       ['GET', '/containers/h5web/attach/ws', 501, /WebSocket/],
       ['GET', '/containers/h5web/logs', 400, /you must choose at least one stream/],
       ['POST', '/containers/h5web/wait?condition=x', 400, /invalid condition/],

@@ -56,7 +56,7 @@ describe('bad input leaves no trace', () => {
     [['run', '--rm', '--network', 'host', '--network', 'none', 'busybox', 'true'], 125, /./],
     [['run', '--rm', '--cap-add', 'NOSUCH', 'busybox', 'true'], 125, /invalid CapAdd/],
     [['run', '--rm', '-v', 'relative/path:/x', 'busybox', 'true'], 125, /./],
-    [['run', '--rm', '-v', 'named:/x', 'busybox', 'true'], 125, /volumes are not supported/],
+    [['run', '--rm', '-v', 'n!x:/x', 'busybox', 'true'], 125, /includes invalid characters/],
     [['run', '--rm', '--memory', '64m', 'busybox', 'true'], 125, /not supported/],
     [['run', '--rm', '--restart', 'always', 'busybox', 'true'], 125, /./],
     [
@@ -93,7 +93,7 @@ describe('bad input leaves no trace', () => {
     [['inspect', 'nosuch'], 1, /No such object: nosuch/],
     [['start', 'nosuch'], 1, /No such container: nosuch/],
     [['rm', 'nosuch'], 1, /No such container: nosuch/],
-    [['volume', 'create', 'x'], 1, /not supported/],
+    [['volume', 'create', '-d', 'nfs', 'xx'], 1, /error looking up volume plugin nfs: plugin "nfs" not found/],
     [['pull', 'busybox'], 1, /not supported/],
     [['swarm', 'init'], 1, /./],
   ];

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { parseIpAddress } from '../../src/model/address.ts';
 import type { ContainerSpec } from '../../src/model/container.ts';
 import { eventually } from '../host.ts';
+import { bindMount } from '../plain-spec.ts';
 import { containerSpec, EngineRoom, isInside, networkRequest, request, runInside, sh } from './room.ts';
 
 /** Starts that fail, each at another step, by what a user can do. */
@@ -39,7 +40,7 @@ const FAILING: readonly { readonly name: string; readonly spec: Partial<Containe
   {
     name: 'a mount source that cannot be made',
     spec: {
-      mounts: [{ source: '/proc/nosuch/x', destination: '/x', readOnly: false, propagation: '', createSource: true }],
+      mounts: [bindMount({ source: '/proc/nosuch/x', destination: '/x' })],
     },
     message: /^error while creating mount source path '\/proc\/nosuch\/x'/,
   },

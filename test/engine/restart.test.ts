@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { EngineEvent } from '../../src/model/event.ts';
 import { eventually } from '../host.ts';
+import { bindMount } from '../plain-spec.ts';
 import { containerSpec, EngineRoom, isInside, networkRequest, output, request, runInside, sh } from './room.ts';
 
 if (!isInside) test('an engine takes up what another left', () => runInside(import.meta.filename));
@@ -50,7 +51,7 @@ else {
 
     test('ends that nobody saw are told, --rm is kept, one that never started waits on', async () => {
       const untilTold = (code: number) => ['sh', '-c', `until [ -e /told/end ]; do sleep 0.02; done; exit ${code}`];
-      const told = { source: '/run/told', destination: '/told', readOnly: false, propagation: '', createSource: true };
+      const told = bindMount({ source: '/run/told', destination: '/told' });
       const ids = [
         await room.run('ending', untilTold(5), { ...spec, mounts: [told] }),
         await room.run('vanishing', untilTold(0), { ...spec, mounts: [told], autoRemove: true }),

@@ -28,6 +28,7 @@ export function container(args: readonly string[], spec: Partial<ContainerSpec> 
     env: spec.env ?? [],
     restartCount: 0,
     stoppedByHand: false,
+    mounts: spec.mounts ?? [],
     state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
 }
@@ -71,6 +72,7 @@ export class ProcessRoom implements AsyncDisposable {
     const file = (name: string) => join(this.#directory, name);
     const spec = buildSpec({
       container: given,
+      mounts: given.mounts.filter((mount) => mount.type !== 'volume'),
       files: { hosts: file('hosts'), hostname: file('hostname'), resolvConf: file('resolv.conf') },
       user: resolveUser(mounts, given.spec.user, given.spec.groupAdd),
       host: readHostFacts(),

@@ -3,8 +3,10 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { BindMount, ContainerSpec } from '../../src/model/container.ts';
+import type { ContainerSpec } from '../../src/model/container.ts';
+import type { BindMount } from '../../src/model/mount.ts';
 import { readHostFacts } from '../../src/runtime/spec/host.ts';
+import { bindMount } from '../plain-spec.ts';
 import { ProcessRoom } from './process-room.ts';
 
 let room: ProcessRoom;
@@ -21,7 +23,7 @@ after(async () => {
 const sh = async (script: string, spec: Partial<ContainerSpec> = {}) =>
   (await room.run(['sh', '-c', script], spec)).output;
 const bind = (more: Partial<BindMount> = {}): BindMount => {
-  return { source: shared, destination: '/data', readOnly: false, propagation: '', createSource: true, ...more };
+  return bindMount({ source: shared, destination: '/data', ...more });
 };
 
 test('the kernel holds the container to the profile', async () => {

@@ -1,10 +1,11 @@
 import type { ContainerView } from '../../engine/views.ts';
 import type { ContainerStatus } from '../../model/container.ts';
+import type { Mount } from '../../model/mount.ts';
 import { type Filters, invalidValue } from '../parse/filters.ts';
 import { renderPortList } from '../render/ports.ts';
 import { invalid } from '../status.ts';
 
-/** `docker ps --filter` knows these; volume and health find what exists here: bind mounts, and no health. */
+/** `docker ps --filter` knows these; health finds what exists here: none. */
 const NAMES = [
   'ancestor',
   'before',
@@ -124,7 +125,7 @@ function matchesPlaces(view: ContainerView, filters: Filters): boolean {
       view.networks.some(({ networkId, networkName }) => networkName === network || startsWith(networkId, network)),
     ) &&
     filters.some('volume', (path) =>
-      spec.mounts.some((mount) => mount.source === path || mount.destination === path),
+      view.container.mounts.some((mount) => sourceOf(mount) === path || mount.destination === path),
     ) &&
     filters.some('publish', (port) =>
       renderPortList(view).some(
@@ -138,6 +139,12 @@ function matchesPlaces(view: ContainerView, filters: Filters): boolean {
       ].some((key) => inRange(port, 'expose', Number.parseInt(key, 10), key.split('/')[1] ?? 'tcp')),
     )
   );
+}
+
+/** A volume goes by its name. */
+function sourceOf(mount: Mount): string {
+  if (mount.type === 'volume') return mount.name;
+  return mount.type === 'bind' ? mount.source : '';
 }
 
 /** A container on a network that does not exist yet has no id to begin with. */

@@ -6,6 +6,7 @@ import { parseEndpoints } from './endpoint.ts';
 import { Fields } from './fields.ts';
 import { type HostConfig, type HostOptions, parseHostConfig } from './hostconfig.ts';
 import { refuseConflicts } from './mode.ts';
+import { parseVolumePaths } from './mounts.ts';
 import { parseExposedPorts } from './ports.ts';
 
 /** A hostname as the kernel takes it: HOST_NAME_MAX in limits.h. */
@@ -55,6 +56,7 @@ function parseOwn(fields: Fields): Own {
     attachStdout: fields.flag('AttachStdout'),
     attachStderr: fields.flag('AttachStderr'),
     exposedPorts: parseExposedPorts(fields.entries('ExposedPorts')),
+    volumes: parseVolumePaths(fields.entries('Volumes')),
     ...(stopSignal === '' ? {} : { stopSignal }),
     ...(stopTimeout === undefined ? {} : { stopTimeout }),
   };
@@ -105,7 +107,7 @@ function closeConfig(fields: Fields): void {
   health.close();
   // The name counts in the query; dockerode repeats it here.
   fields.ignore('OnBuild', 'Shell', 'ArgsEscaped', 'name');
-  fields.close({ Volumes: 'an anonymous volume', NetworkDisabled: 'a container without network' });
+  fields.close({ NetworkDisabled: 'a container without network' });
 }
 
 /** Only what the user gave counts: ports an image exposes are no conflict. */

@@ -51,6 +51,14 @@ export class Fields {
     });
   }
 
+  lists(name: string): string[][] {
+    const value = this.#take(name) ?? [];
+    const isList = (item: unknown): item is string[] =>
+      Array.isArray(item) && item.every((text) => typeof text === 'string');
+    if (!Array.isArray(value) || !value.every(isList)) throw mismatch(value, this.#pathOf(name), '[][]string');
+    return value;
+  }
+
   integers(name: string): number[] {
     const value = this.#take(name) ?? [];
     if (!Array.isArray(value) || !value.every((item) => Number.isSafeInteger(item))) {

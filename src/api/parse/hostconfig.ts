@@ -14,6 +14,7 @@ export type HostOptions = Pick<
   | 'portBindings'
   | 'publishAll'
   | 'mounts'
+  | 'volumesFrom'
   | 'autoRemove'
   | 'restartPolicy'
   | 'privileged'
@@ -65,12 +66,10 @@ const FLAGS: Readonly<Record<string, string>> = {
   ShmSize: '--shm-size',
   StorageOpt: '--storage-opt',
   Sysctls: '--sysctl',
-  Tmpfs: '--tmpfs',
   UTSMode: '--uts',
   Ulimits: '--ulimit',
   UsernsMode: '--userns',
   VolumeDriver: '--volume-driver',
-  VolumesFrom: '--volumes-from',
 };
 
 /** What clients say to ask for what happens anyway. */
@@ -96,7 +95,12 @@ export function parseHostConfig(fields: Fields): HostConfig {
     networkMode: parseNetworkMode(fields.text('NetworkMode')),
     portBindings: parsePortBindings(fields.entries('PortBindings')),
     publishAll: fields.flag('PublishAllPorts'),
-    mounts: parseMounts(fields.texts('Binds'), fields.children('Mounts')),
+    mounts: parseMounts({
+      binds: fields.texts('Binds'),
+      mounts: fields.children('Mounts'),
+      tmpfs: fields.map('Tmpfs'),
+    }),
+    volumesFrom: fields.texts('VolumesFrom'),
     autoRemove: fields.flag('AutoRemove'),
     restartPolicy: parseRestartPolicy(fields.child('RestartPolicy')),
     privileged: fields.flag('Privileged'),

@@ -1,17 +1,32 @@
 import { posix } from 'node:path';
-import type { BindMount } from '../../model/container.ts';
+import type { BindMount, Mount, TmpfsMount, VolumeMount } from '../../model/mount.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import type { Fields } from './fields.ts';
+import { parseTmpfsMount, tmpfsOptions } from './tmpfs.ts';
+import { checkVolumeName, parseDriverConfig } from './volume.ts';
 
 /** What nobody asks for is private to the container, with everything below the source. */
 const DEFAULT_PROPAGATION = 'rprivate';
 const PROPAGATIONS: readonly string[] = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 /** Consistency is Docker Desktop's concern; z and Z relabel for SELinux, which Fairway's hosts do not run. */
 const INDIFFERENT: readonly string[] = ['z', 'Z', 'consistent', 'cached', 'delegated', 'default'];
+const NO_COPY = 'nocopy';
 
-/** Binds and Mounts together. @throws EngineError invalidArgument with Docker's words (moby: volume/mounts) */
-export function parseMounts(binds: readonly string[], mounts: readonly Fields[]): BindMount[] {
-  const all = [...binds.map(parseBind), ...mounts.map(parseMount)];
+/** Everything of a HostConfig that mounts something. */
+export interface MountFields {
+  readonly binds: readonly string[];
+  readonly mounts: readonly Fields[];
+  /** Options by destination */
+  readonly tmpfs: Readonly<Record<string, string>>;
+}
+
+/** @throws EngineError invalidArgument with Docker's words (moby: volume/mounts) */
+export function parseMounts({ binds, mounts, tmpfs }: MountFields): Mount[] {
+  const all = [
+    ...binds.map(parseBind),
+    ...mounts.map(parseMount),
+    ...Object.entries(tmpfs).map(([path, options]) => parseTmpfs(path, options)),
+  ];
   const seen = new Set<string>();
   for (const { destination } of all) {
     if (seen.has(destination)) throw invalid(`Duplicate mount point: ${destination}`);
@@ -20,81 +35,128 @@ export function parseMounts(binds: readonly string[], mounts: readonly Fields[])
   return all;
 }
 
-/** "source:destination[:modes]", the form of `docker run -v`. */
-function parseBind(text: string): BindMount {
+/** Destinations of anonymous volumes: the keys of Config.Volumes. */
+export function parseVolumePaths(entries: readonly (readonly [string, unknown])[]): string[] {
+  return [...new Set(entries.map(([path]) => checkDestination('volume', path)))];
+}
+
+/** "[source:]destination[:modes]", the form of `docker run -v`. */
+function parseBind(text: string): Mount {
   const specification = (why = '') => invalid(`invalid volume specification: '${text}'${why}`);
-  const [source = '', destination, mode = '', ...more] = text.split(':');
-  if (source === '' || more.length > 0) throw specification();
-  if (destination === undefined) throw unsupportedOption('an anonymous volume');
-  if (text.split(':').length === 2 && isMode(destination)) throw specification();
-  const parsed = parseMode(mode);
-  if (!source.startsWith('/')) throw refuseNamedVolume(source);
-  const why = wrongDestination(destination);
-  if (why !== undefined) throw specification(`: ${why}`);
-  return { source: clean(source), destination: clean(destination), ...parsed, createSource: true };
+  const parts = text.split(':');
+  const [first = '', second, mode = '', ...more] = parts;
+  if (first === '' || more.length > 0) throw specification();
+  const alone = second === undefined;
+  if (!alone && parts.length === 2 && isMode(second)) throw specification();
+  const words = parseMode(mode);
+  const source = alone ? '' : first;
+  const type = source.startsWith('/') ? 'bind' : 'volume';
+  try {
+    const place = { destination: checkDestination(type, second ?? first), readOnly: words.readOnly, mode };
+    return type === 'bind' ? bindOf(source, place, words) : volumeOf(source, place, words);
+  } catch (error) {
+    throw error instanceof Error && !error.message.startsWith('create ') ? specification(`: ${error.message}`) : error;
+  }
+}
+
+type Place = Pick<Mount, 'destination' | 'readOnly' | 'mode'>;
+type Words = ReturnType<typeof parseMode>;
+
+function bindOf(source: string, place: Place, { propagation, noCopy }: Words): BindMount {
+  if (noCopy) throw wrong('bind', 'field VolumeOptions must not be specified');
+  const how = { propagation: propagation ?? DEFAULT_PROPAGATION, createSource: true, recursive: true };
+  return { type: 'bind', origin: 'binds', source: cleanPath(source), ...place, ...how };
+}
+
+function volumeOf(name: string, place: Place, { propagation, noCopy }: Words): VolumeMount {
+  if (propagation !== undefined) throw wrong('volume', 'field BindOptions must not be specified');
+  if (name !== '') checkVolumeName(name);
+  const nothing = { subpath: '', driverOptions: {}, labels: {} };
+  return { type: 'volume', origin: 'binds', name, anonymous: name === '', ...place, copy: !noCopy, ...nothing };
 }
 
 /** An entry of HostConfig.Mounts, the form of `docker run --mount`. */
-function parseMount(fields: Fields): BindMount {
+function parseMount(fields: Fields): Mount {
   const type = fields.text('Type');
-  refuseType(type);
-  const source = fields.text('Source');
-  const destination = fields.text('Target');
-  const readOnly = fields.flag('ReadOnly');
-  const options = fields.child('BindOptions');
   fields.allow('Consistency', ...INDIFFERENT);
-  const propagation = options.text('Propagation') || DEFAULT_PROPAGATION;
-  const createSource = options.flag('CreateMountpoint');
+  const mount = parseTyped(type, fields);
   fields.close();
+  return mount;
+}
+
+function parseTyped(type: string, fields: Fields): Mount {
+  if (type === 'npipe' || type === 'cluster' || type === 'image') throw unsupportedOption(`a mount of type ${type}`);
+  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs') throw wrong(type, 'mount type unknown');
+  const source = fields.text('Source');
+  const target = fields.text('Target');
+  const readOnly = fields.flag('ReadOnly');
+  if (target === '') throw wrong(type, 'field Target must not be empty');
+  if (type === 'bind' && source === '') throw wrong(type, 'field Source must not be empty');
+  if (type === 'tmpfs' && source !== '') throw wrong(type, 'field Source must not be specified');
+  const place = { destination: checkDestination(type, target), readOnly, mode: '', origin: 'mounts' } as const;
+  if (type === 'bind') return { type, ...place, ...parseBindOptions(source, readOnly, fields.child('BindOptions')) };
+  if (type === 'volume') return { type, ...place, ...parseVolumeOptions(source, fields.child('VolumeOptions')) };
+  return { type, ...place, ...parseTmpfsMount(fields.child('TmpfsOptions')) };
+}
+
+function parseBindOptions(source: string, readOnly: boolean, options: Fields) {
+  if (!source.startsWith('/')) {
+    throw wrong('bind', `invalid mount path: '${source}' mount path must be absolute`);
+  }
+  const propagation = options.text('Propagation') || DEFAULT_PROPAGATION;
+  if (!PROPAGATIONS.includes(propagation)) throw wrong('bind', `invalid propagation mode: ${propagation}`);
+  const createSource = options.flag('CreateMountpoint');
+  const recursive = !options.flag('NonRecursive');
+  const shallow = options.flag('ReadOnlyNonRecursive');
+  const force = options.flag('ReadOnlyForceRecursive');
   options.close();
-  const wrong = (why: string) => invalid(`invalid mount config for type "bind": ${why}`);
-  if (destination === '') throw wrong('field Target must not be empty');
-  if (source === '') throw wrong('field Source must not be empty');
-  if (!source.startsWith('/')) throw wrong(`invalid mount path: '${source}' mount path must be absolute`);
-  if (!PROPAGATIONS.includes(propagation)) throw wrong(`invalid propagation mode: ${propagation}`);
-  const why = wrongDestination(destination);
-  if (why !== undefined) throw invalid(why);
-  return { source: clean(source), destination: clean(destination), readOnly, propagation, createSource };
+  if ((shallow || force) && !readOnly) {
+    throw wrong('bind', `${shallow ? 'ReadOnlyNonRecursive' : 'ReadOnlyForceRecursive'} must be used with ReadOnly`);
+  }
+  if (shallow && force) throw wrong('bind', 'ReadOnlyForceRecursive conflicts with ReadOnlyNonRecursive');
+  const readOnlyBelow = shallow || force ? { readOnlyBelow: force } : {};
+  return { source: cleanPath(source), propagation, createSource, recursive, ...readOnlyBelow };
 }
 
-/** @throws EngineError invalidArgument unless it is a bind mount */
-function refuseType(type: string): void {
-  if (type === 'bind') return;
-  if (type === 'volume') throw invalid('named volumes are not supported by Fairway yet: use a bind mount');
-  if (['tmpfs', 'npipe', 'cluster', 'image'].includes(type)) {
-    throw unsupportedOption(`a mount of type ${type}`);
+function parseVolumeOptions(name: string, options: Fields) {
+  if (name !== '') checkVolumeName(name);
+  const noCopy = options.flag('NoCopy');
+  const subpath = options.text('Subpath');
+  const labels = options.map('Labels');
+  const driverOptions = parseDriverConfig(options.child('DriverConfig'));
+  options.close();
+  if (subpath.startsWith('/') || subpath.split('/').includes('..')) {
+    throw wrong('volume', `subpath must be a relative path within the volume`);
   }
-  throw invalid(`invalid mount config for type "${type}": mount type unknown`);
+  return { name, anonymous: name === '', copy: !noCopy, subpath, labels, driverOptions };
 }
 
-/** A relative path reads as a volume's name: Docker's words tell the two apart. */
-function refuseNamedVolume(name: string): Error {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-    return invalid(`named volumes are not supported by Fairway yet: "${name}". Use an absolute path of the host`);
-  }
-  return invalid(
-    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-  );
+/** "/path": "options", the form of `docker run --tmpfs`. */
+function parseTmpfs(path: string, options: string): TmpfsMount {
+  const destination = checkDestination('tmpfs', path);
+  const words = tmpfsOptions(options);
+  return { type: 'tmpfs', origin: 'tmpfs', destination, readOnly: words.includes('ro'), mode: '', options: words };
 }
 
-/** Why a container cannot have something mounted there; undefined when it can. */
-function wrongDestination(path: string): string | undefined {
-  if (!path.startsWith('/')) {
-    return `invalid mount config for type "bind": invalid mount path: '${path}' mount path must be absolute`;
-  }
-  if (clean(path) === '/')
-    return `invalid mount config for type "bind": invalid specification: destination can't be '/'`;
-  return undefined;
+/** @returns the path, normalized @throws EngineError invalidArgument when nothing can be mounted there */
+function checkDestination(type: string, path: string): string {
+  if (!path.startsWith('/')) throw wrong(type, `invalid mount path: '${path}' mount path must be absolute`);
+  if (cleanPath(path) === '/') throw wrong(type, `invalid specification: destination can't be '/'`);
+  return cleanPath(path);
+}
+
+function wrong(type: string, why: string): Error {
+  return invalid(`invalid mount config for type "${type}": ${why}`);
 }
 
 /** The third part of a bind: "ro,rslave". Each word once, one propagation at most. */
-function parseMode(mode: string): Pick<BindMount, 'readOnly' | 'propagation'> {
+function parseMode(mode: string) {
   const words = mode === '' ? [] : mode.split(',');
   const propagations = words.filter((word) => PROPAGATIONS.includes(word));
   if (!isMode(mode) || propagations.length > 1 || new Set(words).size < words.length) {
     throw invalid(`invalid mode: ${mode}`);
   }
-  return { readOnly: words.includes('ro'), propagation: propagations[0] ?? DEFAULT_PROPAGATION };
+  return { readOnly: words.includes('ro'), propagation: propagations[0], noCopy: words.includes(NO_COPY) };
 }
 
 /** "/a:ro" is no bind to a relative path but a mistake, so destinations are asked, too. */
@@ -102,11 +164,11 @@ function isMode(text: string): boolean {
   if (text === '') return true;
   const words = text.split(',');
   if (words.includes('ro') && words.includes('rw')) return false;
-  return words.every((word) => ['ro', 'rw', ...PROPAGATIONS, ...INDIFFERENT].includes(word));
+  return words.every((word) => ['ro', 'rw', NO_COPY, ...PROPAGATIONS, ...INDIFFERENT].includes(word));
 }
 
 /** Without doubled or trailing slashes, dots resolved: equal places are equal texts. */
-function clean(path: string): string {
+function cleanPath(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }

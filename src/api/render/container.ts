@@ -1,8 +1,9 @@
 import type { ContainerView } from '../../engine/views.ts';
-import type { BindMount, Container, ContainerState } from '../../model/container.ts';
+import type { Container, ContainerState } from '../../model/container.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { renderHostConfig } from './hostconfig.ts';
 import { orNull } from './list-form.ts';
+import { renderMounts } from './mount.ts';
 import { renderAddresses, renderEndpoint } from './network.ts';
 import { renderPortMap } from './ports.ts';
 
@@ -33,7 +34,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     HostConfig: renderHostConfig(container, version),
     // Where the layers lie is containerd's affair; Docker's keys stay, empty.
     GraphDriver: { Data: {}, Name: 'overlayfs' },
-    Mounts: container.spec.mounts.map(renderMount),
+    Mounts: renderMounts(container.mounts, view.volumePaths),
     Config: renderConfig(container, version),
     NetworkSettings: renderNetworkSettings(view, version),
   };
@@ -57,18 +58,6 @@ function renderState(state: ContainerState) {
   };
 }
 
-/** One entry of Mounts, in inspect and in lists. */
-export function renderMount(mount: BindMount) {
-  return {
-    Type: 'bind',
-    Source: mount.source,
-    Destination: mount.destination,
-    Mode: mount.readOnly && mount.createSource ? 'ro' : '',
-    RW: !mount.readOnly,
-    Propagation: mount.propagation,
-  };
-}
-
 /** Config: the user's part with the image's merged in, as it was when the container was made. */
 function renderConfig(container: Container, version: ApiVersion) {
   const { spec } = container;
@@ -89,7 +78,7 @@ function renderConfig(container: Container, version: ApiVersion) {
     Cmd: orNull(spec.command ?? []),
     Entrypoint: orNull(spec.entrypoint ?? []),
     Image: spec.image,
-    Volumes: null,
+    Volumes: spec.volumes.length === 0 ? null : Object.fromEntries(spec.volumes.map((path) => [path, {}])),
     WorkingDir: spec.workingDirectory,
     OnBuild: null,
     Labels: spec.labels,

@@ -1,13 +1,13 @@
-import type { BindMount, Container, NetworkMode } from '../../model/container.ts';
+import type { Container, NetworkMode } from '../../model/container.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { orNull } from './list-form.ts';
+import { renderMountOptions } from './mount.ts';
 import { renderPortBindings } from './ports.ts';
 
 /** What no option of Fairway changes yet; Docker's clients expect the keys. */
 const FIXED = {
   ContainerIDFile: '',
   VolumeDriver: '',
-  VolumesFrom: null,
   ConsoleSize: [0, 0],
   IpcMode: 'private',
   Cgroup: '',
@@ -69,14 +69,11 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 
 /** HostConfig: as the user asked, with Docker's defaults where nothing was asked. */
 export function renderHostConfig({ spec }: Container, version: ApiVersion) {
-  const binds = spec.mounts.filter((mount) => mount.createSource);
-  const mounts = spec.mounts.filter((mount) => !mount.createSource);
   return {
     ...FIXED,
     // Kernel memory limits left the API with 1.42.
     ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
-    Binds: binds.length === 0 ? null : binds.map(renderBind),
-    ...(mounts.length === 0 ? {} : { Mounts: mounts.map(renderMountConfig) }),
+    ...renderMountOptions(spec),
     LogConfig: { Type: spec.logConfig.driver, Config: spec.logConfig.options },
     NetworkMode: renderNetworkMode(spec.networkMode),
     PortBindings: renderPortBindings(spec.portBindings),
@@ -103,23 +100,6 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
 export function renderNetworkMode(mode: NetworkMode): string {
   if (mode.kind === 'network') return mode.name;
   return mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
-}
-
-/** The form of `-v`, without the modes that ask for the default. */
-function renderBind(mount: BindMount): string {
-  const modes = [...(mount.readOnly ? ['ro'] : []), ...(mount.propagation === 'rprivate' ? [] : [mount.propagation])];
-  return [mount.source, mount.destination, ...(modes.length === 0 ? [] : [modes.join(',')])].join(':');
-}
-
-/** The form of `--mount`, as the client sent it. */
-function renderMountConfig(mount: BindMount) {
-  return {
-    Type: 'bind',
-    Source: mount.source,
-    Target: mount.destination,
-    ...(mount.readOnly ? { ReadOnly: true } : {}),
-    ...(mount.propagation === 'rprivate' ? {} : { BindOptions: { Propagation: mount.propagation } }),
-  };
 }
 
 /** Privileged containers carry no label, and Docker says so here. */

@@ -1,9 +1,10 @@
 import type { ContainerView } from '../../engine/views.ts';
 import type { ContainerState } from '../../model/container.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
-import { renderMount, renderNetworks } from './container.ts';
+import { renderNetworks } from './container.ts';
 import { humanDuration } from './duration.ts';
 import { renderNetworkMode } from './hostconfig.ts';
+import { renderMounts } from './mount.ts';
 import { renderPortList } from './ports.ts';
 
 /** Bytes. What a container wrote itself is not counted, and then Docker's key stays away as for 0. */
@@ -32,7 +33,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
       ...(atLeast(version, '1.46') ? { Annotations: {} } : {}),
     },
     NetworkSettings: { Networks: renderNetworks(view, version) },
-    Mounts: spec.mounts.map(renderMount),
+    Mounts: renderMounts(view.container.mounts, view.volumePaths),
   };
 }
 

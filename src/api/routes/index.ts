@@ -21,7 +21,7 @@ export function routes(engine: EngineSurface): Routes[] {
     execRoutes(engine),
     networkRoutes(engine),
     imageRoutes(engine),
-    volumeRoutes(),
+    volumeRoutes(engine),
     fairwayRoutes(engine),
     refusedRoutes(),
   ];

@@ -1,23 +1,34 @@
-import { EngineError } from '../../model/errors.ts';
+import { selectVolumes } from '../filter/volumes.ts';
+import { parseFilters } from '../parse/filters.ts';
 import { queryFlag } from '../parse/query.ts';
+import { parseVolumeRequest } from '../parse/volume.ts';
+import { orNull } from '../render/list-form.ts';
+import { renderVolume } from '../render/volume.ts';
 import type { Routes } from '../router.ts';
-import { unsupported } from '../status.ts';
+import type { EngineSurface } from '../surface.ts';
 
-/** There are no named volumes yet: listing and pruning find none, making one is refused. */
-export function volumeRoutes(): Routes {
-  const missing = (name: string) => new EngineError('notFound', `get ${name}: no such volume`);
+/** Volumes by name. */
+export function volumeRoutes({ volumes }: EngineSurface): Routes {
   return {
-    'GET /volumes': () => ({ status: 200, body: { Volumes: [], Warnings: null } }),
-    'POST /volumes/create': () => {
-      throw unsupported('creating named volumes');
+    'GET /volumes': ({ query }) => {
+      const views = selectVolumes(volumes.list(), parseFilters(query.get('filters')));
+      return { status: 200, body: { Volumes: views.map((view) => renderVolume(view)), Warnings: null } };
     },
-    'POST /volumes/prune': () => ({ status: 200, body: { VolumesDeleted: null, SpaceReclaimed: 0 } }),
-    'GET /volumes/{}': (exchange) => {
-      throw missing(exchange.parameter());
+    'POST /volumes/create': async (exchange) => {
+      const view = volumes.create(parseVolumeRequest((await exchange.json()) ?? {}));
+      return { status: 201, body: renderVolume(view) };
     },
-    'DELETE /volumes/{}': (exchange) => {
-      if (queryFlag(exchange.query, 'force')) return { status: 204 };
-      throw missing(exchange.parameter());
+    'POST /volumes/prune': async (exchange) => {
+      const filters = parseFilters(exchange.query.get('filters')).require('label', 'label!', 'all');
+      // Before API 1.42 there was no difference between anonymous volumes and others.
+      const all = filters.boolean('all') ?? !exchange.since('1.42');
+      const { deleted, reclaimed } = await volumes.prune({ all, filters: filters.prune(Date.now()) });
+      return { status: 200, body: { VolumesDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
+    },
+    'GET /volumes/{}': (exchange) => ({ status: 200, body: renderVolume(volumes.find(exchange.parameter())) }),
+    'DELETE /volumes/{}': async (exchange) => {
+      await volumes.remove(exchange.parameter(), { force: queryFlag(exchange.query, 'force') });
+      return { status: 204 };
     },
   };
 }

@@ -1,4 +1,5 @@
-import type { BindMount } from '../../model/container.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { BindMount, TmpfsMount } from '../../model/mount.ts';
 import type { OciMount } from './oci.ts';
 
 /** Docker's default of /dev/shm, in bytes. */
@@ -42,6 +43,11 @@ const WRITABLE_ALWAYS = new Set(['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/
 /** The kernel can make a bind's submounts read-only with it: mount_setattr(2). */
 const RECURSIVE_READ_ONLY: readonly [number, number] = [5, 12];
 
+/** What a user's mount comes to on this host: volumes are directories by now. */
+export type PlacedMount =
+  | Pick<BindMount, 'type' | 'source' | 'destination' | 'readOnly' | 'propagation' | 'recursive' | 'readOnlyBelow'>
+  | Pick<TmpfsMount, 'type' | 'destination' | 'readOnly' | 'options' | 'size' | 'permissions'>;
+
 /** Host paths of the files the engine writes for each container. */
 export interface NetworkFiles {
   readonly hosts: string;
@@ -51,7 +57,7 @@ export interface NetworkFiles {
 
 /** What decides over the mounts. */
 export interface MountChoice {
-  readonly binds: readonly BindMount[];
+  readonly mounts: readonly PlacedMount[];
   readonly files: NetworkFiles;
   readonly readOnlyRoot: boolean;
   readonly privileged: boolean;
@@ -60,17 +66,20 @@ export interface MountChoice {
 
 /** All mounts. A user's mount takes the place of ours at the same path; parents come before what lies in them. */
 export function chooseMounts(choice: MountChoice): OciMount[] {
-  const taken = new Set(choice.binds.map((bind) => bind.destination));
+  const taken = new Set(choice.mounts.map(({ destination }) => destination));
   const own = DEFAULT_MOUNTS.filter(
     ({ destination }) => !taken.has(destination) && !(taken.has('/dev') && destination.startsWith('/dev/')),
   ).map((mount) => adjust(mount, choice));
   const files = fileMounts(choice).filter((mount) => !taken.has(mount.destination));
-  const binds = choice.binds.map((bind) => bindMount(bind, choice.kernel));
-  return [...own, ...[...binds, ...files].sort((a, b) => depth(a.destination) - depth(b.destination))];
+  const users = choice.mounts.map((mount) =>
+    mount.type === 'tmpfs' ? tmpfsMount(mount) : bindMount(mount, choice.kernel),
+  );
+  return [...own, ...[...users, ...files].sort((a, b) => depth(a.destination) - depth(b.destination))];
 }
 
 /** The mount propagation the root needs for the binds' own to work. */
-export function rootPropagation(binds: readonly BindMount[]): 'rshared' | 'rslave' | undefined {
+export function rootPropagation(mounts: readonly PlacedMount[]): 'rshared' | 'rslave' | undefined {
+  const binds = mounts.filter((mount) => mount.type === 'bind');
   if (binds.some((bind) => bind.propagation.endsWith('shared'))) return 'rshared';
   return binds.some((bind) => bind.propagation.endsWith('slave')) ? 'rslave' : undefined;
 }
@@ -94,14 +103,41 @@ function fileMounts({ files, readOnlyRoot }: MountChoice): OciMount[] {
   ];
 }
 
-/** Always recursive: what is mounted below the source is seen too. */
-function bindMount(bind: BindMount, [major, minor]: readonly [number, number]): OciMount {
-  const recursive =
-    major > RECURSIVE_READ_ONLY[0] || (major === RECURSIVE_READ_ONLY[0] && minor >= RECURSIVE_READ_ONLY[1]);
-  const readOnly = recursive ? 'rro' : 'ro';
+/** What is mounted below the source is seen too, unless the user says otherwise; read-only it is where the kernel can. */
+function bindMount(bind: PlacedMount & { type: 'bind' }, [major, minor]: readonly [number, number]): OciMount {
+  const able = major > RECURSIVE_READ_ONLY[0] || (major === RECURSIVE_READ_ONLY[0] && minor >= RECURSIVE_READ_ONLY[1]);
+  if (bind.readOnlyBelow === true && !able) {
+    throw new EngineError('invalidArgument', 'recursive read-only mounts need Linux 5.12');
+  }
+  const below = bind.recursive && (bind.readOnlyBelow ?? able);
   const propagation = bind.propagation === '' ? 'rprivate' : bind.propagation;
-  const options = ['rbind', ...(bind.readOnly ? [readOnly] : []), propagation];
+  const options = [bind.recursive ? 'rbind' : 'bind', ...(bind.readOnly ? [below ? 'rro' : 'ro'] : []), propagation];
   return { destination: bind.destination, type: 'bind', source: bind.source, options };
+}
+
+/** Docker's defaults, and over them what the user said; of words that exclude each other the last one counts. */
+function tmpfsMount(tmpfs: PlacedMount & { type: 'tmpfs' }): OciMount {
+  const words = [
+    'noexec',
+    'nosuid',
+    'nodev',
+    'rprivate',
+    ...(tmpfs.readOnly ? ['ro'] : []),
+    ...(tmpfs.permissions === undefined ? [] : [`mode=${tmpfs.permissions.toString(8)}`]),
+    ...(tmpfs.size === undefined ? [] : [`size=${tmpfs.size}`]),
+    ...tmpfs.options,
+  ];
+  const options = new Map(words.map((word) => [meaningOf(word), word]));
+  return { destination: tmpfs.destination, type: 'tmpfs', source: 'tmpfs', options: [...options.values()] };
+}
+
+/** The same for words that exclude each other: "exec" and "noexec", "ro" and "rw", "size=1" and "size=2". */
+function meaningOf(word: string): string {
+  const [name = ''] = word.split('=');
+  if (name === 'ro' || name === 'rw') return 'rw';
+  if (name === 'sync' || name === 'async') return 'sync';
+  if (/^r?(private|shared|slave|unbindable)$/.test(name)) return 'propagation';
+  return name === 'nr_inodes' || name === 'nr_blocks' ? name : name.replace(/^no/, '');
 }
 
 function depth(path: string): number {

@@ -53,7 +53,7 @@ export class RootFilesystem implements Disposable {
    */
   readFile(path: string, limit: number): Buffer | undefined {
     const entry = this.#resolve(path);
-    if (entry?.stats.isFile() !== true) return undefined;
+    if (entry === 'directory' || entry?.stats.isFile() !== true) return undefined;
     if (entry.stats.size > limit)
       throw new EngineError('internal', `${path} in the container is longer than ${limit} bytes`);
     // O_PATH cannot be read from: opened again through the kernel's own link to it, which leads nowhere else.
@@ -62,12 +62,16 @@ export class RootFilesystem implements Disposable {
     return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
   }
 
+  isDirectory(path: string): boolean {
+    return this.#resolve(path) === 'directory';
+  }
+
   [Symbol.dispose](): void {
     for (const descriptor of this.#open.splice(0)) closeSync(descriptor);
   }
 
   /** Walks a path as the kernel would with the container's root for a root: ".." never leads above it. */
-  #resolve(path: string): Entry | undefined {
+  #resolve(path: string): Entry | 'directory' | undefined {
     const waiting = path.split('/').reverse();
     const above: Directory[] = [];
     let here = this.#root;
@@ -96,7 +100,7 @@ export class RootFilesystem implements Disposable {
         return waiting.every((rest) => rest === '') ? found.entry : undefined;
       }
     }
-    return undefined;
+    return 'directory';
   }
 
   /** The uppermost layer's entry; for a directory, also those it is merged with. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PLAIN_SPEC } from '../../../test/plain-spec.ts';
-import { type BindMount, type Container, type ContainerSpec, NEVER } from '../../model/container.ts';
+import { type Container, type ContainerSpec, NEVER } from '../../model/container.ts';
+import type { BindMount } from '../../model/mount.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { readHostDevices } from './devices.ts';
 import type { HostFacts } from './host.ts';
@@ -29,15 +30,18 @@ function build(spec: Partial<ContainerSpec> = {}, more: Partial<SpecInput> = {},
     env,
     restartCount: 0,
     stoppedByHand: false,
+    mounts: [],
     state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
   const files = { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf' };
-  return buildSpec({ container, files, user: { uid: 0, gid: 0, additionalGids: [0] }, host, ...more });
+  const mounts = (spec.mounts ?? []).filter((mount) => mount.type !== 'volume');
+  return buildSpec({ container, mounts, files, user: { uid: 0, gid: 0, additionalGids: [0] }, host, ...more });
 }
 
 const capabilities = (spec: Partial<ContainerSpec>) => build(spec).process.capabilities.bounding;
 const bind = (destination: string, more: Partial<BindMount> = {}): BindMount => {
-  return { source: '/src', destination, readOnly: false, propagation: '', createSource: true, ...more };
+  const how = { readOnly: false, mode: '', propagation: '', createSource: true, recursive: true };
+  return { type: 'bind', origin: 'binds', source: '/src', destination, ...how, ...more };
 };
 const destinations = (spec: Partial<ContainerSpec>) => build(spec).mounts.map((mount) => mount.destination);
 const optionsOf = (spec: Partial<ContainerSpec>, destination: string) =>

@@ -5,7 +5,7 @@ import { chooseCapabilities } from './capabilities.ts';
 import { DEFAULT_DEVICE_RULES, EVERYTHING } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
 import { defaultCgroupNamespace, type HostFacts } from './host.ts';
-import { chooseMounts, type NetworkFiles, rootPropagation } from './mounts.ts';
+import { chooseMounts, type NetworkFiles, type PlacedMount, rootPropagation } from './mounts.ts';
 import type { OciDevice, OciLinux, OciNamespace, OciProcess, OciSeccomp, OciSpec, OciUser } from './oci.ts';
 import { resolveProfile } from './seccomp.ts';
 import { DEFAULT_PROFILE } from './seccomp-profile.ts';
@@ -38,6 +38,8 @@ export interface SpecInput {
   /** Path of the network namespace; undefined: the host's */
   readonly namespacePath?: string;
   readonly files: NetworkFiles;
+  /** The user's, volumes resolved */
+  readonly mounts: readonly PlacedMount[];
   /** As resolveUser found it in the container's root */
   readonly user: OciUser;
   readonly host: HostFacts;
@@ -65,7 +67,7 @@ export function buildSpec(input: SpecInput): OciSpec {
     root: { path: 'rootfs', readonly: spec.readOnlyRoot },
     hostname: hostnameOf(input),
     mounts: chooseMounts({
-      binds: spec.mounts,
+      mounts: input.mounts,
       files: input.files,
       readOnlyRoot: spec.readOnlyRoot,
       privileged: spec.privileged,
@@ -94,8 +96,8 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
 }
 
 function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux {
-  const { container, cgroupParent = CGROUP_PARENT } = input;
-  const { privileged, mounts } = container.spec;
+  const { container, mounts, cgroupParent = CGROUP_PARENT } = input;
+  const { privileged } = container.spec;
   const domainname = input.domainname ?? container.spec.domainname;
   const propagation = rootPropagation(mounts);
   return {

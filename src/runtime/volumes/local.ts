@@ -1,0 +1,188 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { close, mount, umount2 } from '../../kernel/sys.ts';
+import { openBeneath } from '../../kernel/sys-files.ts';
+import { EngineError, errorMessage, KernelError } from '../../model/errors.ts';
+import type { Volume } from '../../model/volume.ts';
+
+const MS_BIND = 0x1000;
+const MS_REC = 0x4000;
+const MNT_DETACH = 2;
+/** A volume that is being deleted is called so. No volume's name begins with a dot. */
+const REMOVED = '.removed-';
+/** Of the local driver (moby: volume/local). */
+const OPTIONS: readonly string[] = ['type', 'device', 'o'];
+
+/** @throws EngineError invalidArgument with Docker's words */
+export function checkVolumeOptions(options: Readonly<Record<string, string>>): void {
+  const names = Object.keys(options);
+  if (names.includes('size')) {
+    throw new EngineError('invalidArgument', 'quota size requested but no quota support');
+  }
+  const unknown = names.find((name) => !OPTIONS.includes(name));
+  if (unknown !== undefined) throw new EngineError('invalidArgument', `invalid option: "${unknown}"`);
+  if (names.length === 0) return;
+  for (const name of ['device', 'type']) {
+    if ((options[name] ?? '') === '') {
+      throw new EngineError('invalidArgument', `missing required option: "${name}"`);
+    }
+  }
+}
+
+/** Volumes as directories below `<data-root>/volumes`, as Docker lays them out. */
+export class LocalVolumes {
+  readonly #root: string;
+  readonly #subpaths: string;
+
+  constructor(dataRoot: string, execRoot: string) {
+    this.#root = join(dataRoot, 'volumes');
+    this.#subpaths = join(execRoot, 'subpaths');
+  }
+
+  /** Where its files are on the host. */
+  path(name: string): string {
+    return join(this.#root, name, '_data');
+  }
+
+  /** One that is there is fine: its files stay. */
+  create(name: string): void {
+    mkdirSync(this.#root, { recursive: true, mode: 0o701 });
+    mkdirSync(join(this.#root, name), { recursive: true, mode: 0o701 });
+    mkdirSync(this.path(name), { recursive: true, mode: 0o755 });
+  }
+
+  /**
+   * Takes it away: its name is free at once, its files are gone when this resolves.
+   * @throws EngineError internal when something is mounted in it: that would be deleted with it
+   */
+  async remove(name: string): Promise<void> {
+    const folder = join(this.#root, name);
+    const busy = mountPoints().find((path) => path === folder || path.startsWith(`${folder}/`));
+    if (busy !== undefined) throw new EngineError('internal', `remove ${name}: ${busy} is mounted`);
+    const removed = join(this.#root, `${REMOVED}${randomBytes(8).toString('hex')}`);
+    try {
+      renameSync(folder, removed);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      throw error;
+    }
+    await rm(removed, { recursive: true, force: true });
+  }
+
+  /** Finishes what an earlier daemon did not. */
+  async clear(): Promise<void> {
+    const names = readNames(this.#root).filter((name) => name.startsWith(REMOVED));
+    await Promise.all(names.map((name) => rm(join(this.#root, name), { recursive: true, force: true })));
+  }
+
+  /** Mounts what the options name; for one without, or one that is mounted already, nothing is to be done. */
+  async mount({ id, options }: Volume): Promise<void> {
+    const target = this.path(id);
+    if (Object.keys(options).length === 0 || mountPoints().includes(target)) return;
+    const { type = 'none', device = '', o = '' } = options;
+    const words = type === 'nfs' || type === 'cifs' ? await withAddress(o) : o;
+    const data = words === '' ? [] : ['-o', words];
+    try {
+      await promisify(execFile)('mount', ['-i', '-t', type, ...data, '--', device, target]);
+    } catch (error) {
+      const output = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+      const reason = output.replace(/^mount: [^:]*: /, '').replace(/\n.*/s, '') || errorMessage(error);
+      const what = `failed to mount local volume: mount ${device}:${target}, data: ${words}: ${reason}`;
+      throw new EngineError('internal', `error while mounting volume '${target}': ${what}`);
+    }
+  }
+
+  /** One that is not mounted is fine. */
+  unmount({ id, options }: Volume): void {
+    const target = this.path(id);
+    if (Object.keys(options).length > 0 && mountPoints().includes(target)) umount2(target, MNT_DETACH);
+  }
+
+  /**
+   * Makes a part of a volume mountable by itself, for a container: links that others put into the volume do not lead out of
+   * it, and what was found stays mounted whatever they do later.
+   * @returns the path to mount @throws EngineError invalidArgument when there is nothing
+   */
+  mountSubpath(name: string, subpath: string, holder: string, index: number): string {
+    const target = join(this.#subpaths, holder, String(index));
+    const directory = openSync(this.path(name), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const fd = openBeneath(directory, subpath);
+      try {
+        makeTarget(target, fstatSync(fd).isDirectory());
+        mount(`/proc/self/fd/${fd}`, target, null, MS_BIND | MS_REC, null);
+      } finally {
+        close(fd);
+      }
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      throw new EngineError('invalidArgument', `cannot access path ${join(this.path(name), subpath)}: ${error.code}`);
+    } finally {
+      closeSync(directory);
+    }
+    return target;
+  }
+
+  /** Takes back what `mountSubpath` made for a container. */
+  unmountSubpaths(holder: string): void {
+    const folder = join(this.#subpaths, holder);
+    for (const name of readNames(folder)) {
+      const target = join(folder, name);
+      if (mountPoints().includes(target)) umount2(target, MNT_DETACH);
+      rmSync(target, { recursive: true, force: true });
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function makeTarget(path: string, directory: boolean): void {
+  mkdirSync(directory ? path : dirname(path), { recursive: true, mode: 0o700 });
+  if (!directory) writeFileSync(path, '', { flag: 'a' });
+}
+
+/** The kernel's NFS takes addresses only. */
+async function withAddress(options: string): Promise<string> {
+  const name = /(?:^|,)addr=([^,]+)/.exec(options)?.[1];
+  if (name === undefined) return options;
+  try {
+    const { address } = await lookup(name);
+    return options.replace(`addr=${name}`, `addr=${address}`);
+  } catch (error) {
+    throw new EngineError('internal', `error resolving passed in network volume address: ${errorMessage(error)}`);
+  }
+}
+
+function readNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** proc_pid_mountinfo(5), fifth field; blanks and the like are written as octal numbers. */
+function mountPoints(): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.map((line) =>
+    (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, digits: string) =>
+      String.fromCharCode(Number.parseInt(digits, 8)),
+    ),
+  );
+}
