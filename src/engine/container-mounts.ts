@@ -90,11 +90,6 @@ function has(layers: readonly SnapshotMount[], path: string): boolean {
   return root.isDirectory(path);
 }
 
-/** A container's binds and volumes as `cp` sees them. Like Docker's, it sees no tmpfs: that is the running container's own. */
-export function seenMounts(core: Core, container: Container): SeenMount[] {
-  return byDepth(container.mounts.filter((mount) => mount.type !== 'tmpfs')).map((mount) => seenMount(core, mount));
-}
-
 function seenMount(core: Core, mount: Exclude<Mount, { type: 'tmpfs' }>): SeenMount {
   const { destination } = mount;
   if (mount.type === 'bind') return { source: mount.source, subpath: '', destination };

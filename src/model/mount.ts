@@ -1,5 +1,5 @@
 /** Where a client asked for a mount; `inspect` shows it in the same place. volumes: anonymous, the user's and the image's. */
-export type MountOrigin = 'binds' | 'mounts' | 'volumes' | 'volumesFrom' | 'tmpfs';
+type MountOrigin = 'binds' | 'mounts' | 'volumes' | 'volumesFrom' | 'tmpfs';
 
 interface MountBase {
   /** Absolute in the container, normalized */

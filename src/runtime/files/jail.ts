@@ -20,7 +20,7 @@ const O_PATH = 0o10000000;
  * no container and not even the rest of the daemon sees, and its root becomes the container's: no path, whatever links it
  * goes by and whoever changes them meanwhile, leads anywhere else. The thread never returns: it ends with its work.
  */
-export function enterPrivateNamespace(): void {
+function enterPrivateNamespace(): void {
   unshareFiles();
   mount('none', '/', null, MS_REC | MS_PRIVATE, null);
   umask(0);

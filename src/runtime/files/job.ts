@@ -38,7 +38,7 @@ export interface UnpackOptions {
 }
 
 /** As `docker diff` marks them: C, A, D. */
-export type ChangeKind = 'modified' | 'added' | 'deleted';
+type ChangeKind = 'modified' | 'added' | 'deleted';
 
 export interface PathChange {
   readonly path: string;
