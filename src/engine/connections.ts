@@ -65,6 +65,7 @@ async function connectLive(core: Core, container: Container, network: Network, r
   }
   if (network.pools.length === 0) {
     state.apply({ put: { containers: [container] } });
+    networkEvent(core, network, 'connect', { container: container.id });
     return;
   }
   const added = allocateEndpoint(core, container, sandbox.id, request, current);
@@ -139,12 +140,9 @@ async function disconnectLive(core: Core, container: Container, network: Network
   const updated = without(container, request?.network ?? network.name);
   const current = endpointsOf(state, container.id);
   const removed = current.find((endpoint) => endpoint.network === network.id);
-  if (removed === undefined) {
-    if (request !== undefined && network.pools.length === 0)
-      return void state.apply({ put: { containers: [updated] } });
-    throw new EngineError('internal', `container ${container.id} is not connected to network ${network.name}`);
-  }
-  await takeDown(core, updated, current, removed);
+  if (removed !== undefined) await takeDown(core, updated, current, removed);
+  else if (request !== undefined && network.pools.length === 0) state.apply({ put: { containers: [updated] } });
+  else throw new EngineError('internal', `container ${container.id} is not connected to network ${network.name}`);
   networkEvent(core, network, 'disconnect', { container: container.id });
 }
 

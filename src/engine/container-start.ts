@@ -9,7 +9,7 @@ import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
-import { allocateEndpoints, needsResolver } from './endpoints.ts';
+import { allocateEndpoints, bareNetworks, needsResolver } from './endpoints.ts';
 import { timestamp } from './ids.ts';
 import { describe, sandboxOwner } from './intent.ts';
 import type { LiveContainer } from './live.ts';
@@ -166,9 +166,9 @@ function noteRunning({ state }: Core, started: Container, pid: number, startedAt
 /** Docker tells of a container's networks before it tells of its start. */
 function tellStarted(core: Core, container: Container): void {
   const { id } = container;
-  for (const endpoint of endpointsOf(core.state, id)) {
-    const network = core.state.networks.get(endpoint.network);
-    if (network !== undefined) networkEvent(core, network, 'connect', { container: id });
+  const addressed = endpointsOf(core.state, id).flatMap(({ network }) => core.state.networks.get(network) ?? []);
+  for (const network of [...addressed, ...bareNetworks(core.state, container)]) {
+    networkEvent(core, network, 'connect', { container: id });
   }
   tellMounted(core, container);
   containerEvent(core, container, 'start');

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { endpointMac } from '../drivers/mac.ts';
 import { addressOf, type IpAddress, interfaceAddress, lengthOf, parseIpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
@@ -165,6 +165,17 @@ function* heldPorts(state: State, except: string): Generator<PublishedPort> {
 export function connectivityError(container: Container, endpoint: Endpoint, reason: string): EngineError {
   const where = `endpoint ${container.name} (${endpoint.id})`;
   return new EngineError('internal', `driver failed programming external connectivity on ${where}: ${reason}`);
+}
+
+/** The networks without addresses (host, none) a container is on. In the kernel it has nothing there, and so no endpoint. */
+export function bareNetworks(state: State, { spec }: Container): Network[] {
+  const networks = spec.endpoints.flatMap((request) => tryFindNetwork(state.networks, request.network) ?? []);
+  return networks.filter(({ pools }) => pools.length === 0);
+}
+
+/** What Docker's clients see in place of an endpoint's id there: the same as long as the container runs. */
+export function bareEndpointId({ id, state }: Container, network: Network): string {
+  return createHash('sha256').update(`${id} ${network.id} ${state.startedAt}`).digest('hex');
 }
 
 /** The names containers of the same network know it by; the first is what its address resolves to. */

@@ -2,6 +2,7 @@ import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Network } from '../model/network.ts';
 import type { Core } from './core.ts';
+import { bareNetworks } from './endpoints.ts';
 import { describe, endpointOwner, sandboxOwner } from './intent.ts';
 import { endpointsOf, membersOf } from './sandboxes.ts';
 import type { Change } from './state.ts';
@@ -23,7 +24,8 @@ export function leaveSandbox({ state, reconciler, logger }: Core, ended: Contain
   const endpoints = endpointsOf(state, container.id);
   const others = sandbox === undefined ? [] : membersOf(state, sandbox).filter(({ id }) => id !== container.id);
   const gone = sandbox !== undefined && others.length === 0 ? [sandbox] : [];
-  const networks = endpoints.flatMap(({ network }) => state.networks.get(network) ?? []);
+  const addressed = endpoints.flatMap(({ network }) => state.networks.get(network) ?? []);
+  const networks = [...addressed, ...bareNetworks(state, container)];
   const change: Change = {
     put: { containers: [container] },
     remove: { endpoints: endpoints.map(({ id }) => id), sandboxes: gone },

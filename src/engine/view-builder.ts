@@ -3,9 +3,9 @@ import type { Network } from '../model/network.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
-import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { bareEndpointId, dnsNames, isUserDefined, requestFor } from './endpoints.ts';
 import { tryFindNetwork } from './lookup.ts';
-import { endpointsOf } from './sandboxes.ts';
+import { endpointsOf, isUp } from './sandboxes.ts';
 import type { State } from './state.ts';
 import type { ContainerView, EndpointView, NetworkMember, NetworkView } from './views.ts';
 
@@ -35,9 +35,14 @@ function endpointView(state: State, container: Container, request: EndpointReque
     networkName: network?.name ?? request.network,
     request,
     ...(endpoint === undefined ? {} : { endpoint }),
+    endpointId: endpoint?.id ?? (isBare(container, network) ? bareEndpointId(container, network) : ''),
     ...(endpoint === undefined || gateway === undefined ? {} : { gateway }),
     dnsNames: network !== undefined && isUserDefined(network) ? dnsNames(container, request.aliases) : [],
   };
+}
+
+function isBare(container: Container, network: Network | undefined): network is Network {
+  return network?.pools.length === 0 && isUp(container);
 }
 
 /** A network with its running containers; stopped ones hold nothing of it, and do not keep it from being removed. */
@@ -52,5 +57,8 @@ export function networkView(state: State, network: Network): NetworkView {
   const users = [...state.containers.values()].filter(
     (container) => requestFor(state, container, network) !== undefined,
   );
+  for (const user of users.filter((container) => isBare(container, network))) {
+    containers.push({ id: user.id, name: user.name, endpointId: bareEndpointId(user, network) });
+  }
   return { network, containers, users: users.length };
 }

@@ -9,8 +9,10 @@ export interface EndpointView {
   readonly networkId: string;
   readonly networkName: string;
   readonly request: EndpointRequest;
-  /** While the container runs */
+  /** While the container runs, on networks with addresses */
   readonly endpoint?: Endpoint;
+  /** While the container runs, else '' */
+  readonly endpointId: string;
   /** The network's gateway, also where another endpoint gives the default route; none on internal networks */
   readonly gateway?: IpAddress;
   /** Name, aliases, short id, hostname; the first is what the address resolves to */
@@ -45,8 +47,9 @@ export interface NetworkMember {
   readonly id: string;
   readonly name: string;
   readonly endpointId: string;
-  readonly mac: MacAddress;
-  readonly address: InterfaceAddress;
+  /** None on host and none */
+  readonly mac?: MacAddress;
+  readonly address?: InterfaceAddress;
 }
 
 export interface VolumeView {

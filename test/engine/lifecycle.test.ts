@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { EngineEvent } from '../../src/model/event.ts';
+import { eventually } from '../host.ts';
 import { containerSpec, EngineRoom, isInside, networkRequest, output, request, runInside } from './room.ts';
 
 if (!isInside) test('containers from create to removal', () => runInside(import.meta.filename));
@@ -129,7 +130,18 @@ else {
     });
 
     test('pause, unpause, rename, restart', async () => {
-      await room.run('one', ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.05; done']);
+      // In braces all is parsed before any of it runs: a signal while ash parses would end it with 2.
+      const id = await room.run('one', [
+        'sh',
+        '-c',
+        '{ trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done; }',
+      ]);
+      const ready = (times: number) =>
+        eventually(
+          `it listens for the ${times}. time`,
+          async () => (await output(room, id, false)) === 'ready\n'.repeat(times),
+        );
+      await ready(1);
       await room.containers.pause('one');
       assert.equal(room.containers.find('one').container.state.status, 'paused');
       await assert.rejects(room.containers.pause('one'), /is already paused/);
@@ -137,6 +149,7 @@ else {
       await room.containers.rename('one', 'two');
       const { pid } = room.containers.find('two').container.state;
       await room.containers.restart('two', { timeout: 5 });
+      await ready(2);
       const again = room.containers.find('two').container.state;
       assert.equal(again.status, 'running');
       assert.notEqual(again.pid, pid);

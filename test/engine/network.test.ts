@@ -183,10 +183,33 @@ else {
       await room.run('bare', SLEEP, { networkMode: { kind: 'none' } });
       assert.doesNotMatch(await room.exec('bare', 'ip', 'addr'), /eth0/);
       await assert.rejects(room.engine.networks.connect('app', 'bare', request('app')), /in private \(none\) mode/);
+      const members = (network: string) => room.engine.networks.find(network).containers;
+      for (const [network, name] of [['host', 'hosted'] as const, ['none', 'bare'] as const]) {
+        const { id, endpointId, address } = members(network)[0] ?? {};
+        assert.deepEqual(
+          [members(network).length, id, address],
+          [1, room.containers.find(name).container.id, undefined],
+        );
+        assert.equal(room.containers.find(name).networks[0]?.endpointId, endpointId);
+      }
       await room.engine.networks.disconnect('none', 'bare', { force: false });
+      assert.deepEqual(members('none'), []);
       await room.engine.networks.connect('app', 'bare', request('app'));
       assert.match(await room.exec('bare', 'ip', 'addr'), /10\.9\.1\.\d+/);
       await remove('hosted', 'bare');
+      assert.deepEqual(members('host'), []);
+      const until = BigInt(Date.now()) * 1_000_000n;
+      const told: string[] = [];
+      for await (const event of room.engine.events.subscribe({
+        since: 0n,
+        until,
+        signal: new AbortController().signal,
+      })) {
+        const { name, type } = event.attributes;
+        if (event.type === 'network' && type !== 'bridge') told.push(`${event.action} ${name} ${type}`);
+      }
+      const none = ['connect none null', 'disconnect none null'];
+      assert.deepEqual(told.sort(), ['connect host host', none[0], 'disconnect host host', none[1]]);
     });
 
     test('a joined sandbox outlives its first container, which returns to it', async () => {

@@ -149,11 +149,11 @@ export async function sh(script: string): Promise<string> {
   return (await promisify(execFile)('sh', ['-c', script])).stdout.trimEnd();
 }
 
-/** Output of a container from its beginning to its end. */
-export async function output(room: EngineRoom, container: string): Promise<string> {
+/** Output of a container from its beginning to its end, or until now. */
+export async function output(room: EngineRoom, container: string, follow = true): Promise<string> {
   const parts: string[] = [];
   const { signal } = new AbortController();
-  const query = { stdout: true, stderr: true, follow: true, signal };
+  const query = { stdout: true, stderr: true, follow, signal };
   for await (const { line } of room.containers.logs(container, query)) parts.push(line.toString());
   return parts.join('');
 }

@@ -57,8 +57,8 @@ function renderMembers(view: NetworkView) {
       {
         Name: member.name,
         EndpointID: member.endpointId,
-        MacAddress: member.mac,
-        IPv4Address: member.address,
+        MacAddress: member.mac ?? '',
+        IPv4Address: member.address ?? '',
         IPv6Address: '',
       },
     ]),
@@ -76,7 +76,7 @@ export function renderEndpoint(view: EndpointView, containerId: string, version:
     DriverOpts: renderDriverOptions(request),
     ...(atLeast(version, '1.48') ? { GwPriority: request.gatewayPriority } : {}),
     NetworkID: view.networkId,
-    EndpointID: endpoint?.id ?? '',
+    EndpointID: view.endpointId,
     ...renderAddresses(view),
     ...(atLeast(version, '1.44') ? { DNSNames: orNull(view.dnsNames) } : {}),
   };
