@@ -1,5 +1,6 @@
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
+import type { HealthCheck } from '../model/health.ts';
 import { shortId } from '../model/network.ts';
 import type { CommitRequest } from '../runtime/images/commit.ts';
 import { familiarReference, parseTag } from '../runtime/images/reference.ts';
@@ -50,6 +51,18 @@ async function whilePaused<T>(core: Core, { id }: Container, work: () => Promise
   }
 }
 
+function healthSection({ test, interval, timeout, startPeriod, startInterval, retries }: HealthCheck) {
+  const section = {
+    Test: test,
+    Interval: interval,
+    Timeout: timeout,
+    StartPeriod: startPeriod,
+    StartInterval: startInterval,
+    Retries: retries,
+  };
+  return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== 0));
+}
+
 /** How the container runs, as an image would say it. */
 function configOf({ spec }: Container): CommitRequest['config'] {
   const keys = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
@@ -62,5 +75,7 @@ function configOf({ spec }: Container): CommitRequest['config'] {
     ExposedPorts: keys(spec.exposedPorts),
     Labels: spec.labels,
     StopSignal: spec.stopSignal ?? '',
+    Healthcheck: spec.healthCheck === undefined ? null : healthSection(spec.healthCheck),
+    Shell: spec.shell ?? null,
   };
 }

@@ -16,6 +16,7 @@ import { type Core, containerEvent, withContainer } from './core.ts';
 import { checkEndpoint } from './endpoint-check.ts';
 import { MAX_ENDPOINTS } from './endpoints.ts';
 import { generateName } from './generated-names.ts';
+import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import type { State } from './state.ts';
@@ -89,6 +90,8 @@ async function prepare(core: Core, container: Container, image: Image, { volumes
 /** What the user did not say, the image says (moby: daemon/commit.go, merge). */
 function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
   const stopSignal = spec.stopSignal ?? config.stopSignal;
+  const healthCheck = mergeHealthCheck(spec.healthCheck, config.healthCheck);
+  const shell = spec.shell ?? config.shell;
   return {
     ...spec,
     user: spec.user === '' ? config.user : spec.user,
@@ -100,6 +103,8 @@ function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
     volumes: [...new Set([...config.volumes, ...spec.volumes])],
     exposedPorts: [...new Set([...(config.exposedPorts as ContainerSpec['exposedPorts']), ...spec.exposedPorts])],
     ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...(healthCheck === undefined ? {} : { healthCheck }),
+    ...(shell === undefined ? {} : { shell }),
   };
 }
 

@@ -65,7 +65,8 @@ interface End {
 async function end(core: Core, id: string, live: LiveContainer, { run, exit, tell, startAgain }: End): Promise<void> {
   const container = core.state.containers.get(id);
   if (container === undefined || live.run !== run) return;
-  const exited = exitedContainer(container, exit);
+  live.health?.stop();
+  const exited = { ...exitedContainer(container, exit), ...(live.health && { health: live.health.current }) };
   const pause = live.restarting ? undefined : pauseBeforeRestart(live, exited);
   const ended = pause === undefined ? exited : awaitingRestart(exited);
   const departure = leaveSandbox(core, ended);

@@ -10,6 +10,7 @@ import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
 import { allocateEndpoints, bareNetworks, needsResolver } from './endpoints.ts';
+import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
 import { describe, sandboxOwner } from './intent.ts';
 import type { LiveContainer } from './live.ts';
@@ -99,8 +100,9 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
     throw error;
   }
   const running = noteRunning(core, container, process.pid, startedAt);
-  followRun(core, running, live, { process, log, startAgain: () => startAgain(core, container.id) });
+  const run = followRun(core, running, live, { process, log, startAgain: () => startAgain(core, container.id) });
   tellStarted(core, running);
+  watchHealth(core, running, live, run);
   if (live.size !== undefined) await process.resize(live.size).catch(() => undefined);
 }
 

@@ -153,6 +153,7 @@ export async function pauseContainer(core: Core, reference: string): Promise<voi
     }
     await run.process.pause();
     setStatus(core, container, 'paused');
+    core.live.of(container).health?.stop();
     containerEvent(core, container, 'pause');
   });
 }
@@ -164,6 +165,7 @@ export async function unpauseContainer(core: Core, reference: string): Promise<v
     if (container.state.status !== 'paused') throw new EngineError('internal', `Container ${id} is not paused`);
     await runOf(core, container).process.resume();
     setStatus(core, container, 'running');
+    core.live.of(container).health?.begin();
     containerEvent(core, container, 'unpause');
   });
 }

@@ -3,6 +3,7 @@ import type { Logger } from '../model/logger.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import type { Process } from '../runtime/process/process.ts';
 import type { TerminalSize } from './attachment.ts';
+import type { HealthMonitor } from './health.ts';
 import type { WaitCondition, WaitResult } from './requests.ts';
 import { Restarts } from './restarts.ts';
 import { Session } from './session.ts';
@@ -37,6 +38,8 @@ export class LiveContainer {
   /** Somebody is removing it already */
   removing = false;
   readonly restarts = new Restarts();
+  /** Of the run under way, or of the last one; undefined: it has no check, or did not run since the daemon started */
+  health?: HealthMonitor;
   readonly execs = new Set<string>();
   readonly #waiters = new Set<Waiter>();
 

@@ -11,6 +11,7 @@ import { connectStreams, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { startAgain } from './container-start.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
+import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
 import { describeAll } from './intent.ts';
 import { restartsWithDaemon } from './restarts.ts';
@@ -25,6 +26,7 @@ const UNSEEN_EXIT = 255;
  * ends of those that don't. Whatever nobody wrote down is taken away.
  */
 export async function restore(core: Core): Promise<void> {
+  using _readers = core.processes.unblock();
   const tasks = new Map((await core.processes.list()).map((task) => [task.id, task]));
   const running = [...core.state.containers.values()].filter((container) => isUp(container) && tasks.has(container.id));
   const lost = dropUnseen(core, new Set(running.map(({ id }) => id)));
@@ -110,7 +112,8 @@ async function resume(core: Core, container: Container): Promise<void> {
     }
     const log = reopenLog(core, container);
     connectStreams(live.session, process, log);
-    followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
+    const run = followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
+    watchHealth(core, container, live, run);
   } catch (error) {
     core.logger.error('a running container could not be taken up', {
       container: container.name,

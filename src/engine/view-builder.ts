@@ -12,6 +12,7 @@ import type { ContainerView, EndpointView, NetworkMember, NetworkView } from './
 /** A container as the API shows it: what is written down, and what it has while it runs. */
 export function containerView(core: Core, container: Container): ContainerView {
   const { state, reconciler, config, live } = core;
+  const health = live.of(container).health?.current ?? container.health;
   const sandbox = container.sandbox === undefined ? undefined : state.sandboxes.get(container.sandbox);
   return {
     container,
@@ -22,6 +23,7 @@ export function containerView(core: Core, container: Container): ContainerView {
     paths: containerPaths(config, state, container),
     volumePaths: Object.fromEntries(volumesOf(container).map(({ name }) => [name, core.runtime.volumes.path(name)])),
     execIds: [...live.of(container).execs],
+    ...(health === undefined ? {} : { health }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { InterfaceAddress, IpAddress, MacAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
+import type { Health } from '../model/health.ts';
 import type { Endpoint, Network, PublishedPort } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
 
@@ -41,6 +42,8 @@ export interface ContainerView {
   /** Paths of its volumes on the host, by their names */
   readonly volumePaths: Readonly<Record<string, string>>;
   readonly execIds: readonly string[];
+  /** Of one that has a health check and was started */
+  readonly health?: Health;
 }
 
 export interface NetworkMember {

@@ -1,4 +1,5 @@
 import type { IpAddress, MacAddress } from './address.ts';
+import type { Health, HealthCheck } from './health.ts';
 import type { Mount } from './mount.ts';
 
 /** What `docker run`'s `--network` names. */
@@ -68,6 +69,9 @@ export interface ContainerSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly exposedPorts: readonly PortKey[];
   readonly stopSignal?: string;
+  readonly healthCheck?: HealthCheck;
+  /** Of health checks; undefined: /bin/sh -c */
+  readonly shell?: readonly string[];
   /** Seconds between the stop signal and SIGKILL */
   readonly stopTimeout?: number;
   readonly privileged: boolean;
@@ -142,4 +146,6 @@ export interface Container {
   /** Somebody stopped it, and nobody has started it since */
   readonly stoppedByHand: boolean;
   readonly state: ContainerState;
+  /** As it was when the container's state last changed; while it runs, only the daemon's memory has the newest */
+  readonly health?: Health;
 }

@@ -1,3 +1,5 @@
+import type { HealthCheck } from './health.ts';
+
 /** The part of an OCI image configuration that runs containers (OCI image spec, config.md). */
 export interface ImageConfig {
   readonly env: readonly string[];
@@ -10,6 +12,9 @@ export interface ImageConfig {
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
   readonly stopSignal?: string;
+  readonly healthCheck?: HealthCheck;
+  /** What CMD-SHELL and its like run in; undefined: /bin/sh -c */
+  readonly shell?: readonly string[];
 }
 
 export interface ImageHistory {

@@ -5,7 +5,7 @@ import { type Filters, invalidValue } from '../parse/filters.ts';
 import { renderPortList } from '../render/ports.ts';
 import { invalid } from '../status.ts';
 
-/** `docker ps --filter` knows these; health finds what exists here: none. */
+/** `docker ps --filter` knows these. */
 const NAMES = [
   'ancestor',
   'before',
@@ -100,8 +100,7 @@ function containerTest(filters: Filters, references: ListReferences): (view: Con
       (name(container.name) || name(`/${container.name}`)) &&
       filters.labels(container.spec.labels) &&
       filters.some('status', (status) => status === container.state.status) &&
-      // Health checks do not exist here yet, so no container has a health.
-      filters.some('health', (health) => health === 'none') &&
+      filters.some('health', (health) => health === (view.health?.status ?? 'none')) &&
       filters.some(
         'exited',
         (code) => container.state.status === 'exited' && Number(code) === container.state.exitCode,

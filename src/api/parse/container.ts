@@ -4,6 +4,7 @@ import { invalid, unsupportedOption } from '../status.ts';
 import type { ApiVersion } from '../version.ts';
 import { parseEndpoints } from './endpoint.ts';
 import { Fields } from './fields.ts';
+import { parseHealthCheck } from './health.ts';
 import { type HostConfig, type HostOptions, parseHostConfig } from './hostconfig.ts';
 import { refuseConflicts } from './mode.ts';
 import { parseVolumePaths } from './mounts.ts';
@@ -49,6 +50,7 @@ function parseOwn(fields: Fields): Own {
   return {
     ...parseIdentity(fields),
     ...parseCommand(fields),
+    ...parseHealthCheck(fields),
     tty: fields.flag('Tty'),
     openStdin: fields.flag('OpenStdin'),
     stdinOnce: fields.flag('StdinOnce'),
@@ -99,14 +101,10 @@ function parseIdentity(fields: Fields) {
   };
 }
 
-/** `--no-healthcheck` asks for what happens anyway; the rest concerns image builds or other systems. */
+/** What is left concerns image builds or other systems. */
 function closeConfig(fields: Fields): void {
-  const health = fields.child('Healthcheck');
-  const [kind = 'NONE'] = health.texts('Test');
-  if (kind !== 'NONE') throw unsupportedOption('--health-cmd (Healthcheck)');
-  health.close();
   // The name counts in the query; dockerode repeats it here.
-  fields.ignore('OnBuild', 'Shell', 'ArgsEscaped', 'name');
+  fields.ignore('OnBuild', 'ArgsEscaped', 'name');
   fields.close({ NetworkDisabled: 'a container without network' });
 }
 

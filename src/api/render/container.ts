@@ -1,6 +1,7 @@
 import type { ContainerView } from '../../engine/views.ts';
 import type { Container, ContainerState } from '../../model/container.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
+import { renderHealth, renderHealthCheck } from './health.ts';
 import { renderHostConfig } from './hostconfig.ts';
 import { orNull } from './list-form.ts';
 import { renderMounts } from './mount.ts';
@@ -16,7 +17,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     Created: container.created,
     Path: path,
     Args: args,
-    State: renderState(container.state),
+    State: { ...renderState(container.state), ...renderHealth(view.health) },
     Image: container.imageId,
     ResolvConfPath: paths.resolvConf,
     HostnamePath: paths.hostname,
@@ -83,6 +84,7 @@ function renderConfig(container: Container, version: ApiVersion) {
     OnBuild: null,
     Labels: spec.labels,
     ...(spec.stopSignal === undefined ? {} : { StopSignal: spec.stopSignal }),
+    ...renderHealthCheck(spec),
     ...(spec.stopTimeout === undefined ? {} : { StopTimeout: spec.stopTimeout }),
     // Since 1.44 the address of the main endpoint is the only one there is.
     ...(atLeast(version, '1.44') ? {} : renderMac(spec.endpoints[0]?.mac)),

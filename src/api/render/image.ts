@@ -2,6 +2,7 @@ import type { HistoryRow } from '../../engine/images.ts';
 import { NEVER } from '../../model/container.ts';
 import type { Image, ImageConfig } from '../../model/image.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
+import { renderHealthCheck } from './health.ts';
 import { orNull } from './list-form.ts';
 
 /** One entry of GET /images/json. @param containers how many were made from it, or −1 where nobody counted */
@@ -70,6 +71,7 @@ function renderImageConfig(config: ImageConfig) {
     OnBuild: null,
     Labels: Object.keys(config.labels).length === 0 ? null : config.labels,
     ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
+    ...renderHealthCheck(config),
   };
 }
 

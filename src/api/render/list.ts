@@ -1,5 +1,6 @@
 import type { ContainerView } from '../../engine/views.ts';
 import type { ContainerState } from '../../model/container.ts';
+import type { Health } from '../../model/health.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { renderNetworks } from './container.ts';
 import { humanDuration } from './duration.ts';
@@ -27,7 +28,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
     ...(sizes === undefined ? {} : { SizeRootFs: sizes.root }),
     Labels: spec.labels,
     State: container.state.status,
-    Status: renderStatus(container.state, now),
+    Status: renderStatus(container.state, now, view.health),
     HostConfig: {
       NetworkMode: renderNetworkMode(spec.networkMode),
       ...(atLeast(version, '1.46') ? { Annotations: {} } : {}),
@@ -38,7 +39,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
 }
 
 /** "Up 47 seconds", "Exited (0) 12 seconds ago" (moby: container/state.go). */
-export function renderStatus(state: ContainerState, now: number): string {
+export function renderStatus(state: ContainerState, now: number, health?: Health): string {
   const since = (time: string) => humanDuration(Math.max(0, now - Date.parse(time)));
   switch (state.status) {
     case 'created':
@@ -46,7 +47,7 @@ export function renderStatus(state: ContainerState, now: number): string {
     case 'dead':
       return 'Dead';
     case 'running':
-      return `Up ${since(state.startedAt)}`;
+      return `Up ${since(state.startedAt)}${health === undefined ? '' : ` (${healthWord(health)})`}`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
     case 'restarting':
@@ -54,6 +55,10 @@ export function renderStatus(state: ContainerState, now: number): string {
     case 'exited':
       return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
   }
+}
+
+function healthWord({ status }: Health): string {
+  return status === 'starting' ? 'health: starting' : status;
 }
 
 /** An argument with spaces shows its quotes. */

@@ -84,7 +84,7 @@ export function committedConfig(base: unknown, request: CommitRequest, layer: Bl
 
 /** What a container does not carry, because nothing can change it there. */
 function unchanged({ config = {} }: ConfigDocument): ConfigSection {
-  return { Volumes: config.Volumes ?? null, Healthcheck: config.Healthcheck ?? null };
+  return { Volumes: config.Volumes ?? null };
 }
 
 /** What the user has not set is the container's; who sets an entrypoint drops the command (moby: daemon/commit.go, merge). */

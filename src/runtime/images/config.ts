@@ -1,4 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
+import { healthCheckFault } from '../../model/health.ts';
 import type { ImageConfig, ImageHistory } from '../../model/image.ts';
 
 /** An image configuration as JSON, keys as in the OCI image spec (config.md) and Docker's image spec v1.2. */
@@ -34,6 +35,7 @@ export interface ConfigSection {
   readonly StopSignal?: string;
   readonly OnBuild?: readonly string[] | null;
   readonly Healthcheck?: HealthcheckSection | null;
+  readonly Shell?: readonly string[] | null;
 }
 
 /** Docker's own addition to the specification. Times are nanoseconds; 0 and absent: Docker's default. */
@@ -92,7 +94,25 @@ function parseSection(section: Readonly<Record<string, unknown>>): ImageConfig {
     exposedPorts: Object.keys(object(section['ExposedPorts'] ?? {}, 'ExposedPorts')),
     volumes: Object.keys(object(section['Volumes'] ?? {}, 'Volumes')),
     ...(stopSignal !== '' && { stopSignal }),
+    ...parseHealth(section),
   };
+}
+
+/** A check that nobody could run is left out: what Docker makes of it is no check either. */
+function parseHealth(section: Readonly<Record<string, unknown>>): Pick<ImageConfig, 'healthCheck' | 'shell'> {
+  const shell = strings(section['Shell'], 'Shell');
+  const own = shell.length === 0 ? {} : { shell };
+  if (section['Healthcheck'] === undefined || section['Healthcheck'] === null) return own;
+  const check = object(section['Healthcheck'], 'Healthcheck');
+  const healthCheck = {
+    test: strings(check['Test'], 'Healthcheck.Test'),
+    interval: integer(check['Interval'], 'Healthcheck.Interval'),
+    timeout: integer(check['Timeout'], 'Healthcheck.Timeout'),
+    startPeriod: integer(check['StartPeriod'], 'Healthcheck.StartPeriod'),
+    startInterval: integer(check['StartInterval'], 'Healthcheck.StartInterval'),
+    retries: integer(check['Retries'], 'Healthcheck.Retries'),
+  };
+  return healthCheckFault(healthCheck) === undefined ? { ...own, healthCheck } : own;
 }
 
 function parseHistory(value: unknown): ImageHistory {
@@ -135,6 +155,13 @@ export function strings(value: unknown, name: string): readonly string[] {
 export function string(value: unknown, name: string): string {
   if (value === undefined || value === null) return '';
   if (typeof value !== 'string') throw malformed(name);
+  return value;
+}
+
+/** Absent and null are 0. @throws EngineError invalidArgument */
+function integer(value: unknown, name: string): number {
+  if (value === undefined || value === null) return 0;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw malformed(name);
   return value;
 }
 

@@ -59,6 +59,14 @@ export class TaskExec extends TaskProcess {
     return exec;
   }
 
+  /** Of an exec that a former daemon was about: its output goes nowhere, and it takes itself away when it has ended. */
+  static adopt(context: ProcessContext, name: ProcessName, makeIo: IoMaker): void {
+    const exec = new TaskExec(context, name, makeIo, 0);
+    exec.io.begin();
+    exec.watch();
+    void exec.exited.then(() => exec.#leave());
+  }
+
   override async start(): Promise<void> {
     try {
       await super.start();

@@ -78,6 +78,11 @@ export class FifoIo implements ProcessIo {
     return new FifoIo(directory, choice, true, Checkpoint.restore(join(directory, CHECKPOINT)), closeInput);
   }
 
+  /** The same where the shim may not have opened its ends yet: the end is seen only after it did. */
+  static reopen(directory: string, choice: IoChoice, closeInput: () => Promise<void>): FifoIo {
+    return new FifoIo(directory, choice, false, undefined, closeInput);
+  }
+
   subscribe(listener: OutputListener): () => void {
     this.#listeners.add(listener);
     this.begin();

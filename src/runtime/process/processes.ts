@@ -7,7 +7,9 @@ import { type Mount, packAny } from '../containerd/protos/types.ts';
 import { type HostFacts, readHostFacts } from '../spec/host.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
+import { TaskExec } from './exec.ts';
 import { FifoIo, type IoChoice } from './fifo-io.ts';
+import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
@@ -94,6 +96,19 @@ export class Processes {
     const exit = state.status === 'stopped' ? { code: state.exitStatus, at: state.exitedAt } : undefined;
     process.resumeWatch(state.pid, exit);
     return process;
+  }
+
+  /**
+   * Comes first after the start of the daemon: shims that its predecessor left waiting for a reader go on.
+   * @returns to be disposed of when the containers have been restored
+   */
+  unblock(): Disposable {
+    const root = join(this.#execRoot, 'io');
+    for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
+      const makeIo = (closeInput: () => Promise<void>) => FifoIo.reopen(directory, { tty, stdin }, closeInput);
+      TaskExec.adopt(this.#context, { containerId, execId }, makeIo);
+    }
+    return holdReaders(root);
   }
 
   /** All tasks, whoever started them: for finding what to restore and what a crash left behind. */
