@@ -30,7 +30,7 @@ export interface Health {
 }
 
 /** Docker's least (moby: api/types/container, MinimumDuration): 1 ms. */
-export const LEAST_DURATION = 1_000_000;
+const LEAST_DURATION = 1_000_000;
 
 /** What is wrong with a check, in Docker's words; undefined: nothing. */
 export function healthCheckFault(check: HealthCheck): string | undefined {
