@@ -3,6 +3,7 @@ import type { Events } from '../engine/events.ts';
 import type { Execs } from '../engine/execs.ts';
 import type { ImageStore } from '../engine/images.ts';
 import type { Networks } from '../engine/networks.ts';
+import type { Registries } from '../engine/registries.ts';
 import type { System } from '../engine/system.ts';
 import type { Volumes } from '../engine/volumes.ts';
 
@@ -15,6 +16,7 @@ export interface EngineSurface {
   readonly networks: Public<Networks>;
   readonly images: Public<ImageStore>;
   readonly volumes: Public<Volumes>;
+  readonly registries: Public<Registries>;
   readonly execs: Public<Execs>;
   readonly events: Public<Pick<Events, 'subscribe'>>;
   readonly system: Public<System>;

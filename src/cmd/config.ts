@@ -3,6 +3,7 @@ import type { NetworkConfig } from '../engine/config.ts';
 import type { LogConfig } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { checkLogConfig } from '../runtime/logs/settings.ts';
+import type { RegistryConfig } from '../model/registry.ts';
 import type { LogLevel } from './logger.ts';
 import {
   type Given,
@@ -19,6 +20,7 @@ import {
   type SettingName,
   settingEntries,
 } from './options.ts';
+import { parseCount, parseInsecureRegistry, parseMirror } from './registry-options.ts';
 
 interface TlsFiles {
   readonly ca: string;
@@ -41,6 +43,7 @@ export interface DaemonConfig {
   readonly leaveNoTrace: boolean;
   readonly network: NetworkConfig;
   readonly log: LogConfig;
+  readonly registry: RegistryConfig;
 }
 
 const DEFAULT_CONFIG_FILE = '/etc/fairway/daemon.json';
@@ -187,6 +190,7 @@ function parseConfig(given: Given): DaemonConfig {
     leaveNoTrace: read.flag('leaveNoTrace', 'leave-no-trace', false),
     network: parseNetworkConfig(read),
     log: parseLog(read),
+    registry: parseRegistryConfig(read),
   };
   refuseOpenTcp(config);
   return config;
@@ -252,5 +256,19 @@ function parseNetworkConfig(read: Reader): NetworkConfig {
     dnsSearch: read.list('dnsSearch'),
     ipForward: read.flag('ipForward', 'ip-forward', true),
     ipMasq: read.flag('ipMasq', 'ip-masq', true),
+  };
+}
+
+function parseRegistryConfig(read: Reader): RegistryConfig {
+  const count = (name: SettingName, flag: string, otherwise: number) => {
+    const text = read.text(name);
+    return text === undefined ? otherwise : parseCount(flag, text);
+  };
+  return {
+    mirrors: read.list('registryMirrors').map(parseMirror),
+    insecure: read.list('insecureRegistries').map(parseInsecureRegistry),
+    maxConcurrentDownloads: count('maxConcurrentDownloads', 'max-concurrent-downloads', 3),
+    maxConcurrentUploads: count('maxConcurrentUploads', 'max-concurrent-uploads', 5),
+    maxDownloadAttempts: count('maxDownloadAttempts', 'max-download-attempts', 5),
   };
 }

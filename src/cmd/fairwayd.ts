@@ -39,6 +39,7 @@ async function run(config: DaemonConfig): Promise<void> {
     logger,
     network: config.network,
     log: config.log,
+    registry: config.registry,
     liveRestore: config.liveRestore,
     leaveNoTrace: config.leaveNoTrace,
     version: VERSION,

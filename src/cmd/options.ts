@@ -167,6 +167,36 @@ const SETTINGS = {
     kind: 'flag',
     help: 'masquerade the default bridge (default true)',
   },
+  registryMirrors: {
+    flags: '--registry-mirror <url>',
+    key: 'registry-mirrors',
+    kind: 'list',
+    help: 'asked before Docker Hub (repeatable)',
+  },
+  insecureRegistries: {
+    flags: '--insecure-registry <host>',
+    key: 'insecure-registries',
+    kind: 'list',
+    help: 'HOST[:PORT] or CIDR whose certificates are not checked, and that may speak http (repeatable)',
+  },
+  maxConcurrentDownloads: {
+    flags: '--max-concurrent-downloads <count>',
+    key: 'max-concurrent-downloads',
+    kind: 'text',
+    help: 'layers pulled at once (default 3)',
+  },
+  maxConcurrentUploads: {
+    flags: '--max-concurrent-uploads <count>',
+    key: 'max-concurrent-uploads',
+    kind: 'text',
+    help: 'layers pushed at once (default 5)',
+  },
+  maxDownloadAttempts: {
+    flags: '--max-download-attempts <count>',
+    key: 'max-download-attempts',
+    kind: 'text',
+    help: 'how often one layer is asked for (default 5)',
+  },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type SettingName = keyof typeof SETTINGS;

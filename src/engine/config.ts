@@ -1,6 +1,7 @@
 import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
 import type { LogConfig } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
+import type { RegistryConfig } from '../model/registry.ts';
 
 /** A range networks take their subnets from when nobody names one. */
 export interface AddressPoolConfig {
@@ -44,6 +45,7 @@ export interface EngineConfig {
   readonly network: NetworkConfig;
   /** `--log-driver`, `--log-opt`: of containers that say nothing themselves */
   readonly log: LogConfig;
+  readonly registry: RegistryConfig;
   /**
    * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network
    * does not depend on the daemon, so neither should containers.

@@ -9,6 +9,7 @@ import { errorMessage, KernelError } from '../model/errors.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
+import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
 import { Store } from '../store/store.ts';
@@ -27,6 +28,7 @@ import { Names } from './names.ts';
 import { Networks } from './networks.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
+import { Registries } from './registries.ts';
 import { restore, startWaiting } from './restore.ts';
 import { sandboxSockets } from './sandbox-sockets.ts';
 import { State } from './state.ts';
@@ -41,6 +43,7 @@ export class Engine {
   readonly networks: Networks;
   readonly images: ImageStore;
   readonly volumes: Volumes;
+  readonly registries: Registries;
   readonly execs: Execs;
   readonly events: Events;
   readonly system: System;
@@ -57,6 +60,7 @@ export class Engine {
     this.networks = new Networks(core, pruning);
     this.images = new ImageStore(core, pruning);
     this.volumes = new Volumes(core, pruning);
+    this.registries = new Registries(core);
     this.execs = new Execs(core);
     this.events = core.events;
     this.system = new System(core, dns);
@@ -97,7 +101,13 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   const { dataRoot, execRoot, logger, network } = config;
   for (const folder of [dataRoot, execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
   const state = new State(stack.use(Store.open(join(dataRoot, 'fairway.db'))));
-  const runtime = await Runtime.start({ dataRoot, execRoot, logger, containerd: config.containerd });
+  const runtime = await Runtime.start({
+    dataRoot,
+    execRoot,
+    logger,
+    containerd: config.containerd,
+    registry: registryOptions(config),
+  });
   stack.defer(() => runtime.close());
   const stepTimes = new StepTimes();
   const { reconciler, dns } = openNetwork(config, { state, stepTimes, stack });
@@ -126,6 +136,12 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     stepTimes,
   };
   return { core, dns };
+}
+
+/** Registries learn by whom they are asked. Silence of half a minute is the end of a connection, as for Docker's dials. */
+function registryOptions({ registry, version }: EngineConfig): RegistryOptions {
+  const userAgent = `Fairway/${version} (linux; ${process.arch})`;
+  return { config: registry, stallTimeout: 30_000, environment: process.env, userAgent };
 }
 
 /** Reconciler and resolver know each other: the one opens the sockets, the other answers on them. */

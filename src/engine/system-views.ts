@@ -1,3 +1,4 @@
+import type { RegistryConfig } from '../model/registry.ts';
 import type { AddressPoolConfig } from './config.ts';
 
 export interface EngineInfo {
@@ -23,6 +24,9 @@ export interface EngineInfo {
   readonly liveRestore: boolean;
   readonly debug: boolean;
   readonly addressPools: readonly AddressPoolConfig[];
+  readonly registries: RegistryConfig;
+  /** Addresses of proxies; '' is none */
+  readonly proxies: { readonly http: string; readonly https: string; readonly except: string };
   readonly networkDrivers: readonly string[];
   readonly logDrivers: readonly string[];
   /** Of containers that ask for none */

@@ -46,6 +46,8 @@ export class System {
       liveRestore: config.liveRestore,
       debug: config.debug,
       addressPools: pools.length > 0 ? pools : DEFAULT_POOLS,
+      registries: config.registry,
+      proxies: proxies(),
       networkDrivers: [...drivers.keys()].sort(),
       logDrivers: LOG_DRIVERS,
       logDriver: config.log.driver,
@@ -170,6 +172,13 @@ export class System {
       })),
     );
   }
+}
+
+/** What the environment names, without the passwords in it. */
+function proxies(): EngineInfo['proxies'] {
+  const read = (name: string) => process.env[name] ?? process.env[name.toLowerCase()] ?? '';
+  const masked = (text: string) => text.replace(/^([a-z]+:\/\/)?[^@/]*@/i, '$1xxxxx:xxxxx@');
+  return { http: masked(read('HTTP_PROXY')), https: masked(read('HTTPS_PROXY')), except: read('NO_PROXY') };
 }
 
 function bridgeName(resource: Resource): string[] {

@@ -7,6 +7,7 @@ import { ContainerdProcess } from './containerd/supervise.ts';
 import { ContainerFiles } from './files/files.ts';
 import { Images } from './images/images.ts';
 import { endForgottenLeases } from './images/lease.ts';
+import type { RegistryOptions } from './registry/registry.ts';
 import { Snapshots } from './snapshots.ts';
 import { LocalVolumes } from './volumes/local.ts';
 
@@ -18,6 +19,7 @@ export interface RuntimeOptions {
   readonly logger: Logger;
   /** Socket of a containerd to use; undefined: a private one is run */
   readonly containerd?: string | undefined;
+  readonly registry: RegistryOptions;
 }
 
 export interface RuntimeVersions {
@@ -39,7 +41,7 @@ export class Runtime {
   private constructor(containerd: Containerd, process: ContainerdProcess | undefined, options: RuntimeOptions) {
     this.containerd = containerd;
     this.#process = process;
-    this.images = new Images(containerd, { logger: options.logger });
+    this.images = new Images(containerd, options);
     this.snapshots = new Snapshots(containerd);
     this.volumes = new LocalVolumes(options.dataRoot, options.execRoot);
     this.files = new ContainerFiles(options.execRoot);

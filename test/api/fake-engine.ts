@@ -68,6 +68,7 @@ export class FakeEngine {
       networks: this.#networks(),
       images: this.#images(),
       volumes: this.#volumes(),
+      registries: this.#registries(),
       execs: this.#execs(),
       events: this.events,
       system: {
@@ -175,6 +176,27 @@ export class FakeEngine {
       remove: async (...args) => this.#note('image remove', args, [{ Untagged: 'busybox:latest' }]),
       prune: async () => ({ deleted: [], reclaimed: 0 }),
       containersOf: () => 1,
+    };
+  }
+
+  #registries(): EngineSurface['registries'] {
+    return {
+      pull: async (request) => {
+        this.calls.push({ name: 'pull', args: [request.image, request.tag, request.platform, request.auth] });
+        request.progress({ status: 'Pulling from h5img', id: request.tag ?? 'latest' });
+      },
+      push: async (request) => {
+        this.calls.push({ name: 'push', args: [request.image, request.tag, request.auth] });
+        request.progress({ status: `The push refers to repository [${request.image}]` });
+      },
+      logIn: async (server, { auth }) => this.#note('login', [server, auth], 'refresh-token'),
+      inspect: async (reference) =>
+        this.#note('distribution', [reference], {
+          mediaType: 'application/vnd.oci.image.index.v1+json',
+          digest: image.id,
+          size: 1,
+          platforms: [{ os: 'linux', architecture: 'amd64', variant: '' }],
+        }),
     };
   }
 

@@ -6,6 +6,7 @@ import type { ContainerSpec } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { VolumeMount } from '../../src/model/mount.ts';
 import type { Network } from '../../src/model/network.ts';
+import { NO_REGISTRIES } from '../no-registries.ts';
 
 /** The state behind the recordings of `h5web`: on the default bridge and on h5net, with two published ports. */
 export const CONTAINER_ID = 'a3c9e7a1a7697b2249b668b3f0c99008706cb6cbb56fff7b8b12ba44bcaea36f';
@@ -259,6 +260,8 @@ export const info: EngineInfo = {
   liveRestore: true,
   debug: false,
   addressPools: [{ base: parsePrefix('172.17.0.0/16'), size: 16 }],
+  registries: NO_REGISTRIES,
+  proxies: { http: '', https: '', except: '' },
   networkDrivers: ['bridge', 'host', 'null'],
   logDrivers: ['journald', 'json-file', 'local'],
   logDriver: 'json-file',

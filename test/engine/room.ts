@@ -14,6 +14,7 @@ import { Snapshots } from '../../src/runtime/snapshots.ts';
 import { Store } from '../../src/store/store.ts';
 import { busyboxTar } from '../fixtures.ts';
 import { eventually, TestHost } from '../host.ts';
+import { NO_REGISTRIES } from '../no-registries.ts';
 import { PLAIN_SPEC } from '../plain-spec.ts';
 
 const MARK = 'FAIRWAY_TEST_ENGINE_INSIDE';
@@ -180,6 +181,7 @@ function configuration(lines: string[], network: Partial<NetworkConfig>): Engine
     dataRoot: DATA_ROOT,
     execRoot: EXEC_ROOT,
     logger,
+    registry: NO_REGISTRIES,
     network: {
       mtu: 1500,
       icc: true,

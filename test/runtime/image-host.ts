@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type Header, pack } from 'tar-stream';
 import { Runtime } from '../../src/runtime/runtime.ts';
+import { NO_REGISTRY_OPTIONS } from '../no-registries.ts';
 import { silent, workplace } from './containerd.ts';
 
 /** Options of a removal when no container is made from the image. */
@@ -23,7 +24,12 @@ export class ImageHost implements AsyncDisposable {
   static async start(): Promise<ImageHost> {
     const place = await workplace();
     const { directory } = place;
-    const runtime = await Runtime.start({ dataRoot: directory, execRoot: join(directory, 'exec'), logger: silent });
+    const runtime = await Runtime.start({
+      dataRoot: directory,
+      execRoot: join(directory, 'exec'),
+      logger: silent,
+      registry: NO_REGISTRY_OPTIONS,
+    });
     return new ImageHost(runtime, directory, async () => {
       await runtime.close();
       await place[Symbol.asyncDispose]();

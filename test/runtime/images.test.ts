@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { busyboxTar } from '../fixtures.ts';
+import { NO_REGISTRY_OPTIONS } from '../no-registries.ts';
 import { silent } from './containerd.ts';
 import { ImageHost, noUser, tarOf } from './image-host.ts';
 
@@ -204,6 +205,7 @@ test('what a crashed daemon had begun is gone after the next start', async () =>
   while ((await host.holdings())['uploads']?.length === 0) await setTimeout(5);
   const { directory } = host;
   const next = await Runtime.start({
+    registry: NO_REGISTRY_OPTIONS,
     dataRoot: directory,
     execRoot: join(directory, 'exec'),
     containerd: join(directory, 'exec', 'containerd', 'containerd.sock'),

@@ -13,6 +13,7 @@ import { readHostFacts } from '../../src/runtime/spec/host.ts';
 import { buildSpec } from '../../src/runtime/spec/spec.ts';
 import { resolveUser } from '../../src/runtime/spec/user.ts';
 import { busyboxTar } from '../fixtures.ts';
+import { NO_REGISTRY_OPTIONS } from '../no-registries.ts';
 import { PLAIN_SPEC } from '../plain-spec.ts';
 import { silent } from './containerd.ts';
 
@@ -52,7 +53,12 @@ export class ProcessRoom implements AsyncDisposable {
 
   static async start(): Promise<ProcessRoom> {
     const directory = await mkdtemp(join(tmpdir(), 'fairway-process-'));
-    const options = { dataRoot: join(directory, 'data'), execRoot: join(directory, 'run'), logger: silent };
+    const options = {
+      dataRoot: join(directory, 'data'),
+      execRoot: join(directory, 'run'),
+      logger: silent,
+      registry: NO_REGISTRY_OPTIONS,
+    };
     const runtime = await Runtime.start(options);
     const source = { repository: 'busybox', tag: 'latest', changes: [], message: '' };
     const id = await runtime.images.import(createReadStream(await busyboxTar()), source);

@@ -52,14 +52,27 @@ const SWARM = {
   RemoteManagers: null,
 };
 
-/** No registry is spoken to yet; clients look the keys up all the same. */
-const REGISTRY = {
-  AllowNondistributableArtifactsCIDRs: [],
-  AllowNondistributableArtifactsHostnames: [],
-  InsecureRegistryCIDRs: [],
-  IndexConfigs: {},
-  Mirrors: [],
-};
+/** By Docker's keys: what is pulled by way of others, and without checks. */
+function renderRegistries({ registries }: EngineInfo) {
+  const hosts = registries.insecure.filter((text) => !text.includes('/'));
+  const mirrors = registries.mirrors.map((url) => `${url}/`);
+  const index = (Name: string, Secure: boolean, Mirrors: readonly string[]) => ({
+    Name,
+    Mirrors,
+    Secure,
+    Official: Name === 'docker.io',
+  });
+  return {
+    AllowNondistributableArtifactsCIDRs: null,
+    AllowNondistributableArtifactsHostnames: null,
+    InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8', ...registries.insecure.filter((text) => text.includes('/'))],
+    IndexConfigs: Object.fromEntries([
+      ['docker.io', index('docker.io', true, mirrors)],
+      ...hosts.map((host) => [host, index(host, false, [])]),
+    ]),
+    Mirrors: mirrors,
+  };
+}
 
 /** GET /info. @param now the daemon's clock */
 export function renderInfo(info: EngineInfo, version: ApiVersion, now: Date) {
@@ -105,14 +118,14 @@ function renderHost(info: EngineInfo) {
     OSType: 'linux',
     Architecture: info.architecture,
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: REGISTRY,
+    RegistryConfig: renderRegistries(info),
     NCPU: info.cpus,
     MemTotal: info.memory,
     GenericResources: null,
     DockerRootDir: info.dataRoot,
-    HttpProxy: '',
-    HttpsProxy: '',
-    NoProxy: '',
+    HttpProxy: info.proxies.http,
+    HttpsProxy: info.proxies.https,
+    NoProxy: info.proxies.except,
     Name: info.name,
     Labels: [],
     ExperimentalBuild: false,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { EngineError, errorMessage } from '../../model/errors.ts';
+import { errorMessage } from '../../model/errors.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectImages } from '../filter/images.ts';
 import { type Filters, parseFilters } from '../parse/filters.ts';
@@ -10,6 +10,7 @@ import type { Routes } from '../router.ts';
 import { invalid, unsupported, unsupportedOption } from '../status.ts';
 import { writeAll } from '../stream.ts';
 import type { EngineSurface } from '../surface.ts';
+import { pull } from './registry.ts';
 
 /** Names may hold slashes: "GET /images/registry.example/team/web:1/json". */
 export function imageRoutes(engine: EngineSurface): Routes {
@@ -19,9 +20,6 @@ export function imageRoutes(engine: EngineSurface): Routes {
     'POST /images/create': (exchange) => create(engine, exchange),
     'POST /images/load': (exchange) => load(engine, exchange),
     'GET /images/get': (exchange) => save(engine, exchange, exchange.query.getAll('names')),
-    'GET /images/search': () => {
-      throw unsupported('searching registries');
-    },
     'POST /images/prune': (exchange) => prune(engine, exchange),
     'GET /images/{*}/get': (exchange) => save(engine, exchange, [exchange.parameter()]),
     'GET /images/{*}/json': async (exchange) => {
@@ -34,9 +32,6 @@ export function imageRoutes(engine: EngineSurface): Routes {
       return { status: 200, body: renderHistory(await images.history(exchange.parameter())) };
     },
     'POST /images/{*}/tag': (exchange) => tag(engine, exchange),
-    'POST /images/{*}/push': () => {
-      throw unsupported('pushing to registries');
-    },
     'DELETE /images/{*}': async (exchange) => {
       const { query } = exchange;
       const options = { force: queryFlag(query, 'force'), prune: !queryFlag(query, 'noprune') };
@@ -55,19 +50,13 @@ async function list(engine: EngineSurface, { query, version }: Exchange): Promis
   return { status: 200, body: images.map((image) => renderImageSummary(image, version, -1)) };
 }
 
-/** `docker import`; `docker pull` asks by the same path and is told what to do instead. */
+/** `docker pull` and `docker import` share a path. */
 async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const { query } = exchange;
+  const image = queryText(query, 'fromImage');
+  if (image !== undefined) return pull(engine, exchange, image);
   const source = queryText(query, 'fromSrc');
-  if (source === undefined) {
-    const tag = query.get('tag') ?? '';
-    const repository = (query.get('fromImage') ?? '').replace(/^docker\.io\/(library\/)?/, '');
-    const name = `${repository}${tag === '' ? '' : `${tag.includes(':') ? '@' : ':'}${tag}`}`;
-    throw new EngineError(
-      'unsupported',
-      `pulling from registries is not supported yet: load or import the image ${name} instead`,
-    );
-  }
+  if (source === undefined) throw invalid('fromImage or fromSrc is needed');
   if (source !== '-') throw unsupported(`importing from the address ${source}`);
   refusePlatform(exchange);
   const target = splitName(query.get('repo') ?? '', query.get('tag') ?? '');

@@ -7,6 +7,7 @@ import { imageRoutes } from './images.ts';
 import { lifecycleRoutes } from './lifecycle.ts';
 import { networkRoutes } from './networks.ts';
 import { refusedRoutes } from './refused.ts';
+import { registryRoutes } from './registry.ts';
 import { streamRoutes } from './streams.ts';
 import { systemRoutes } from './system.ts';
 import { volumeRoutes } from './volumes.ts';
@@ -20,6 +21,7 @@ export function routes(engine: EngineSurface): Routes[] {
     streamRoutes(engine),
     execRoutes(engine),
     networkRoutes(engine),
+    registryRoutes(engine),
     imageRoutes(engine),
     volumeRoutes(engine),
     fairwayRoutes(engine),

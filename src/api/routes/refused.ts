@@ -49,8 +49,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   'POST /build/cancel': 'docker build',
   'POST /session': 'BuildKit',
   'POST /grpc': 'BuildKit',
-  'POST /auth': 'logging in to registries',
-  'GET /distribution/{*}/json': 'asking registries',
   'POST /swarm/init': 'swarm mode',
   'POST /swarm/join': 'swarm mode',
   'GET /plugins/privileges': 'installing plugins',

@@ -2,24 +2,28 @@ import { Readable } from 'node:stream';
 import { EngineError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Logger } from '../../model/logger.ts';
-import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import type { Containerd } from '../containerd/client.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
+import type { RegistryOptions } from '../registry/registry.ts';
 import { Archive } from './archive.ts';
-import { type Blob, Blobs } from './blobs.ts';
-import { Catalog, describeImage, hasName } from './catalog.ts';
+import { Blobs } from './blobs.ts';
+import { Catalog, describeImage, hasName, type StoredImage } from './catalog.ts';
 import { applyChanges } from './changes.ts';
 import { type CommitRequest, committedConfig, writtenLayer } from './commit.ts';
 import { type ConfigDocument, parseConfig } from './config.ts';
 import { decompress, expectErrors } from './decompress.ts';
 import { findImage } from './find.ts';
 import { type HistoryRow, imageHistory } from './history.ts';
-import { chainId, LAYER, type LayerDescriptor, unpack } from './layers.ts';
+import { chainId, LAYER, unpack } from './layers.ts';
 import { Queue, withLease } from './lease.ts';
 import { type ArchivedImage, archivedImages } from './load.ts';
 import { CONFIG, MANIFEST } from './manifest.ts';
+import { hostArchitecture } from './platform.ts';
 import { familiarReference, parseTag } from './reference.ts';
+import type { RemoteImages } from './remote.ts';
 import { deleteImage, type ImageRemoval, type RemoveOptions, removeImage } from './remove.ts';
 import { saveArchive, selectImages } from './save.ts';
+import { storeManifest } from './store-manifest.ts';
 
 export interface ImportOptions {
   /** "busybox" or "busybox:1"; '' or absent: the image gets no name */
@@ -32,7 +36,7 @@ export interface ImportOptions {
 }
 
 export interface PruneOptions {
-  /** Only images without a name */
+  /** Only images without a tag; a digest is no name people use */
   readonly danglingOnly: boolean;
   inUse(imageId: string): boolean;
 }
@@ -43,9 +47,6 @@ export interface PrunedImages {
   readonly reclaimed: number;
 }
 
-/** Node's names for architectures in the image specification's, which are Go's. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
 /**
  * Images in containerd: content, unpacked layers, and names. Whatever fails in the middle leaves nothing behind; whatever
  * is removed takes along what nothing else needs.
@@ -55,9 +56,12 @@ export class Images {
   readonly #blobs: Blobs;
   readonly #catalog: Catalog;
   readonly #queue = new Queue();
+  readonly #registry: RegistryOptions;
+  #remote: Promise<RemoteImages> | undefined;
 
-  constructor(containerd: Containerd, options: { readonly logger: Logger }) {
+  constructor(containerd: Containerd, options: { readonly logger: Logger; readonly registry: RegistryOptions }) {
     this.#containerd = containerd;
+    this.#registry = options.registry;
     this.#blobs = new Blobs(containerd);
     this.#catalog = new Catalog(containerd, this.#blobs, options.logger);
   }
@@ -78,7 +82,7 @@ export class Images {
       const created = new Date().toISOString();
       const comment = message === '' ? 'Imported from -' : message;
       const document = {
-        architecture: architecture(),
+        architecture: hostArchitecture(),
         os: 'linux',
         created,
         comment,
@@ -129,7 +133,7 @@ export class Images {
     expectErrors(tar);
     await withLease(this.#containerd, async (lease) => {
       const archive = await Archive.read(tar, this.#blobs, lease);
-      const images = await archivedImages(archive, this.#blobs, architecture());
+      const images = await archivedImages(archive, this.#blobs, hostArchitecture());
       const targets: Descriptor[] = [];
       for (const image of images) targets.push(await this.#unpack(image, lease));
       for (const [index, target] of targets.entries()) {
@@ -137,6 +141,21 @@ export class Images {
         if (image !== undefined) await this.#queue.run(() => this.#name(image, target, progress));
       }
     });
+  }
+
+  /** The way to registries. Loaded when it is first taken: many daemons never do. */
+  remote(): Promise<RemoteImages> {
+    this.#remote ??= import('./remote.ts').then(
+      ({ RemoteImages }) =>
+        new RemoteImages({
+          containerd: this.#containerd,
+          blobs: this.#blobs,
+          catalog: this.#catalog,
+          queue: this.#queue,
+          registry: this.#registry,
+        }),
+    );
+    return this.#remote;
   }
 
   /** An archive of these images for `load`. The stream fails when one is not found, before anything is written to it. */
@@ -179,7 +198,7 @@ export class Images {
       const deleted: ImageRemoval[] = [];
       let reclaimed = 0;
       for (const image of await this.#catalog.all()) {
-        if ((options.danglingOnly && image.names.length > 0) || options.inUse(image.id)) continue;
+        if ((options.danglingOnly && isTagged(image)) || options.inUse(image.id)) continue;
         deleted.push(...image.names.map((name) => ({ Untagged: familiarReference(name) })));
         const removals = await deleteImage(this.#catalog, image);
         deleted.push(...removals);
@@ -205,7 +224,10 @@ export class Images {
     }
     return this.#queue.run(async () => {
       await unpack(this.#containerd, image.layers, layers, lease);
-      return this.#writeManifest(image.config, image.layers, chainId(layers), lease);
+      const config = { mediaType: CONFIG, ...image.config };
+      const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers: image.layers };
+      const bytes = Buffer.from(JSON.stringify(manifest));
+      return storeManifest(this.#blobs, { bytes, mediaType: MANIFEST, manifest, chain: chainId(layers) }, lease);
     });
   }
 
@@ -226,26 +248,11 @@ export class Images {
     progress(`Loaded image ID: ${id}\n`);
   }
 
-  /** The manifest refers to all an image consists of, so that garbage collection keeps it. */
-  async #writeManifest(
-    config: Blob,
-    layers: readonly LayerDescriptor[],
-    chain: string,
-    lease: string,
-  ): Promise<Descriptor> {
-    const manifest = { schemaVersion: 2, mediaType: MANIFEST, config: { mediaType: CONFIG, ...config }, layers };
-    const labels: Record<string, string> = { 'containerd.io/gc.ref.content.config': config.digest };
-    for (const [index, layer] of layers.entries()) labels[`containerd.io/gc.ref.content.l.${index}`] = layer.digest;
-    if (chain !== '') labels[`containerd.io/gc.ref.snapshot.${SNAPSHOTTER}`] = chain;
-    const blob = await this.#blobs.write([Buffer.from(JSON.stringify(manifest))], { lease, labels });
-    return { ...blob, mediaType: MANIFEST, annotations: {} };
-  }
-
   async *#save(references: readonly string[]): AsyncGenerator<Buffer> {
     yield* saveArchive(this.#blobs, selectImages(await this.#catalog.all(), references));
   }
 }
 
-function architecture(): string {
-  return ARCHITECTURES[process.arch] ?? process.arch;
+function isTagged({ names }: StoredImage): boolean {
+  return names.some(({ digest }) => digest === undefined);
 }

@@ -37,23 +37,43 @@ export async function unpack(
 ): Promise<void> {
   const chains = chainIds(diffIds);
   for (const [index, layer] of layers.entries()) {
-    const chain = chains[index] ?? '';
-    if (await exists(containerd, chain)) continue;
-    const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
-    const parent = chains[index - 1] ?? '';
-    const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
-    try {
-      const { applied } = await containerd.diff.apply({ diff: layer, mounts });
-      if (applied?.digest !== diffIds[index]) throw wrongLayer(index, diffIds[index], applied?.digest);
-      await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
-    } catch (error) {
-      await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
-      throw error;
-    }
+    const step = { layer, diffId: diffIds[index] ?? '', parent: chains[index - 1] ?? '', chain: chains[index] ?? '' };
+    await unpackLayer(containerd, step, lease);
   }
 }
 
-async function exists(containerd: Containerd, chain: string): Promise<boolean> {
+/** One layer to put on those below it. */
+export interface UnpackStep {
+  readonly layer: LayerDescriptor;
+  readonly diffId: string;
+  /** '' for the lowest */
+  readonly parent: string;
+  readonly chain: string;
+}
+
+/** Makes a layer a snapshot, unless it is there. @throws as `unpack` */
+export async function unpackLayer(
+  containerd: Containerd,
+  step: UnpackStep,
+  lease: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { layer, diffId, parent, chain } = step;
+  if (await hasSnapshot(containerd, chain)) return;
+  const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
+  const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
+  try {
+    const { applied } = await containerd.diff.apply({ diff: layer, mounts }, { signal });
+    if (applied?.digest !== diffId) throw wrongLayer(layer.digest, diffId, applied?.digest);
+    await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
+  } catch (error) {
+    await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
+    // Somebody else was quicker with the same layer.
+    if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
+  }
+}
+
+export async function hasSnapshot(containerd: Containerd, chain: string): Promise<boolean> {
   try {
     await containerd.snapshots.stat({ snapshotter: SNAPSHOTTER, key: chain });
     return true;
@@ -63,9 +83,9 @@ async function exists(containerd: Containerd, chain: string): Promise<boolean> {
   }
 }
 
-function wrongLayer(index: number, expected = '', found = ''): EngineError {
+function wrongLayer(layer: string, expected: string, found = ''): EngineError {
   return new EngineError(
     'invalidArgument',
-    `invalid diffID for layer ${index}: expected "${expected}", got "${found}"`,
+    `invalid diffID for layer ${layer}: expected "${expected}", got "${found}"`,
   );
 }

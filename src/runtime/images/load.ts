@@ -87,7 +87,7 @@ function imageName({ annotations }: IndexEntry): string {
 }
 
 /** Looks at the layer itself: old archives do not say how it is compressed, and some say it wrongly. */
-async function describeLayer(blobs: Blobs, layer: Blob): Promise<LayerDescriptor> {
+export async function describeLayer(blobs: Blobs, layer: Blob): Promise<LayerDescriptor> {
   const start: Buffer[] = [];
   for await (const chunk of blobs.read(layer.digest, Math.min(MAGIC_BYTES, layer.size))) start.push(chunk);
   const compression = detectCompression(Buffer.concat(start));

@@ -1,4 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
+import type { Platform } from '../../model/registry.ts';
 import { array, object, string, strings } from './config.ts';
 import type { LayerDescriptor } from './layers.ts';
 
@@ -17,7 +18,7 @@ export interface Manifest {
 /** One entry of an OCI index (image-index.md). */
 export interface IndexEntry extends LayerDescriptor {
   readonly annotations: Readonly<Record<string, unknown>>;
-  readonly platform?: { readonly os: string; readonly architecture: string };
+  readonly platform?: Platform;
 }
 
 /** One image of `docker save`'s manifest.json. Paths are those in the archive. */
@@ -45,13 +46,20 @@ export function parseIndex(document: unknown): IndexEntry[] {
     const annotations = object(entry['annotations'] ?? {}, 'annotations');
     if (entry['platform'] === undefined) return { ...descriptor, annotations };
     const platform = object(entry['platform'], 'platform');
-    const os = string(platform['os'], 'platform.os');
-    return { ...descriptor, annotations, platform: { os, architecture: string(platform['architecture'], 'platform') } };
+    return { ...descriptor, annotations, platform: parsePlatform(platform) };
   });
 }
 
+function parsePlatform(platform: Readonly<Record<string, unknown>>): Platform {
+  return {
+    os: string(platform['os'], 'platform.os'),
+    architecture: string(platform['architecture'], 'platform.architecture'),
+    variant: string(platform['variant'], 'platform.variant'),
+  };
+}
+
 /** Whether an entry of an index leads to a further index. */
-export function isIndex(entry: LayerDescriptor): boolean {
+export function isIndex(entry: Pick<LayerDescriptor, 'mediaType'>): boolean {
   return entry.mediaType === INDEX || entry.mediaType === DOCKER_LIST;
 }
 
@@ -71,7 +79,7 @@ function parseDescriptor(value: unknown, name: string): LayerDescriptor {
   const descriptor = object(value, name);
   const digest = string(descriptor['digest'], name);
   const size = descriptor['size'];
-  if (!/^sha256:[0-9a-f]{64}$/.test(digest) || !Number.isSafeInteger(size)) {
+  if (!/^sha256:[0-9a-f]{64}$/.test(digest) || !Number.isSafeInteger(size) || Number(size) < 0) {
     throw new EngineError('invalidArgument', `invalid image: malformed ${name}`);
   }
   return { mediaType: string(descriptor['mediaType'], name), digest, size: Number(size) };

@@ -55,7 +55,7 @@ export function familiarReference(reference: Reference): string {
 }
 
 /** The shortest form that still means the same: "docker.io/host.example/a" must not become another host's image. */
-function familiarName(name: string): string {
+export function familiarName(name: string): string {
   const prefix = [`${DEFAULT_DOMAIN}/${OFFICIAL}`, `${DEFAULT_DOMAIN}/`].find((part) => name.startsWith(part)) ?? '';
   const short = name.slice(prefix.length);
   const { domain, remainder } = splitDomain(short);

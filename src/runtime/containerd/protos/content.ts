@@ -46,6 +46,7 @@ const WriteResponse = message({
 export const contentService = {
   name: 'containerd.services.content.v1.Content',
   unary: {
+    info: unary('Info', message({ digest: string(1) }), One),
     update: unary('Update', message({ info: nested(1, Info), updateMask: nested(2, FieldMask) }), One),
     listStatuses: unary(
       'ListStatuses',
