@@ -28,19 +28,21 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** Runs A B A B …, so that a machine whose speed drifts treats both alike; one round of warm-up is not counted. */
+/** Runs A B A B …, so that a machine whose speed drifts treats both alike; one round of warm-up is not counted, nor what is done between rounds. */
 export async function paired(
   name: string,
   ours: Work,
   theirs: Work | undefined,
   rounds: number,
   limit?: number,
+  between: Work = async () => undefined,
 ): Promise<Paired> {
   const own: number[] = [];
   const other: number[] = [];
   for (let round = 0; round <= rounds; round++) {
     const a = await timed(ours);
     const b = theirs === undefined ? undefined : await timed(theirs);
+    await between();
     if (round === 0) continue;
     own.push(a);
     if (b !== undefined) other.push(b);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, type Paired, paired, row, timed } from './measure.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
+import { pulls } from './pull.ts';
 
 /** The bars of the README, each measured beside Docker where a dockerd is to be had. Prints medians and ratios. */
 const dockerd = findDockerd(existsSync);
@@ -27,6 +28,7 @@ await compare('docker run --rm busybox true (whole CLI)', 0.6, (peer) => async (
 await compare('docker run --rm --network none', undefined, (peer) => async () => {
   await docker(peer, 'run', '--rm', '--network', 'none', 'busybox', 'true');
 });
+console.log(row(await pulls(ours, theirs, rounds)));
 await networks();
 await ranges();
 await networkPart();

@@ -87,9 +87,17 @@ export class Call {
   }
 
   /** Resolves when the other side has room for more. */
-  async send(message: Buffer): Promise<void> {
-    this.#stream.write(messagePrefix(message));
-    await new Promise<void>((resolve) => this.#stream.write(message, () => resolve()));
+  async send(pieces: readonly Uint8Array[]): Promise<void> {
+    const stream = this.#stream;
+    stream.cork();
+    const prefix = messagePrefix(pieces.reduce((sum, { length }) => sum + length, 0));
+    const sent = new Promise<void>((resolve) => {
+      const all = [prefix, ...pieces];
+      for (const [index, piece] of all.entries())
+        stream.write(piece, index === pieces.length ? () => resolve() : undefined);
+    });
+    stream.uncork();
+    await sent;
   }
 
   /** Nothing more will be sent. */

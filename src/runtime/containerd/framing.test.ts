@@ -7,7 +7,7 @@ test('messages come out whole, however they were cut', () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)));
   fc.assert(
     fc.property(messages, fc.integer({ min: 1, max: 50 }), (sent, size) => {
-      const wire = Buffer.concat(sent.flatMap((message) => [messagePrefix(message), message]));
+      const wire = Buffer.concat(sent.flatMap((message) => [messagePrefix(message.length), message]));
       const deframer = new Deframer();
       const received: Buffer[] = [];
       for (let at = 0; at < wire.length; at += size) received.push(...deframer.push(wire.subarray(at, at + size)));

@@ -3,9 +3,9 @@ const PREFIX = 5;
 /** A blob's chunk is at most 4 MiB with containerd; anything far beyond is not an answer. */
 const MAX_MESSAGE = 64 << 20;
 
-export function messagePrefix(message: Buffer): Buffer {
+export function messagePrefix(length: number): Buffer {
   const prefix = Buffer.alloc(PREFIX);
-  prefix.writeUInt32BE(message.length, 1);
+  prefix.writeUInt32BE(length, 1);
   return prefix;
 }
 

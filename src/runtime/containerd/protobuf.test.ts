@@ -74,7 +74,13 @@ test('what is encoded is decoded', () => {
     },
     plain,
   );
-  fc.assert(fc.property(all, (value) => assert.deepEqual(All.decode(All.encode(value)), value)));
+  fc.assert(
+    fc.property(all, (value) => {
+      const encoded = All.encode(value);
+      assert.deepEqual(All.decode(encoded), value);
+      assert.deepEqual(Buffer.concat(All.pieces(value)), encoded);
+    }),
+  );
 });
 
 test('unknown fields are skipped, cut messages refused', () => {

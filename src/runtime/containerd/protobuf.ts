@@ -24,6 +24,8 @@ type Encodable<F extends Fields> = { readonly [K in keyof F]?: Parameters<F[K]['
 
 export interface MessageType<Out, In> {
   encode(value: In): Buffer;
+  /** The same in pieces, for sending: large byte fields are not copied. */
+  pieces(value: In): readonly Uint8Array[];
   /** @throws RangeError when the bytes are no such message */
   decode(bytes: Buffer): Out;
 }
@@ -38,15 +40,16 @@ export type InputOf<M> = M extends { encode(value: infer In): Buffer } ? In : ne
 export function message<F extends Fields>(fields: F): MessageType<Decoded<F>, Encodable<F>> {
   const entries = Object.entries<AnyField>(fields);
   const byNumber = new Map(entries.map(([name, field]) => [field.number, { name, field }]));
+  const write = (values: Readonly<Record<string, unknown>>) => {
+    const writer = new Writer();
+    for (const [name, field] of entries) {
+      if (values[name] !== undefined) field.write(writer, values[name] as never);
+    }
+    return writer;
+  };
   return {
-    encode(value) {
-      const writer = new Writer();
-      const values: Readonly<Record<string, unknown>> = value;
-      for (const [name, field] of entries) {
-        if (values[name] !== undefined) field.write(writer, values[name] as never);
-      }
-      return writer.finish();
-    },
+    encode: (value) => write(value).finish(),
+    pieces: (value) => write(value).pieces(),
     decode(bytes) {
       const result: Record<string, unknown> = {};
       for (const [name, field] of entries) result[name] = field.absent();
@@ -76,11 +79,17 @@ export function string(number: number): Field<string> {
   };
 }
 
-export function bytes(number: number): Field<Buffer, Uint8Array> {
+/** Given in one piece or in several. */
+export function bytes(number: number): Field<Buffer, Uint8Array | readonly Uint8Array[]> {
   return {
     number,
     absent: () => Buffer.alloc(0),
-    write: (writer, value) => value.length > 0 && writeBytes(writer, number, value),
+    write: (writer, value) => {
+      const pieces = value instanceof Uint8Array ? [value] : value;
+      if (pieces.every(({ length }) => length === 0)) return;
+      writer.tag(number, LENGTH_DELIMITED);
+      writer.bytes(...pieces);
+    },
     read: (reader) => reader.bytes(),
   };
 }

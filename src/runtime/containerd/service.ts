@@ -5,7 +5,7 @@ import type { InputOf, MessageType, OutputOf } from './protobuf.ts';
 /** A method by its name in the service, with its messages. */
 interface Method<In, Out> {
   readonly name: string;
-  encode(request: In): Buffer;
+  encode(request: In): readonly Uint8Array[];
   decode(response: Buffer): Out;
 }
 
@@ -58,7 +58,7 @@ function method<Req extends MessageType<unknown, never>, Res extends MessageType
 ): Method<InputOf<Req>, OutputOf<Res>> {
   return {
     name,
-    encode: (value) => request.encode(value as never),
+    encode: (value) => request.pieces(value as never),
     decode: (bytes) => response.decode(bytes) as OutputOf<Res>,
   };
 }

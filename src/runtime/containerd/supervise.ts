@@ -8,6 +8,7 @@ import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { Containerd } from './client.ts';
 import { type ContainerdPaths, renderConfig } from './config.ts';
+import { pathWithDecompressor } from './decompressor.ts';
 import { LogFollower } from './logfile.ts';
 
 export interface ContainerdOptions extends ContainerdPaths {
@@ -126,11 +127,13 @@ export class ContainerdProcess {
 
   async #launch(): Promise<void> {
     await writeFile(this.#configFile, renderConfig(this.#options), { mode: 0o600 });
+    const path = `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`;
+    const PATH = await pathWithDecompressor(join(this.#options.state, 'bin'), path);
     const child = spawn(this.#options.binary ?? 'containerd', ['--config', this.#configFile], {
       // A session of its own: the terminal's ^C is for us alone.
       detached: true,
       stdio: ['ignore', this.#log.fd, this.#log.fd],
-      env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}` },
+      env: { ...process.env, PATH },
       cwd: '/',
     });
     await spawned(child);

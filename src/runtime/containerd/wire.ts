@@ -8,6 +8,8 @@ export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
 const CONTINUES = 0x80;
+/** Bytes below which a copy is cheaper than a write of its own */
+const WORTH_COPYING = 4096;
 
 /** Collects the parts of a message; large byte fields are not copied before the end. */
 export class Writer {
@@ -29,14 +31,29 @@ export class Writer {
     this.#parts.push(Uint8Array.from(bytes));
   }
 
-  /** Length, then the bytes themselves. */
-  bytes(value: Uint8Array): void {
-    this.varint(value.length);
-    this.#parts.push(value);
+  /** Length, then the bytes themselves. @param pieces one after the other */
+  bytes(...pieces: readonly Uint8Array[]): void {
+    this.varint(pieces.reduce((sum, { length }) => sum + length, 0));
+    this.#parts.push(...pieces);
   }
 
   finish(): Buffer {
     return Buffer.concat(this.#parts);
+  }
+
+  /** The message in pieces: what is small is joined, what is large stays the caller's. */
+  pieces(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let small: Uint8Array[] = [];
+    for (const part of this.#parts) {
+      if (part.length < WORTH_COPYING) {
+        small.push(part);
+        continue;
+      }
+      pieces.push(Buffer.concat(small), part);
+      small = [];
+    }
+    return [...pieces, Buffer.concat(small)].filter(({ length }) => length > 0);
   }
 }
 

@@ -58,10 +58,10 @@ export class Blobs {
       await upload.send({ action: 'stat', ref });
       await upload.receive();
       for await (const data of inChunks(source)) {
-        hash?.update(data);
+        for (const piece of data) hash?.update(piece);
         await upload.send({ action: 'write', ref, offset, data });
         await upload.receive();
-        offset += data.length;
+        offset += data.reduce((sum, { length }) => sum + length, 0);
       }
       const digest = options.expected ?? `sha256:${hash?.digest('hex')}`;
       await upload.send({
@@ -142,21 +142,20 @@ export function parseDocument(bytes: Buffer, name: string): unknown {
   }
 }
 
-/** The same bytes in pieces of CHUNK, the last one shorter. */
-async function* inChunks(source: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer> {
+/** The same bytes in portions of at least CHUNK, the last one shorter; not copied, for there are gigabytes of them. */
+async function* inChunks(source: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer[]> {
   let pending: Buffer[] = [];
   let size = 0;
   for await (const piece of source) {
-    for (let start = 0; start < piece.length; ) {
-      const part = piece.subarray(start, start + CHUNK - size);
+    for (let start = 0; start < piece.length; start += CHUNK) {
+      const part = piece.subarray(start, start + CHUNK);
       pending.push(part);
       size += part.length;
-      start += part.length;
       if (size < CHUNK) continue;
-      yield Buffer.concat(pending);
+      yield pending;
       pending = [];
       size = 0;
     }
   }
-  if (size > 0) yield Buffer.concat(pending);
+  if (size > 0) yield pending;
 }
