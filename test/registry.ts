@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { eventually, type TestHost } from './host.ts';
+import { join } from 'node:path';
+import { eventually, type Finished, type TestHost } from './host.ts';
 import type { BuiltBlob, BuiltImage } from './oci.ts';
+import type { ProxyRule, SeenRequest } from './registry-proxy.ts';
 
 export interface RegistryPlace {
   readonly port: number;
@@ -39,6 +41,7 @@ export class TestRegistry {
       ...(tls === undefined ? [] : [`  tls: {certificate: ${tls.certificate}, key: ${tls.key}}`]),
       ...(auth === undefined ? [] : ['auth:', auth]),
     ].join('\n');
+    if (lan) await host.lanShell('mountpoint -q /srv || mount -t tmpfs tmpfs /srv');
     await registry.#shell(`mkdir -p ${files}; cat > ${files}/config.yml`, config);
     const command = ['docker-registry', 'serve', `${files}/config.yml`];
     const child = lan ? host.spawnLan(command) : host.spawn(command);
@@ -73,7 +76,7 @@ export class TestRegistry {
   }
 
   async #send(path: string, bytes: Buffer, type: string): Promise<void> {
-    const file = `${this.#folder}/upload-${this.#files++}`;
+    const file = `/run/upload-${this.#place.port}-${this.#files++}`;
     writeFileSync(this.#host.path(file), bytes);
     const finished = await this.#curl(['-X', 'PUT', '-H', `Content-Type: ${type}`, '-T', file], path);
     await this.#host.out(['rm', file]);
@@ -81,7 +84,7 @@ export class TestRegistry {
   }
 
   get #folder(): string {
-    return `/run/registry-${this.#place.port}`;
+    return `${this.#place.lan === true ? '/srv' : '/run'}/registry-${this.#place.port}`;
   }
 
   /** @returns what came, and the status behind it */
@@ -92,12 +95,57 @@ export class TestRegistry {
     return (await this.#host.exec(['curl', ...own, ...options, url])).stdout;
   }
 
-  /** The LAN has the machine's files, but for what is mounted there: its own are in /tmp. */
+  /** On the LAN files go to a tmpfs of its own. */
   async #shell(script: string, input: string): Promise<void> {
     const command = ['sh', '-c', script];
     const finished = await (this.#place.lan === true
       ? this.#host.lan(command, { input })
       : this.#host.exec(command, { input }));
     if (finished.code !== 0) throw new Error(`${script}: ${finished.stderr}`);
+  }
+}
+
+/** A registry-proxy.ts on the test host, before a registry there. */
+export class TestProxy {
+  readonly #host: TestHost;
+  readonly #port: number;
+
+  private constructor(host: TestHost, port: number) {
+    this.#host = host;
+    this.#port = port;
+  }
+
+  static async start(host: TestHost, port: number, target: number): Promise<TestProxy> {
+    const proxy = new TestProxy(host, port);
+    const script = join(import.meta.dirname, 'registry-proxy.ts');
+    const child = host.spawn([
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      script,
+      `${port}`,
+      `${target}`,
+    ]);
+    child.stderr?.pipe(process.stderr);
+    child.stdout?.resume();
+    await eventually('the proxy answers', async () => (await proxy.#ask('/_seen')).code === 0);
+    return proxy;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** In place of the rules before; what was held goes on, what was seen is forgotten. */
+  async rules(...rules: readonly ProxyRule[]): Promise<void> {
+    await this.#ask('/_rules', '--data-binary', JSON.stringify(rules));
+  }
+
+  async seen(request: RegExp): Promise<SeenRequest[]> {
+    const all = JSON.parse((await this.#ask('/_seen')).stdout) as SeenRequest[];
+    return all.filter((each) => request.test(each.request));
+  }
+
+  #ask(path: string, ...options: readonly string[]): Promise<Finished> {
+    return this.#host.exec(['curl', '-sf', ...options, `http://127.0.0.1:${this.#port}${path}`]);
   }
 }

@@ -7,7 +7,7 @@ import { object } from './config.ts';
 import { INDEX, isIndex, MANIFEST, type Manifest, parseIndex, parseManifest } from './manifest.ts';
 import { choosePlatform } from './platform.ts';
 
-export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 /** Tools before 2017 wrote the last ones. */
 const CONFIG_TYPES = [
   'application/vnd.oci.image.config.v1+json',

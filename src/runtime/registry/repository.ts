@@ -12,7 +12,7 @@ export interface FetchedManifest {
 }
 
 /** What a client takes, best first. The last is taken only to be refused in clear words. */
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.oci.image.manifest.v1+json',
