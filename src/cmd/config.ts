@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { NetworkConfig } from '../engine/config.ts';
 import type { LogConfig } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
-import { checkLogConfig } from '../runtime/logs/settings.ts';
 import type { RegistryConfig } from '../model/registry.ts';
+import { checkLogConfig } from '../runtime/logs/settings.ts';
 import type { LogLevel } from './logger.ts';
 import {
   type Given,

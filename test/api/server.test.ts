@@ -124,12 +124,7 @@ describe('requests that make no sense', () => {
       ['GET', '/containers/x/stats', 501, /docker stats is not supported by Fairway yet/],
       ['POST', '/build', 501, /docker build is not supported/],
       ['GET', '/services', 503, /^This node is not a swarm manager\./],
-      [
-        'POST',
-        '/images/create?fromImage=alpine&tag=3',
-        501,
-        /pulling from registries is not supported yet: .* alpine:3 /,
-      ],
+      ['GET', '/images/search?term=web', 501, /searching registries is not supported/],
       ['GET', '/volumes/v', 404, /^get v: no such volume$/],
       ['GET', '/containers/h5web/attach/ws', 501, /WebSocket/],
       ['GET', '/containers/h5web/logs', 400, /you must choose at least one stream/],

@@ -91,10 +91,10 @@ describe('images', () => {
     assert.match((await daemon.docker(['rmi', 'nosuch'])).stderr, /No such image: nosuch:latest/);
   });
 
-  test('an image that is not there says how to get one', async () => {
-    const missing = await daemon.docker(['run', '--rm', 'nowhere/image']);
+  test('an image that is not here is asked for, and who did not answer is told', async () => {
+    const missing = await daemon.docker(['run', '--rm', '127.0.0.1:1/nowhere/image']);
     assert.equal(missing.code, 125);
-    assert.match(missing.stderr, /Unable to find image 'nowhere\/image:latest' locally/);
-    assert.match(missing.stderr, /not supported/);
+    assert.match(missing.stderr, /Unable to find image '127.0.0.1:1\/nowhere\/image:latest' locally/);
+    assert.match(missing.stderr, /dial tcp 127.0.0.1:1: connect: connection refused/);
   });
 });

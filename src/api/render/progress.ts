@@ -26,7 +26,7 @@ function line(value: object): string {
 }
 
 /** "[==>      ]  19.97kB/1.984MB" (moby: pkg/jsonmessage) */
-export function progressText(current: number, total: number): string {
+function progressText(current: number, total: number): string {
   if (current <= 0 && total <= 0) return '';
   if (total <= 0) return humanSize(current).padStart(8);
   const done = Math.min(BAR_CELLS, Math.floor(Math.trunc((current / total) * 100) / 2));
