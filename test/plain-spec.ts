@@ -37,6 +37,8 @@ export const PLAIN_SPEC: ContainerSpec = {
   extraHosts: [],
   securityOptions: [],
   logConfig: { driver: '', options: {} },
+  resources: {},
+  oomScoreAdj: 0,
 };
 
 /** `-v` of a directory of the host. */

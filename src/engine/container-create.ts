@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import type { Container, ContainerSpec, EndpointRequest, NetworkMode } from '../model/container.ts';
 import { NEVER } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
@@ -19,6 +19,7 @@ import { generateName } from './generated-names.ts';
 import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
+import { checkResources, completeResources } from './resources.ts';
 import type { State } from './state.ts';
 import { makeVolumes } from './volumes.ts';
 
@@ -40,7 +41,9 @@ export async function createContainer(
   const image = await core.runtime.images.find(asked.image);
   const id = newId();
   const logConfig = mergeLogConfig(asked.logConfig, core.config.log);
-  const spec = completeSpec(core, mergeImage({ ...asked, logConfig }, image), id);
+  const limits = checkResources(asked.resources, { abilities: core.host.cgroups, cpus: cpus().length });
+  const resources = completeResources(limits.resources);
+  const spec = completeSpec(core, mergeImage({ ...asked, logConfig, resources }, image), id);
   checkMounts(spec.mounts);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
   if (spec.portBindings.length > MAX_PORTS) {
@@ -66,7 +69,7 @@ export async function createContainer(
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
-  return { id, warnings: warningsFor(asked) };
+  return { id, warnings: [...limits.warnings, ...warningsFor(asked)] };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. */

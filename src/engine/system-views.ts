@@ -1,4 +1,5 @@
 import type { RegistryConfig } from '../model/registry.ts';
+import type { CgroupAbilities } from '../runtime/spec/cgroups.ts';
 import type { AddressPoolConfig } from './config.ts';
 
 export interface EngineInfo {
@@ -20,6 +21,8 @@ export interface EngineInfo {
   readonly memory: number;
   readonly dataRoot: string;
   readonly cgroupVersion: '1' | '2';
+  /** What its cgroups can limit */
+  readonly limits: CgroupAbilities;
   readonly ipv4Forwarding: boolean;
   readonly liveRestore: boolean;
   readonly debug: boolean;

@@ -7,6 +7,7 @@ import { DEFAULT_POOLS } from '../ipam/ipam.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { Core } from './core.ts';
+import { limitWarnings } from './resources.ts';
 import type { DiskUsage, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
 
 const ID_KEY = 'engine id';
@@ -42,6 +43,7 @@ export class System {
       memory: totalmem(),
       dataRoot: config.dataRoot,
       cgroupVersion: host.unifiedCgroups ? '2' : '1',
+      limits: host.cgroups,
       ipv4Forwarding: forwards,
       liveRestore: config.liveRestore,
       debug: config.debug,
@@ -54,7 +56,10 @@ export class System {
       containerdVersion: versions.containerd.version,
       runcVersion: versions.runc,
       eventListeners: events.listeners,
-      warnings: forwards || state.networks.size === 0 ? [] : ['WARNING: IPv4 forwarding is disabled'],
+      warnings: [
+        ...limitWarnings(host.cgroups, host.unifiedCgroups),
+        ...(forwards || state.networks.size === 0 ? [] : ['WARNING: IPv4 forwarding is disabled']),
+      ],
     };
   }
 

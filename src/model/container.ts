@@ -1,6 +1,7 @@
 import type { IpAddress, MacAddress } from './address.ts';
 import type { Health, HealthCheck } from './health.ts';
 import type { Mount } from './mount.ts';
+import type { Resources } from './resources.ts';
 
 /** What `docker run`'s `--network` names. */
 export type NetworkMode =
@@ -105,6 +106,11 @@ export interface ContainerSpec {
   /** seccomp=unconfined and the like */
   readonly securityOptions: readonly string[];
   readonly logConfig: LogConfig;
+  readonly resources: Resources;
+  /** Below which its cgroup lies, in every hierarchy; undefined: Fairway's own */
+  readonly cgroupParent?: string;
+  /** -1000 to 1000: who is killed first when the host runs short */
+  readonly oomScoreAdj: number;
 }
 
 /** restarting: it ended, and waits for being started again by its restart policy. */

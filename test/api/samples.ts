@@ -7,6 +7,7 @@ import type { Image } from '../../src/model/image.ts';
 import type { VolumeMount } from '../../src/model/mount.ts';
 import type { Network } from '../../src/model/network.ts';
 import { NO_REGISTRIES } from '../no-registries.ts';
+import { readLegacy } from '../../src/runtime/spec/cgroups.ts';
 
 /** The state behind the recordings of `h5web`: on the default bridge and on h5net, with two published ports. */
 export const CONTAINER_ID = 'a3c9e7a1a7697b2249b668b3f0c99008706cb6cbb56fff7b8b12ba44bcaea36f';
@@ -77,6 +78,8 @@ const spec: ContainerSpec = {
   dnsOptions: [],
   dnsSearch: [],
   extraHosts: [],
+  resources: {},
+  oomScoreAdj: 0,
   securityOptions: [],
   logConfig: { driver: 'json-file', options: {} },
 };
@@ -256,6 +259,7 @@ export const info: EngineInfo = {
   memory: 25276502016,
   dataRoot: '/var/lib/fairway',
   cgroupVersion: '1',
+  limits: readLegacy(new Map()),
   ipv4Forwarding: true,
   liveRestore: true,
   debug: false,

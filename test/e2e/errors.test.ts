@@ -57,7 +57,8 @@ describe('bad input leaves no trace', () => {
     [['run', '--rm', '--cap-add', 'NOSUCH', 'busybox', 'true'], 125, /invalid CapAdd/],
     [['run', '--rm', '-v', 'relative/path:/x', 'busybox', 'true'], 125, /./],
     [['run', '--rm', '-v', 'n!x:/x', 'busybox', 'true'], 125, /includes invalid characters/],
-    [['run', '--rm', '--memory', '64m', 'busybox', 'true'], 125, /not supported/],
+    [['run', '--rm', '--memory', '5m', 'busybox', 'true'], 125, /Minimum memory limit allowed is 6MB/],
+    [['run', '--rm', '--kernel-memory', '64m', 'busybox', 'true'], 125, /not supported/],
     [['run', '--rm', '--restart', 'always', 'busybox', 'true'], 125, /./],
     [
       ['run', '--rm', '--mount', 'type=bind,source=/nowhere,target=/x', 'busybox', 'true'],

@@ -58,13 +58,44 @@ describe('fields', () => {
     );
   });
 
+  test('limits', () => {
+    const { resources, cgroupParent, oomScoreAdj } = parse(
+      {},
+      {
+        Memory: 1 << 26,
+        MemorySwappiness: -1,
+        NanoCpus: 5e8,
+        PidsLimit: 0,
+        OomKillDisable: false,
+        CpusetCpus: '0-1',
+        CgroupParent: '/mine',
+        OomScoreAdj: -500,
+        BlkioDeviceReadBps: [{ Path: '/dev/sda', Rate: 1024 }],
+        BlkioDeviceWriteIOps: [],
+        BlkioWeightDevice: [{ Path: '/dev/sda', Weight: 20 }],
+      },
+    );
+    assert.deepEqual(resources, {
+      memory: 1 << 26,
+      oomKillDisable: false,
+      pidsLimit: 0,
+      nanoCpus: 5e8,
+      cpusetCpus: '0-1',
+      blkioWeightDevices: [{ path: '/dev/sda', weight: 20 }],
+      readBps: [{ path: '/dev/sda', rate: 1024 }],
+    });
+    assert.deepEqual([cgroupParent, oomScoreAdj], ['/mine', -500]);
+    assert.deepEqual(parse({}, { MemorySwap: -1, CpuShares: 0 }).resources, { memorySwap: -1 });
+  });
+
   const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
-    [{}, { Memory: 1 << 26 }, '--memory (HostConfig.Memory) is not supported by Fairway yet'],
+    [{}, { KernelMemory: 1 << 26 }, '--kernel-memory (HostConfig.KernelMemory) is not supported by Fairway yet'],
+    [{}, { CpuRealtimeRuntime: 5 }, /^--cpu-rt-runtime/],
+    [{}, { OomScoreAdj: 1001 }, 'Invalid value 1001, range for oom score adj is [-1000, 1000]'],
     [{}, { Ulimits: [{ Name: 'nofile' }] }, '--ulimit (HostConfig.Ulimits) is not supported by Fairway yet'],
     [{}, { RestartPolicy: { Name: 'often' } }, /unknown policy 'often'/],
     [{}, { LogConfig: { Config: { 'max-size': 1 } } }, /^invalid JSON: .* HostConfig.LogConfig.Config/],
     [{}, { MaskedPaths: [] }, /^--security-opt systempaths=unconfined/],
-    [{}, { PidsLimit: 5 }, /^--pids-limit/],
     [{}, { Tmpfs: { '/t': 'up' } }, 'invalid tmpfs option "up"'],
     [{}, { VolumeDriver: 'nfs' }, /^--volume-driver/],
     [{}, { Links: ['db:db'] }, /^--link/],

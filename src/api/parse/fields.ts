@@ -35,6 +35,13 @@ export class Fields {
     return value;
   }
 
+  /** Undefined when it was not given, so that false can mean something. */
+  optionalFlag(name: string): boolean | undefined {
+    const isGiven = (this.#peek(name) ?? undefined) !== undefined;
+    const value = this.flag(name);
+    return isGiven ? value : undefined;
+  }
+
   /** Undefined when it was not given, so that 0 can mean something. */
   integer(name: string): number | undefined {
     const value = this.#take(name) ?? undefined;

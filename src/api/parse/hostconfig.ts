@@ -5,6 +5,7 @@ import type { Fields } from './fields.ts';
 import { parseNetworkMode } from './mode.ts';
 import { parseMounts } from './mounts.ts';
 import { parsePortBindings } from './ports.ts';
+import { parseResources } from './resources.ts';
 import { parseRestartPolicy } from './restart-policy.ts';
 
 /** The part Docker calls HostConfig: what ties a container to its host. */
@@ -29,6 +30,9 @@ export type HostOptions = Pick<
   | 'dnsOptions'
   | 'dnsSearch'
   | 'extraHosts'
+  | 'resources'
+  | 'cgroupParent'
+  | 'oomScoreAdj'
 >;
 
 export interface HostConfig {
@@ -39,29 +43,17 @@ export interface HostConfig {
 
 /** The CLI's names for what is refused when it is set. */
 const FLAGS: Readonly<Record<string, string>> = {
-  BlkioWeight: '--blkio-weight',
-  CgroupParent: '--cgroup-parent',
-  CpuPeriod: '--cpu-period',
-  CpuQuota: '--cpu-quota',
-  CpuShares: '--cpu-shares',
-  CpusetCpus: '--cpuset-cpus',
-  CpusetMems: '--cpuset-mems',
+  CpuRealtimePeriod: '--cpu-rt-period',
+  CpuRealtimeRuntime: '--cpu-rt-runtime',
   DeviceCgroupRules: '--device-cgroup-rule',
   DeviceRequests: '--gpus',
   Devices: '--device',
   Init: '--init',
   IpcMode: '--ipc',
   Isolation: '--isolation',
+  KernelMemory: '--kernel-memory',
   MaskedPaths: '--security-opt systempaths',
-  Memory: '--memory',
-  MemoryReservation: '--memory-reservation',
-  MemorySwap: '--memory-swap',
-  MemorySwappiness: '--memory-swappiness',
-  NanoCpus: '--cpus',
-  OomKillDisable: '--oom-kill-disable',
-  OomScoreAdj: '--oom-score-adj',
   PidMode: '--pid',
-  PidsLimit: '--pids-limit',
   Runtime: '--runtime',
   ShmSize: '--shm-size',
   StorageOpt: '--storage-opt',
@@ -75,9 +67,6 @@ const FLAGS: Readonly<Record<string, string>> = {
 /** What clients say to ask for what happens anyway. */
 const HARMLESS: Readonly<Record<string, readonly unknown[]>> = {
   IpcMode: ['private'],
-  MemorySwap: [-1],
-  MemorySwappiness: [-1],
-  PidsLimit: [-1],
   Runtime: ['runc', 'io.containerd.runc.v2'],
   ShmSize: [64 * 1024 * 1024],
   UsernsMode: ['host'],
@@ -112,6 +101,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     ...parseCgroupNamespace(fields.text('CgroupnsMode')),
     logConfig: parseLogConfig(fields.child('LogConfig')),
     ...parseNameOptions(fields),
+    ...parseLimits(fields),
   };
   refuseRest(fields);
   if (options.autoRemove && options.restartPolicy.name !== 'no') {
@@ -131,6 +121,16 @@ function parseLogConfig(fields: Fields): LogConfig {
   const config = { driver: fields.text('Type'), options: fields.map('Config') };
   fields.close();
   return config;
+}
+
+/** What the container may use. @throws EngineError invalidArgument in Docker's words */
+function parseLimits(fields: Fields): Pick<HostOptions, 'resources' | 'cgroupParent' | 'oomScoreAdj'> {
+  const cgroupParent = fields.text('CgroupParent');
+  const oomScoreAdj = fields.integer('OomScoreAdj') ?? 0;
+  if (oomScoreAdj < -1000 || oomScoreAdj > 1000) {
+    throw invalid(`Invalid value ${oomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  }
+  return { resources: parseResources(fields), ...(cgroupParent === '' ? {} : { cgroupParent }), oomScoreAdj };
 }
 
 /** How names are resolved in the container: resolv.conf and hosts. */

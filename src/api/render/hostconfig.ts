@@ -1,4 +1,5 @@
 import type { Container, NetworkMode } from '../../model/container.ts';
+import type { Resources, ThrottledDevice } from '../../model/resources.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { orNull } from './list-form.ts';
 import { renderMountOptions } from './mount.ts';
@@ -12,37 +13,17 @@ const FIXED = {
   IpcMode: 'private',
   Cgroup: '',
   Links: null,
-  OomScoreAdj: 0,
   PidMode: '',
   UTSMode: '',
   UsernsMode: '',
   ShmSize: 64 * 1024 * 1024,
   Runtime: 'runc',
   Isolation: '',
-  CpuShares: 0,
-  Memory: 0,
-  NanoCpus: 0,
-  CgroupParent: '',
-  BlkioWeight: 0,
-  BlkioWeightDevice: [],
-  BlkioDeviceReadBps: [],
-  BlkioDeviceWriteBps: [],
-  BlkioDeviceReadIOps: [],
-  BlkioDeviceWriteIOps: [],
-  CpuPeriod: 0,
-  CpuQuota: 0,
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,
-  CpusetCpus: '',
-  CpusetMems: '',
   Devices: [],
   DeviceCgroupRules: null,
   DeviceRequests: null,
-  MemoryReservation: 0,
-  MemorySwap: 0,
-  MemorySwappiness: null,
-  OomKillDisable: false,
-  PidsLimit: null,
   Ulimits: [],
   CpuCount: 0,
   CpuPercent: 0,
@@ -73,6 +54,9 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     ...FIXED,
     // Kernel memory limits left the API with 1.42.
     ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
+    ...renderResources(spec.resources),
+    CgroupParent: spec.cgroupParent ?? '',
+    OomScoreAdj: spec.oomScoreAdj,
     ...renderMountOptions(spec),
     LogConfig: { Type: spec.logConfig.driver, Config: spec.logConfig.options },
     NetworkMode: renderNetworkMode(spec.networkMode),
@@ -96,7 +80,33 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
   };
 }
 
-/** "bridge", "app", "host", "none" or "container:ID". */
+/** Zero where there is no limit. */
+function renderResources(resources: Resources) {
+  const throttles = (devices: readonly ThrottledDevice[] = []) =>
+    devices.map(({ path, rate }) => ({ Path: path, Rate: rate }));
+  return {
+    Memory: resources.memory ?? 0,
+    MemorySwap: resources.memorySwap ?? 0,
+    MemoryReservation: resources.memoryReservation ?? 0,
+    MemorySwappiness: resources.memorySwappiness ?? null,
+    OomKillDisable: resources.oomKillDisable ?? false,
+    NanoCpus: resources.nanoCpus ?? 0,
+    CpuShares: resources.cpuShares ?? 0,
+    CpuPeriod: resources.cpuPeriod ?? 0,
+    CpuQuota: resources.cpuQuota ?? 0,
+    CpusetCpus: resources.cpusetCpus ?? '',
+    CpusetMems: resources.cpusetMems ?? '',
+    PidsLimit: resources.pidsLimit ?? null,
+    BlkioWeight: resources.blkioWeight ?? 0,
+    BlkioWeightDevice: (resources.blkioWeightDevices ?? []).map(({ path, weight }) => ({ Path: path, Weight: weight })),
+    BlkioDeviceReadBps: throttles(resources.readBps),
+    BlkioDeviceWriteBps: throttles(resources.writeBps),
+    BlkioDeviceReadIOps: throttles(resources.readIops),
+    BlkioDeviceWriteIOps: throttles(resources.writeIops),
+  };
+}
+
+/** "bridge", "app", ""host", "none" or "container:ID". */
 export function renderNetworkMode(mode: NetworkMode): string {
   if (mode.kind === 'network') return mode.name;
   return mode.kind === 'container' ? `container:${mode.container}` : mode.kind;

@@ -30,17 +30,19 @@ export function renderVersion(version: EngineVersion) {
   };
 }
 
-/** What Fairway's hosts all have: cgroups of either version with these controllers. */
-const HOST_ABILITIES = {
-  MemoryLimit: true,
-  SwapLimit: true,
-  CpuCfsPeriod: true,
-  CpuCfsQuota: true,
-  CPUShares: true,
-  CPUSet: true,
-  PidsLimit: true,
-  OomKillDisable: true,
-};
+/** What the host's cgroups can limit. */
+function renderAbilities({ limits }: EngineInfo) {
+  return {
+    MemoryLimit: limits.memory,
+    SwapLimit: limits.swap,
+    CpuCfsPeriod: limits.cpuQuota,
+    CpuCfsQuota: limits.cpuQuota,
+    CPUShares: limits.cpuShares,
+    CPUSet: limits.cpuset,
+    PidsLimit: limits.pids,
+    OomKillDisable: limits.oomKillDisable,
+  };
+}
 
 /** Swarm mode as a node tells it that never joined one. */
 const SWARM = {
@@ -87,8 +89,9 @@ export function renderInfo(info: EngineInfo, version: ApiVersion, now: Date) {
     Driver: 'overlayfs',
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: { Volume: ['local'], Network: info.networkDrivers, Authorization: null, Log: info.logDrivers },
-    ...HOST_ABILITIES,
-    ...(atLeast(version, '1.42') ? {} : { KernelMemory: true, KernelMemoryTCP: true }),
+    ...renderAbilities(info),
+    // Fairway limits no kernel memory.
+    ...(atLeast(version, '1.42') ? {} : { KernelMemory: false, KernelMemoryTCP: false }),
     IPv4Forwarding: info.ipv4Forwarding,
     // Clients warn where this is false, but the firewall here does not depend on br_netfilter.
     ...(atLeast(version, '1.50') ? {} : { BridgeNfIptables: true, BridgeNfIp6tables: true }),

@@ -1,6 +1,7 @@
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OciDevice, OciDeviceRule } from './oci.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { OciDevice, OciDeviceNumber, OciDeviceRule } from './oci.ts';
 
 const NOTHING: OciDeviceRule = { allow: false, access: 'rwm' };
 export const EVERYTHING: OciDeviceRule = { allow: true, access: 'rwm' };
@@ -44,6 +45,16 @@ function entries(directory: string): Dirent[] {
   }
 }
 
+/**
+ * The number of a device node, for a limit on it.
+ * @throws EngineError invalidArgument when there is none of that name
+ */
+export function deviceNumber(path: string): OciDeviceNumber {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) throw new EngineError('invalidArgument', `stat ${path}: no such file or directory`);
+  return splitNumber(stats.rdev);
+}
+
 function describe(path: string, stats: Stats): OciDevice {
   const { major, minor } = splitNumber(stats.rdev);
   return {
@@ -58,6 +69,6 @@ function describe(path: string, stats: Stats): OciDevice {
 }
 
 /** glibc's encoding of dev_t, sys/sysmacros.h; the parts above 32 bits are not in use. */
-function splitNumber(device: number): { major: number; minor: number } {
+function splitNumber(device: number): OciDeviceNumber {
   return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) | ((device >>> 12) & 0xfff00) };
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { machine, release } from 'node:os';
 import { EngineError } from '../../model/errors.ts';
 import { capabilitiesOfMask } from './capabilities.ts';
+import { type CgroupAbilities, readCgroupAbilities } from './cgroups.ts';
 
 /** What a spec must know of the machine. It does not change while the daemon runs. */
 export interface HostFacts {
@@ -14,6 +15,7 @@ export interface HostFacts {
   readonly capabilities: readonly string[];
   /** cgroup v2 alone; v1 and hybrid hosts are treated alike, as runc does */
   readonly unifiedCgroups: boolean;
+  readonly cgroups: CgroupAbilities;
   readonly seccomp: boolean;
   /** Names of the loaded AppArmor profiles; undefined: the kernel has no AppArmor */
   readonly apparmorProfiles?: ReadonlySet<string>;
@@ -27,13 +29,15 @@ export function readHostFacts(): HostFacts {
   if (architecture === undefined) throw new EngineError('unsupported', `Fairway does not run on ${machine()}`);
   const [major = 0, minor = 0] = release().split(/[.-]/).map(Number);
   const apparmorProfiles = readApparmorProfiles();
+  const unifiedCgroups = existsSync('/sys/fs/cgroup/cgroup.controllers');
   return {
     architecture,
     kernel: [major, minor],
     // Both exist only with CONFIG_IA32_EMULATION and CONFIG_COMPAT, respectively (arch/x86/entry/vdso, arch/arm64/kernel).
     runs32Bit: existsSync(architecture === 'amd64' ? '/proc/sys/abi/vsyscall32' : '/proc/sys/abi/setend'),
     capabilities: capabilitiesOfMask(readBoundingMask()),
-    unifiedCgroups: existsSync('/sys/fs/cgroup/cgroup.controllers'),
+    unifiedCgroups,
+    cgroups: readCgroupAbilities(unifiedCgroups),
     seccomp: existsSync('/proc/sys/kernel/seccomp/actions_avail'),
     ...(apparmorProfiles === undefined ? {} : { apparmorProfiles }),
   };

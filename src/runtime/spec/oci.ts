@@ -71,6 +71,44 @@ export interface OciDeviceRule {
   readonly access: string;
 }
 
+/** A block device by its number, Documentation/admin-guide/devices.txt. */
+export interface OciDeviceNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
+interface OciThrottle extends OciDeviceNumber {
+  readonly rate: number;
+}
+
+/** What a container may use (config-linux.md, "Control groups"). Bytes, microseconds; what is left out is not limited. */
+export interface OciLimits {
+  readonly memory?: {
+    readonly limit?: number;
+    /** Memory and swap together */
+    readonly swap?: number;
+    readonly reservation?: number;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
+  };
+  readonly cpu?: {
+    readonly shares?: number;
+    readonly quota?: number;
+    readonly period?: number;
+    readonly cpus?: string;
+    readonly mems?: string;
+  };
+  readonly pids?: { readonly limit: number };
+  readonly blockIO?: {
+    readonly weight?: number;
+    readonly weightDevice?: readonly (OciDeviceNumber & { readonly weight: number })[];
+    readonly throttleReadBpsDevice?: readonly OciThrottle[];
+    readonly throttleWriteBpsDevice?: readonly OciThrottle[];
+    readonly throttleReadIOPSDevice?: readonly OciThrottle[];
+    readonly throttleWriteIOPSDevice?: readonly OciThrottle[];
+  };
+}
+
 /** What happens to these calls, when their arguments are so. */
 export interface OciSeccompRule {
   readonly names: readonly string[];
@@ -98,7 +136,7 @@ export interface OciSeccomp {
 export interface OciLinux {
   readonly namespaces: readonly OciNamespace[];
   readonly devices: readonly OciDevice[];
-  readonly resources: { readonly devices: readonly OciDeviceRule[] };
+  readonly resources: OciLimits & { readonly devices: readonly OciDeviceRule[] };
   /** Below every hierarchy's root: "/fairway/<id>" */
   readonly cgroupsPath: string;
   readonly sysctl: Readonly<Record<string, string>>;

@@ -4,6 +4,7 @@ import { PLAIN_SPEC } from '../../../test/plain-spec.ts';
 import { type Container, type ContainerSpec, NEVER } from '../../model/container.ts';
 import type { BindMount } from '../../model/mount.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
+import { readLegacy } from './cgroups.ts';
 import { readHostDevices } from './devices.ts';
 import type { HostFacts } from './host.ts';
 import { buildSpec, type SpecInput } from './spec.ts';
@@ -14,6 +15,7 @@ const host: HostFacts = {
   runs32Bit: true,
   capabilities: [...DEFAULT_CAPABILITIES, 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_BPF'],
   unifiedCgroups: false,
+  cgroups: readLegacy(new Map()),
   seccomp: true,
 };
 
@@ -145,6 +147,16 @@ test('a privileged container meets no limits', () => {
 test('the host’s devices are found with their numbers', () => {
   const found = readHostDevices().find((device) => device.path === '/dev/null');
   assert.deepEqual([found?.type, found?.major, found?.minor, found?.fileMode], ['c', 1, 3, 0o666]);
+});
+
+test('limits, the cgroup they hold in, and who is killed first', () => {
+  const spec = build({ resources: { memory: 1 << 26, pidsLimit: 10 }, cgroupParent: '../up', oomScoreAdj: 300 });
+  const { devices, ...limits } = spec.linux.resources;
+  assert.deepEqual(limits, { memory: { limit: 1 << 26 }, pids: { limit: 10 } });
+  assert.ok(devices.length > 0);
+  assert.equal(spec.linux.cgroupsPath, '/up/c0ffee');
+  assert.equal(build().linux.cgroupsPath, '/fairway/c0ffee');
+  assert.equal(spec.process.oomScoreAdj, 300);
 });
 
 test('security options', () => {

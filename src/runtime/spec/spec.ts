@@ -1,12 +1,23 @@
+import { join } from 'node:path/posix';
 import type { Container } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
 import { chooseCapabilities } from './capabilities.ts';
-import { DEFAULT_DEVICE_RULES, EVERYTHING } from './devices.ts';
+import { DEFAULT_DEVICE_RULES, deviceNumber, EVERYTHING } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
 import { defaultCgroupNamespace, type HostFacts } from './host.ts';
 import { chooseMounts, type NetworkFiles, type PlacedMount, rootPropagation } from './mounts.ts';
-import type { OciDevice, OciLinux, OciNamespace, OciProcess, OciSeccomp, OciSpec, OciUser } from './oci.ts';
+import type {
+  OciDevice,
+  OciDeviceNumber,
+  OciLinux,
+  OciNamespace,
+  OciProcess,
+  OciSeccomp,
+  OciSpec,
+  OciUser,
+} from './oci.ts';
+import { ociLimits } from './resources.ts';
 import { resolveProfile } from './seccomp.ts';
 import { DEFAULT_PROFILE } from './seccomp-profile.ts';
 import { parseSecurityOptions, type SecurityChoice } from './security.ts';
@@ -48,7 +59,8 @@ export interface SpecInput {
   readonly domainname?: string;
   /** What a privileged container finds in /dev: readHostDevices() */
   readonly hostDevices?: readonly OciDevice[];
-  readonly cgroupParent?: string;
+  /** Of a block device of the host; deviceNumber() unless told */
+  readonly numberOf?: (path: string) => OciDeviceNumber;
 }
 
 /**
@@ -90,21 +102,22 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
     cwd: spec.workingDirectory === '' ? '/' : spec.workingDirectory,
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
-    oomScoreAdj: 0,
+    oomScoreAdj: spec.oomScoreAdj,
     ...(apparmorProfile === undefined ? {} : { apparmorProfile }),
   };
 }
 
 function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux {
-  const { container, mounts, cgroupParent = CGROUP_PARENT } = input;
-  const { privileged } = container.spec;
+  const { container, mounts, numberOf = deviceNumber } = input;
+  const { privileged, resources, cgroupParent = CGROUP_PARENT } = container.spec;
   const domainname = input.domainname ?? container.spec.domainname;
   const propagation = rootPropagation(mounts);
   return {
     namespaces: namespaces(input),
     devices: privileged ? (input.hostDevices ?? []) : [],
-    resources: { devices: privileged ? [EVERYTHING] : DEFAULT_DEVICE_RULES },
-    cgroupsPath: `${cgroupParent}/${container.id}`,
+    resources: { devices: privileged ? [EVERYTHING] : DEFAULT_DEVICE_RULES, ...ociLimits(resources, numberOf) },
+    // Seen from the hierarchy's root, so that no ".." leads out of it.
+    cgroupsPath: join('/', cgroupParent, container.id),
     // The spec's own domainname is newer than runc 1.1.
     sysctl: domainname === '' ? {} : { 'kernel.domainname': domainname },
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
