@@ -10,7 +10,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Programs and the Debian package each comes from; libnftables is the daemon's, libatomic its Node's.
-wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal"
+wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal tini-static:tini"
 if [ "${1:-}" = test ]; then
   wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 openssl:openssl docker-registry:docker-registry"
 fi

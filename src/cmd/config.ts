@@ -40,6 +40,8 @@ export interface DaemonConfig {
   readonly tls?: TlsFiles;
   readonly dangerousTcp: boolean;
   readonly liveRestore: boolean;
+  readonly init: boolean;
+  readonly initPath?: string;
   readonly leaveNoTrace: boolean;
   readonly network: NetworkConfig;
   readonly log: LogConfig;
@@ -187,6 +189,8 @@ function parseConfig(given: Given): DaemonConfig {
     ...parseTls(read),
     dangerousTcp: read.flag('dangerousTcp', 'dangerously-serve-tcp-without-tls', false),
     liveRestore: read.flag('liveRestore', 'live-restore', true),
+    init: read.flag('init', 'init', false),
+    ...read.optional('initPath', 'initPath', String),
     leaveNoTrace: read.flag('leaveNoTrace', 'leave-no-trace', false),
     network: parseNetworkConfig(read),
     log: parseLog(read),

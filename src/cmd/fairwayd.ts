@@ -41,6 +41,8 @@ async function run(config: DaemonConfig): Promise<void> {
     log: config.log,
     registry: config.registry,
     liveRestore: config.liveRestore,
+    init: config.init,
+    ...(config.initPath === undefined ? {} : { initPath: config.initPath }),
     leaveNoTrace: config.leaveNoTrace,
     version: VERSION,
     debug: config.logLevel === 'debug',

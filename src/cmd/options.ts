@@ -99,6 +99,13 @@ const SETTINGS = {
     kind: 'flag',
     help: 'containers outlive the daemon (default true)',
   },
+  init: {
+    flags: '--init [bool]',
+    key: 'init',
+    kind: 'flag',
+    help: 'run an init in containers that forwards signals and reaps processes (default false)',
+  },
+  initPath: { flags: '--init-path <file>', key: 'init-path', kind: 'text', help: 'the program for --init' },
   leaveNoTrace: {
     flags: '--leave-no-trace [bool]',
     kind: 'flag',

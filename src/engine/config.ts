@@ -51,6 +51,10 @@ export interface EngineConfig {
    * does not depend on the daemon, so neither should containers.
    */
   readonly liveRestore: boolean;
+  /** Containers get a first process that reaps, unless they say otherwise */
+  readonly init: boolean;
+  /** The program for it; undefined: found on the host */
+  readonly initPath?: string;
   /** `Engine.close` stops containers and takes back all that was made in the kernel */
   readonly leaveNoTrace: boolean;
   /** Shown by `docker info` and `docker version` */

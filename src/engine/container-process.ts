@@ -6,6 +6,7 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { readHostDevices } from '../runtime/spec/devices.ts';
+import { findInit, withInit } from '../runtime/spec/init.ts';
 import { buildSpec } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
 import { placeMounts } from './container-mounts.ts';
@@ -36,7 +37,9 @@ export async function createProcess(
     ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
     ...(spec.privileged ? { hostDevices: readHostDevices() } : {}),
   });
-  return core.processes.create(id, description, mounts, {
+  const wanted = spec.init ?? core.config.init;
+  const complete = wanted ? withInit(description, findInit(core.config.initPath)) : description;
+  return core.processes.create(id, complete, mounts, {
     tty: spec.tty,
     stdin: spec.openStdin,
     spool: keepsFile(container),

@@ -88,6 +88,8 @@ export interface ContainerSpec {
   readonly volumesFrom: readonly string[];
   readonly autoRemove: boolean;
   readonly restartPolicy: RestartPolicy;
+  /** `--init`; undefined: as the daemon is told */
+  readonly init?: boolean;
   readonly networkMode: NetworkMode;
   /**
    * One for each network it is on, in the order of connecting. As asked, empty for host, none and container:; once created,

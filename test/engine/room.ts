@@ -196,6 +196,7 @@ function configuration(lines: string[], network: Partial<NetworkConfig>): Engine
     },
     log: { driver: 'json-file', options: {} },
     liveRestore: true,
+    init: false,
     leaveNoTrace: false,
     version: '0.0.0-test',
     debug: false,

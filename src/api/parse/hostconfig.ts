@@ -18,6 +18,7 @@ export type HostOptions = Pick<
   | 'volumesFrom'
   | 'autoRemove'
   | 'restartPolicy'
+  | 'init'
   | 'privileged'
   | 'capAdd'
   | 'capDrop'
@@ -48,7 +49,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   DeviceCgroupRules: '--device-cgroup-rule',
   DeviceRequests: '--gpus',
   Devices: '--device',
-  Init: '--init',
   IpcMode: '--ipc',
   Isolation: '--isolation',
   KernelMemory: '--kernel-memory',
@@ -92,6 +92,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     volumesFrom: fields.texts('VolumesFrom'),
     autoRemove: fields.flag('AutoRemove'),
     restartPolicy: parseRestartPolicy(fields.child('RestartPolicy')),
+    ...parseInit(fields),
     privileged: fields.flag('Privileged'),
     capAdd: fields.command('CapAdd') ?? [],
     capDrop: fields.command('CapDrop') ?? [],
@@ -108,6 +109,13 @@ export function parseHostConfig(fields: Fields): HostConfig {
     throw invalid("can't create 'AutoRemove' container with restart policy");
   }
   return { options, links };
+}
+
+/** False is not absent: the daemon may have another default. */
+function parseInit(fields: Fields): Pick<HostOptions, 'init'> {
+  const no = fields.isFalse('Init');
+  const init = fields.flag('Init');
+  return no || init ? { init } : {};
 }
 
 function parseCgroupNamespace(mode: string): Pick<HostOptions, 'cgroupNamespace'> {

@@ -62,6 +62,7 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     NetworkMode: renderNetworkMode(spec.networkMode),
     PortBindings: renderPortBindings(spec.portBindings),
     RestartPolicy: { Name: spec.restartPolicy.name, MaximumRetryCount: spec.restartPolicy.maximumRetries },
+    ...(spec.init === undefined ? {} : { Init: spec.init }),
     AutoRemove: spec.autoRemove,
     CapAdd: orNull(spec.capAdd),
     CapDrop: orNull(spec.capDrop),
