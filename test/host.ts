@@ -126,7 +126,7 @@ export class TestHost implements AsyncDisposable {
 export async function eventually(
   what: string,
   ask: () => Promise<boolean> | boolean,
-  milliseconds = 10_000,
+  milliseconds = 30_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!(await ask())) {

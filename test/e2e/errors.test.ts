@@ -32,7 +32,7 @@ describe('bad input leaves no trace', () => {
   });
   afterEach(async () => {
     const same = async () => (await traces(daemon)) === clean;
-    await eventually('no trace is left', same, 5000).catch(async () => assert.equal(await traces(daemon), clean));
+    await eventually('no trace is left', same).catch(async () => assert.equal(await traces(daemon), clean));
     assert.equal(await daemon.ok('ps', '-aq'), '');
   });
 

@@ -4,7 +4,7 @@ import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
 /** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
-const fetch = (url: string) => ['sh', '-c', `timeout 3 wget -qO- ${url}; exit $?`];
+const fetch = (url: string, patience = 30) => ['sh', '-c', `timeout ${patience} wget -qO- ${url}; exit $?`];
 
 describe('docker network', () => {
   let daemon: TestDaemon;
@@ -147,8 +147,10 @@ describe('docker network', () => {
     await daemon.ok('network', 'create', 'two');
     await daemon.ok('run', '-d', '--name', 'server', '--network', 'one', 'busybox', 'httpd', '-f', '-h', '/var/www');
     const address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.one.IPAddress}}', 'server');
-    await daemon.ok('run', '--rm', '--network', 'one', 'busybox', ...fetch(`http://${address}/`));
-    const refused = await daemon.docker(['run', '--rm', '--network', 'two', 'busybox', ...fetch(`http://${address}/`)]);
+    const from = (network: string, patience?: number) =>
+      daemon.docker(['run', '--rm', '--network', network, 'busybox', ...fetch(`http://${address}/`, patience)]);
+    await eventually('the server listens', async () => (await from('one')).code === 0);
+    const refused = await from('two', 3);
     assert.notEqual(refused.code, 0);
     await daemon.ok('rm', '-f', 'server');
     await daemon.ok('network', 'rm', 'one', 'two');

@@ -4,7 +4,7 @@ import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
 /** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
-const fetch = (url: string) => ['sh', '-c', `timeout 3 wget -qO- ${url}; exit $?`];
+const fetch = (url: string) => ['sh', '-c', `timeout 30 wget -qO- ${url}; exit $?`];
 
 describe('published ports', () => {
   let daemon: TestDaemon;
@@ -14,8 +14,8 @@ describe('published ports', () => {
   after(() => daemon[Symbol.asyncDispose]());
 
   const web = (...flags: string[]) => daemon.ok('run', '-d', ...flags, 'busybox', 'httpd', '-f', '-h', '/var/www');
-  const onHost = (url: string) => daemon.host.exec(['curl', '-s', '-m', '3', url]);
-  const onLan = (url: string) => daemon.host.lan(['curl', '-s', '-m', '3', url]);
+  const onHost = (url: string, patience = 30) => daemon.host.exec(['curl', '-s', '-m', String(patience), url]);
+  const onLan = (url: string, patience = 30) => daemon.host.lan(['curl', '-s', '-m', String(patience), url]);
   const served = async (answer: Promise<{ code: number }>, what: string) => assert.equal((await answer).code, 0, what);
   const silent = async (answer: Promise<{ code: number }>, what: string) =>
     assert.notEqual((await answer).code, 0, what);
@@ -36,7 +36,7 @@ describe('published ports', () => {
     assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 0.0.0.0:8080');
     assert.match(await daemon.ok('ps', '--format', '{{.Ports}}', '--filter', 'name=web'), /0\.0\.0\.0:8080->80\/tcp/);
     await daemon.ok('rm', '-f', 'web');
-    await silent(onHost('http://127.0.0.1:8080/'), 'after rm');
+    await silent(onHost('http://127.0.0.1:8080/', 3), 'after rm');
     await daemon.ok('network', 'rm', 'elsewhere');
   });
 
@@ -53,11 +53,11 @@ describe('published ports', () => {
   test('a port on 127.0.0.1 answers there and not from the LAN', async () => {
     await web('--name', 'private', '-p', '127.0.0.1:8082:80');
     await eventually('the server listens', async () => (await onHost('http://127.0.0.1:8082/')).code === 0);
-    await silent(onLan('http://192.0.2.2:8082/'), 'the host’s address');
+    await silent(onLan('http://192.0.2.2:8082/', 3), 'the host’s address');
     await daemon.host.lanShell(
       'ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1/32 via 192.0.2.2; sysctl -qw net.ipv4.conf.all.route_localnet=1',
     );
-    await silent(onLan('http://127.0.0.1:8082/'), 'a packet for 127.0.0.1 sent over the LAN');
+    await silent(onLan('http://127.0.0.1:8082/', 3), 'a packet for 127.0.0.1 sent over the LAN');
     await daemon.host.lanShell('ip route del 127.0.0.1/32 via 192.0.2.2; ip addr add 127.0.0.1/8 dev lo');
     await daemon.ok('rm', '-f', 'private');
   });
@@ -66,7 +66,7 @@ describe('published ports', () => {
     await web('--name', 'ephemeral', '-p', '192.0.2.2::80');
     const [, port] = /192\.0\.2\.2:(\d+)/.exec(await daemon.ok('port', 'ephemeral', '80')) ?? [];
     await eventually('the server listens', async () => (await onLan(`http://192.0.2.2:${port}/`)).code === 0);
-    await silent(onHost(`http://127.0.0.1:${port}/`), 'only on its address');
+    await silent(onHost(`http://127.0.0.1:${port}/`, 3), 'only on its address');
     await web('--name', 'bare', '-p', '80');
     assert.match(await daemon.ok('port', 'bare'), /^80\/tcp -> 0\.0\.0\.0:\d+$/);
     await web('--name', 'all', '-P', '--expose', '80', '--expose', '90-92/udp');
@@ -87,10 +87,8 @@ describe('published ports', () => {
     await daemon.ok('rm', '-f', 'udp1');
     await daemon.ok('run', '-d', '--name', 'filler', 'busybox', 'sleep', '600');
     await echo('udp2');
-    await eventually(
-      'udp from the same source port',
-      async () => (await asked('lan', '192.0.2.2')).stdout.includes('pong'),
-      5000,
+    await eventually('udp from the same source port', async () =>
+      (await asked('lan', '192.0.2.2')).stdout.includes('pong'),
     );
     await daemon.ok('rm', '-f', 'udp2', 'filler');
   });
@@ -138,7 +136,7 @@ describe('published ports', () => {
 
   test('a published port is really bound: the host cannot take it', async () => {
     await web('--name', 'bound', '-p', '8092:80');
-    const stranger = await daemon.host.exec(['socat', '-T1', 'TCP-LISTEN:8092', 'EXEC:true'], { timeout: 3000 });
+    const stranger = await daemon.host.exec(['socat', '-T1', 'TCP-LISTEN:8092', 'EXEC:true']);
     assert.match(stranger.stderr, /Address already in use/);
     await daemon.ok('rm', '-f', 'bound');
   });

@@ -29,7 +29,8 @@ export const isInside = process.env[MARK] === '1';
 export async function runInside(file: string): Promise<void> {
   await using host = await TestHost.create();
   const command = ['env', '-u', 'NODE_TEST_CONTEXT', process.execPath, '--test-reporter=spec', file];
-  const finished = await host.exec(command, { env: { [MARK]: '1' }, timeout: 240_000 });
+  // Sooner than the test runner gives up, so that what was said until then is told.
+  const finished = await host.exec(command, { env: { [MARK]: '1' }, timeout: 200_000 });
   assert.equal(finished.code, 0, `${finished.stdout}\n${finished.stderr}`);
 }
 

@@ -69,7 +69,7 @@ async function resolver(last: number): Promise<AsyncDisposable> {
 }
 
 async function dig(server: string, ...options: string[]): Promise<string> {
-  const question = ['dig', `@${server}`, 'name.test', 'A', '+short', '+time=2', '+tries=1', ...options];
+  const question = ['dig', `@${server}`, 'name.test', 'A', '+short', '+time=10', '+tries=1', ...options];
   const { stdout } = await promisify(execFile)('nsenter', [`--net=${path}`, ...question]).catch((error) => error);
   return String(stdout).trim();
 }

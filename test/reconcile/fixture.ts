@@ -83,9 +83,9 @@ export class Fixture implements AsyncDisposable {
     return this.#run(this.reconciler.sandboxPath(namespace), command);
   }
 
-  /** Whether a packet gets there and its answer back: a closed port that refuses proves it. */
-  reaches(from: NamespaceName, address: string): boolean {
-    const probe = `timeout 2 bash -c ': </dev/tcp/${address}/9' 2>&1 || true`;
+  /** Whether a packet gets there and its answer back: a closed port that refuses proves it. @param patience seconds */
+  reaches(from: NamespaceName, address: string, patience = 30): boolean {
+    const probe = `timeout ${patience} bash -c ': </dev/tcp/${address}/9' 2>&1 || true`;
     return /refused/.test(from === 'host' ? this.sh(probe) : this.inside(from, probe));
   }
 

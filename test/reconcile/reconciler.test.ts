@@ -225,7 +225,7 @@ test('icc=false isolates ports from each other but not from the host', async () 
   const network = networkOf(3, { 'com.docker.network.bridge.enable_icc': 'false' });
   await fixture.reconciler.commit(wishesOf({ ...web, network }, { ...db, network }));
   assert.ok(fixture.reaches(web.sandbox.namespace, '10.3.0.1'));
-  assert.ok(!fixture.reaches(web.sandbox.namespace, '10.3.0.3'));
+  assert.ok(!fixture.reaches(web.sandbox.namespace, '10.3.0.3', 2));
   assert.deepEqual(told(fixture.reconciler.plan()), []);
 });
 
