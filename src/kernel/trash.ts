@@ -85,10 +85,19 @@ export class LinkBin {
     await worker?.terminate();
   }
 
+  #hire(workerData: TrashWorkerData): Worker {
+    const worker = new Worker(new URL('./trash.worker.ts', import.meta.url), { workerData });
+    // Whoever waits for an answer hears of it, too; an idle one that breaks is only replaced.
+    worker.on('error', () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    return worker;
+  }
+
   /** The worker is started at the first need, and keeps the process alive only while it deletes. */
   async #delete(): Promise<void> {
     const workerData: TrashWorkerData = { namespace: `/proc/self/fd/${this.#namespace.fd}` };
-    this.#worker ??= new Worker(new URL('./trash.worker.ts', import.meta.url), { workerData });
+    this.#worker ??= this.#hire(workerData);
     const worker = this.#worker;
     worker.ref();
     try {
@@ -97,7 +106,7 @@ export class LinkBin {
       if (failure !== undefined) throw new Error(failure);
     } catch (error) {
       // Dead or not: the next deletion begins with a new one, which answers.
-      this.#worker = undefined;
+      if (this.#worker === worker) this.#worker = undefined;
       void worker.terminate();
       throw error;
     } finally {
