@@ -53,7 +53,8 @@ export class TestDaemon implements AsyncDisposable {
     await eventually(
       'the daemon answers',
       async () => {
-        if (child.exitCode !== null) throw new Error(`fairwayd ended with ${child.exitCode}:\n${this.#log}`);
+        const end = child.exitCode ?? child.signalCode;
+        if (end !== null) throw new Error(`fairwayd ended with ${end}:\n${this.#log}`);
         return (await this.host.exec(['curl', '-sf', '--unix-socket', SOCKET, 'http://d/_ping'])).stdout === 'OK';
       },
       60_000,

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HostCgroups } from './cgroups.ts';
 
+/** How many times slower than an ordinary machine this one is: an emulated one. Every wait of the tests is longer by it. */
+const SLOWNESS = Number(process.env['FAIRWAY_TEST_SLOWNESS'] ?? '1');
+
 /** What a finished command left behind. */
 export interface Finished {
   readonly code: number;
@@ -13,7 +16,7 @@ export interface Finished {
 export interface ExecOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds after which the command is killed; 60,000 unless told */
+  /** Milliseconds after which the command is killed, on an ordinary machine; 60,000 unless told */
   readonly timeout?: number;
 }
 
@@ -122,15 +125,15 @@ export class TestHost implements AsyncDisposable {
   }
 }
 
-/** Asks until the answer is true; fails with the question after `milliseconds`. */
+/** Asks until the answer is true; fails with the question after `milliseconds` of an ordinary machine. */
 export async function eventually(
   what: string,
   ask: () => Promise<boolean> | boolean,
   milliseconds = 30_000,
 ): Promise<void> {
-  const deadline = Date.now() + milliseconds;
+  const deadline = Date.now() + milliseconds * SLOWNESS;
   while (!(await ask())) {
-    if (Date.now() > deadline) throw new Error(`still not true after ${milliseconds} ms: ${what}`);
+    if (Date.now() > deadline) throw new Error(`still not true after ${milliseconds * SLOWNESS} ms: ${what}`);
     await sleep(20);
   }
 }
@@ -197,7 +200,7 @@ function run(command: readonly string[], options: ExecOptions): Promise<Finished
   const [program = '', ...rest] = command;
   return new Promise((resolve) => {
     const settings = {
-      timeout: options.timeout ?? 60_000,
+      timeout: (options.timeout ?? 60_000) * SLOWNESS,
       killSignal: 'SIGKILL' as const,
       maxBuffer: 256 << 20,
       env: { ...process.env, ...options.env },

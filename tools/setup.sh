@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what Fairway needs on a Debian machine: npm packages, Debian packages, and the docker CLI (without Docker's daemon).
-# "test" as first argument adds what the tests use. Does nothing, and quickly, where everything is there.
+# "test" as first argument adds what the tests use, "vm" also what the guests of test:vm are made with. Does nothing, and quickly, where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,9 @@ fi
 wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal tini-static:tini"
 if [ "${1:-}" = test ]; then
   wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 openssl:openssl docker-registry:docker-registry"
+fi
+if [ "${1:-}" = vm ]; then
+  wanted="$wanted qemu-system-x86_64:qemu-system-x86 depmod:kmod"
 fi
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"

@@ -1,0 +1,46 @@
+import { parseArgs } from 'node:util';
+import { type Cgroups, runInGuest } from './vm/guest.ts';
+import { findKernel } from './vm/kernel.ts';
+
+/**
+ * `npm run test:vm [-- files…]`: runs test files in a QEMU guest with Debian's own kernel and cgroup v2 alone, on the root of
+ * this machine, which stays as it is. By emulation, so it runs without KVM, and 10–40 times slower than here.
+ *
+ *   --cgroups v1     cgroup v1 alone instead
+ *   --kernel DEB     another kernel than the one of this Debian: path of a linux-image package (not a "cloud" one, which lacks 9p)
+ *   --command TEXT   a shell command instead of tests
+ */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    cgroups: { type: 'string', default: 'v2' },
+    kernel: { type: 'string' },
+    command: { type: 'string' },
+  },
+});
+
+/** What depends on the kernel or on cgroups, and is short enough under emulation. */
+const DEFAULT_FILES = [
+  'test/runtime/process*.test.ts',
+  'test/drivers/*.test.ts',
+  'test/e2e/limits*.test.ts',
+  'test/e2e/lifecycle.test.ts',
+];
+
+const kernel = await findKernel(values.kernel);
+const command = values.command ?? nodeTest(positionals.length > 0 ? positionals : DEFAULT_FILES);
+console.log(`Linux ${kernel.release}, cgroup ${values.cgroups}: ${command}`);
+process.exitCode = await runInGuest(kernel, { cgroups: cgroups(values.cgroups), command });
+
+function nodeTest(files: readonly string[]): string {
+  const reporters = ['spec', './tools/vm/reporter.ts'].map(
+    (name) => `--test-reporter=${name} --test-reporter-destination=stdout`,
+  );
+  const limits = '--test-concurrency=2 --test-timeout=900000';
+  return `node --disable-warning=ExperimentalWarning --test ${limits} ${reporters.join(' ')} ${files.map((file) => `'${file}'`).join(' ')}`;
+}
+
+function cgroups(text: string): Cgroups {
+  if (text === 'v1' || text === 'v2') return text;
+  throw new Error(`--cgroups is v1 or v2, not "${text}"`);
+}

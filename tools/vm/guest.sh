@@ -1,0 +1,42 @@
+#!/bin/sh
+# The guest's first process once its root is the host's: the other mounts, the modules, then the command; then it ends the guest.
+. /run/vm-settings
+export PATH="$node:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root TERM=dumb
+
+# Ends QEMU by its device isa-debug-exit, whose port is 0xf4; QEMU's own exit code is then (code << 1) | 1.
+leave() {
+  printf "\\$(printf %o "$1")" | dd of=/dev/port bs=1 seek=244 conv=notrunc 2>/dev/null
+}
+trap 'leave 1' EXIT
+set -e
+
+mount -t sysfs sysfs /sys
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts -o gid=5,mode=620,ptmxmode=666
+mount -t tmpfs tmpfs /dev/shm
+if [ "$cgroups" = v2 ]; then
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+else
+  mount -t tmpfs tmpfs /sys/fs/cgroup
+  for controllers in cpuset cpu,cpuacct blkio memory devices freezer pids; do
+    mkdir "/sys/fs/cgroup/$controllers"
+    mount -t cgroup -o "$controllers" cgroup "/sys/fs/cgroup/$controllers"
+  done
+fi
+
+mkdir -p "/lib/modules/$release"
+mount --bind "$modules" "/lib/modules/$release"
+sysctl -qw kernel.modprobe="$(command -v modprobe)"
+ip link set lo up
+hostname vm
+# Containers' layers cannot be on the root, because it is an overlay itself; and test hosts cover /run.
+mkdir /vm
+mount -t tmpfs tmpfs /vm
+mkdir /vm/tmp /vm/compiled
+# Everything that runs TypeScript shares one cache of it.
+export TMPDIR=/vm/tmp NODE_COMPILE_CACHE=/vm/compiled FAIRWAY_TEST_SLOWNESS=10
+
+cd "$repository"
+set +e
+sh -c "$command"
+leave $?
