@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings what Fairway needs on a Debian machine: npm packages, Debian packages, and the docker CLI (without Docker's daemon).
-# "test" as first argument adds what the tests use, "vm" also what the guests of test:vm are made with. Does nothing, and quickly, where everything is there.
+# "test" as first argument adds what the tests use, "vm" what the guests of test:vm need besides. Does nothing, and quickly, where
+# everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
