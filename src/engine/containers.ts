@@ -11,6 +11,7 @@ import { removeContainer } from './container-remove.ts';
 import { restartContainer } from './container-restart.ts';
 import { startContainer } from './container-start.ts';
 import { killContainer, pauseContainer, runOf, stopContainer, unpauseContainer } from './container-stop.ts';
+import { type UpdateRequest, updateContainer } from './container-update.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
@@ -85,6 +86,11 @@ export class Containers {
   /** @throws EngineError internal, as Docker, when it is not paused */
   unpause(reference: string): Promise<void> {
     return unpauseContainer(this.#core, reference);
+  }
+
+  /** @returns warnings @throws EngineError in Docker's words; then nothing has changed */
+  update(reference: string, request: UpdateRequest): Promise<string[]> {
+    return updateContainer(this.#core, reference, request);
   }
 
   /** @throws EngineError conflict or invalidArgument in Docker's words */

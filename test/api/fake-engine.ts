@@ -121,6 +121,7 @@ export class FakeEngine {
       kill: noted('kill'),
       pause: noted('pause'),
       unpause: noted('unpause'),
+      update: async () => [],
       rename: noted('rename'),
       commit: async (...args) => this.#note('commit', args, `sha256:${'e'.repeat(64)}`),
       remove: noted('remove'),

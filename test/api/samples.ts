@@ -6,8 +6,8 @@ import type { ContainerSpec } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { VolumeMount } from '../../src/model/mount.ts';
 import type { Network } from '../../src/model/network.ts';
-import { NO_REGISTRIES } from '../no-registries.ts';
 import { readLegacy } from '../../src/runtime/spec/cgroups.ts';
+import { NO_REGISTRIES } from '../no-registries.ts';
 
 /** The state behind the recordings of `h5web`: on the default bridge and on h5net, with two published ports. */
 export const CONTAINER_ID = 'a3c9e7a1a7697b2249b668b3f0c99008706cb6cbb56fff7b8b12ba44bcaea36f';

@@ -91,7 +91,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     }),
     volumesFrom: fields.texts('VolumesFrom'),
     autoRemove: fields.flag('AutoRemove'),
-    restartPolicy: parseRestartPolicy(fields.child('RestartPolicy')),
+    restartPolicy: parseRestartPolicy(fields.child('RestartPolicy')) ?? { name: 'no', maximumRetries: 0 },
     ...parseInit(fields),
     privileged: fields.flag('Privileged'),
     capAdd: fields.command('CapAdd') ?? [],

@@ -4,13 +4,13 @@ import type { Fields } from './fields.ts';
 
 const NAMES: readonly RestartPolicy['name'][] = ['no', 'always', 'on-failure', 'unless-stopped'];
 
-/** `--restart`; '' is no. @throws EngineError invalidArgument in Docker's words (moby: ValidateRestartPolicy) */
-export function parseRestartPolicy(fields: Fields): RestartPolicy {
+/** `--restart`; undefined when it names none. @throws EngineError invalidArgument in Docker's words (moby: ValidateRestartPolicy) */
+export function parseRestartPolicy(fields: Fields): RestartPolicy | undefined {
   const text = fields.text('Name');
   const count = fields.integer('MaximumRetryCount') ?? 0;
   fields.close();
   // Whatever count comes without a name is ignored, as by Docker: old clients sent it.
-  if (text === '') return { name: 'no', maximumRetries: 0 };
+  if (text === '') return undefined;
   const name = NAMES.find((known) => known === text);
   if (name === undefined) {
     throw invalid(

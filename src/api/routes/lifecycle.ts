@@ -2,6 +2,8 @@ import type { StopRequest } from '../../engine/requests.ts';
 import { parseDetachKeys } from '../detach.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { queryInteger, queryText, terminalSize } from '../parse/query.ts';
+import { parseUpdate } from '../parse/update.ts';
+import { orNull } from '../render/list-form.ts';
 import type { Routes } from '../router.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import type { EngineSurface } from '../surface.ts';
@@ -31,6 +33,10 @@ export function lifecycleRoutes({ containers }: EngineSurface): Routes {
     'POST /containers/{}/resize': async (exchange) => {
       await containers.resize(exchange.parameter(), terminalSize(exchange.query));
       return { status: 200 };
+    },
+    'POST /containers/{}/update': async (exchange) => {
+      const warnings = await containers.update(exchange.parameter(), parseUpdate(await exchange.json()));
+      return { status: 200, body: { Warnings: orNull(warnings) } };
     },
     'POST /containers/{}/wait': (exchange) => wait(containers, exchange),
   };

@@ -39,7 +39,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   'GET /containers/{}/changes': 'docker diff',
   'GET /containers/{}/export': 'docker export',
   'GET /containers/{}/stats': 'docker stats',
-  'POST /containers/{}/update': 'docker update',
   'GET /containers/{}/archive': 'docker cp',
   'HEAD /containers/{}/archive': 'docker cp',
   'PUT /containers/{}/archive': 'docker cp',

@@ -1,8 +1,12 @@
 import { EngineError } from '../../model/errors.ts';
+import type { Resources } from '../../model/resources.ts';
 import { SNAPSHOTTER } from '../containerd/client.ts';
+import { RESOURCES_URL } from '../containerd/protos/tasks.ts';
 import type { Any, Mount } from '../containerd/protos/types.ts';
+import { deviceNumber } from '../spec/devices.ts';
 import type { HostFacts } from '../spec/host.ts';
 import type { OciProcess, OciSpec, OciUser } from '../spec/oci.ts';
+import { ociLimits } from '../spec/resources.ts';
 import { resolveUser } from '../spec/user.ts';
 import { describeExec, TaskExec } from './exec.ts';
 import { FifoIo } from './fifo-io.ts';
@@ -54,6 +58,13 @@ export class ContainerProcess extends TaskProcess implements Process {
     this.runsAs(pid);
     if (exit === undefined) this.watch();
     else this.settle(exit);
+  }
+
+  async limit(resources: Resources): Promise<void> {
+    const limits = ociLimits(resources, deviceNumber);
+    if (Object.keys(limits).length === 0) return;
+    const value = Buffer.from(JSON.stringify(limits));
+    await this.context.containerd.tasks.update({ ...this.name, resources: { typeUrl: RESOURCES_URL, value } });
   }
 
   async pause(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Resources } from '../../model/resources.ts';
 import type { Checkpoint } from '../logs/checkpoint.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
@@ -73,6 +74,8 @@ export interface ExecOptions {
 
 /** A container's own process, and what can be done to the container as a whole. */
 export interface Process extends StartedProcess {
+  /** Changes limits while it runs; what is left out stays. @throws EngineError in runc's and the kernel's words */
+  limit(resources: Resources): Promise<void>;
   /** Freezes everything in the container (cgroup freezer). Output written before may still come. */
   pause(): Promise<void>;
   resume(): Promise<void>;

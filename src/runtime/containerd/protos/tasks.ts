@@ -48,6 +48,7 @@ const Deleted = message({ id: string(1), pid: integer(2), exitStatus: integer(3)
 const Kill = message({ containerId: string(1), execId: string(2), signal: integer(3), all: boolean(4) });
 const ResizePty = message({ containerId: string(1), execId: string(2), width: integer(3), height: integer(4) });
 const CloseIo = message({ containerId: string(1), execId: string(2), stdin: boolean(3) });
+const Update = message({ containerId: string(1), resources: nested(2, Any) });
 const ProcessInfo = message({ pid: integer(1), info: nested(2, Any) });
 
 /** containerd.services.tasks.v1.Tasks: what runs. */
@@ -66,6 +67,8 @@ export const tasksService = {
     closeIo: unary('CloseIO', CloseIo, Empty),
     pause: unary('Pause', Task, Empty),
     resume: unary('Resume', Task, Empty),
+    /** Limits as JSON of the OCI specification's linux.resources, in an Any of type RESOURCES_URL */
+    update: unary('Update', Update, Empty),
     listPids: unary('ListPids', Task, message({ processes: repeated(1, ProcessInfo) })),
     /** Answers when the process has ended. */
     wait: unary('Wait', TaskOrExec, message({ exitStatus: integer(1), exitedAt: timestamp(2) })),
@@ -88,3 +91,4 @@ export const RUNC_OPTIONS_URL = 'containerd.runc.v1.Options';
 /** Type URLs under which containerd takes JSON of the OCI runtime specification. */
 export const SPEC_URL = 'types.containerd.io/opencontainers/runtime-spec/1/Spec';
 export const PROCESS_URL = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
+export const RESOURCES_URL = 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources';
