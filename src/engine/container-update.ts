@@ -38,7 +38,7 @@ export async function updateContainer(core: Core, reference: string, request: Up
 }
 
 /** The specification with what is new. @throws EngineError conflict in Docker's words (moby: container_unix.go, UpdateContainer) */
-export function applyUpdate(
+function applyUpdate(
   { spec, state }: Container,
   { resources, restartPolicy }: UpdateRequest,
 ): Container['spec'] {
