@@ -79,17 +79,18 @@ async function spoil(
   let offset = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     if (act?.kind === 'corrupt' && offset === 0) chunk[chunk.length >> 1] = (chunk[chunk.length >> 1] ?? 0) ^ 1;
-    const stop = act?.kind === 'cut' || act?.kind === 'hold' ? act.after - offset : Number.POSITIVE_INFINITY;
-    outgoing.write(chunk.subarray(0, Math.max(0, stop)));
+    const stops = (act?.kind === 'cut' || act?.kind === 'hold') && offset < act.after;
+    const stop = stops ? act.after - offset : Number.POSITIVE_INFINITY;
+    outgoing.write(chunk.subarray(0, stop));
     offset += chunk.length;
     if (act?.kind === 'cut' && offset >= act.after) {
       // What was written shall leave before the connection goes.
       setImmediate(() => outgoing.destroy());
       return;
     }
-    if (act?.kind === 'hold' && stop > 0 && chunk.length >= stop) {
+    if (act?.kind === 'hold' && chunk.length >= stop) {
       await release.promise;
-      outgoing.write(chunk.subarray(Math.max(0, stop)));
+      outgoing.write(chunk.subarray(stop));
     }
   }
   outgoing.end();

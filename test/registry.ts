@@ -137,7 +137,7 @@ export class TestProxy {
 
   /** In place of the rules before; what was held goes on, what was seen is forgotten. */
   async rules(...rules: readonly ProxyRule[]): Promise<void> {
-    await this.#ask('/_rules', '--data-binary', JSON.stringify(rules));
+    await this.#ask('/_rules', JSON.stringify(rules));
   }
 
   async seen(request: RegExp): Promise<SeenRequest[]> {
@@ -145,7 +145,8 @@ export class TestProxy {
     return all.filter((each) => request.test(each.request));
   }
 
-  #ask(path: string, ...options: readonly string[]): Promise<Finished> {
-    return this.#host.exec(['curl', '-sf', ...options, `http://127.0.0.1:${this.#port}${path}`]);
+  #ask(path: string, body?: string): Promise<Finished> {
+    const data = body === undefined ? [] : ['--data-binary', '@-'];
+    return this.#host.exec(['curl', '-sf', ...data, `http://${this.address}${path}`], { input: body ?? '' });
   }
 }

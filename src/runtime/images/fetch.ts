@@ -107,6 +107,8 @@ export class Fetcher {
   async #wanted(repository: Repository, layer: LayerDescriptor, watcher: Watcher): Promise<void> {
     const id = shortDigest(layer.digest);
     await this.#downloads.run(layer.digest, watcher, async (signal, report) => {
+      // It may outlive the pull that began it.
+      using _connection = repository.connection.share();
       if (!(await this.#blobs.has(layer.digest))) {
         const waiting = () => report({ status: 'Waiting', id, detail: {} });
         await this.#slots.run(signal, waiting, () => this.#download(repository, layer, signal, report));

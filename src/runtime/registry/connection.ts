@@ -14,6 +14,7 @@ export class Connection implements Disposable {
   readonly endpoint: Endpoint;
   readonly #http: HttpClient;
   readonly #authorizer: Authorizer;
+  #users = 1;
 
   private constructor(endpoint: Endpoint, http: HttpClient, authorizer: Authorizer) {
     this.endpoint = endpoint;
@@ -80,8 +81,15 @@ export class Connection implements Disposable {
     throw new EngineError(answer.status === 401 ? 'unauthorized' : 'internal', words);
   }
 
+  /** One more who needs it; it closes when the last is done. */
+  share(): Disposable {
+    this.#users++;
+    return { [Symbol.dispose]: () => this[Symbol.dispose]() };
+  }
+
   [Symbol.dispose](): void {
-    this.#http[Symbol.dispose]();
+    this.#users--;
+    if (this.#users === 0) this.#http[Symbol.dispose]();
   }
 
   async #attempt(request: Parameters<Connection['send']>[0], scopes: readonly string[]): Promise<HttpAnswer> {

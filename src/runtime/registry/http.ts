@@ -1,6 +1,7 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
+import { EngineError } from '../../model/errors.ts';
 import { certificatesFor } from './certificates.ts';
 import type { Endpoint } from './endpoints.ts';
 import { Unreachable } from './failure.ts';
@@ -133,19 +134,23 @@ function redirection(method: string, { status, headers, url }: HttpAnswer): URL 
   return next !== undefined && /^https?:$/.test(next.protocol) ? next : undefined;
 }
 
-/** A small answer, whole. @throws Unreachable when it is larger than `limit` bytes, or breaks off */
+/** A small answer, whole. @throws Unreachable when it breaks off; EngineError when it is larger than `limit` bytes */
 export async function readAnswer(answer: HttpAnswer, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > limit) throw new Unreachable(`${answer.url.href}: the answer is larger than ${limit} bytes`);
+      if (size > limit) throw tooLarge(answer, limit);
       chunks.push(chunk);
     }
   } catch (error) {
-    if (error instanceof Unreachable) throw error;
+    if (error instanceof EngineError) throw error;
     throw new Unreachable(`${answer.url.href}: unexpected EOF`, { cause: error });
   }
   return Buffer.concat(chunks);
+}
+
+function tooLarge(answer: HttpAnswer, limit: number): EngineError {
+  return new EngineError('internal', `${answer.url.href}: the answer is larger than ${limit} bytes`);
 }
