@@ -106,10 +106,11 @@ export class Connection implements Disposable {
     try {
       return await this.#authorizer.header(scopes, signal, { login });
     } catch (error) {
-      if (error instanceof RegistryError && error.code === 'DENIED') throw error;
-      if (!(error instanceof EngineError) || error.kind !== 'unauthorized') throw error;
+      const refused = error instanceof RegistryError && error.code === 'UNAUTHORIZED';
+      if (!refused && !(error instanceof EngineError && error.kind === 'unauthorized')) throw error;
       const verb = method.charAt(0) + method.slice(1).toLowerCase();
-      throw new EngineError('unauthorized', `${verb} "${url.href}": ${errorMessage(error)}`, { cause: error });
+      const words = `${verb} "${url.href}": ${errorMessage(error)}`;
+      throw new EngineError(login ? 'unauthorized' : 'internal', words, { cause: error });
     }
   }
 }

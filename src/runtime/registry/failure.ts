@@ -25,9 +25,11 @@ export class Unreachable extends EngineError {
   }
 }
 
-/** Codes of the distribution specification that have a status of their own in the Engine API. */
+/**
+ * Codes of the distribution specification that have a status of their own in the Engine API. UNAUTHORIZED has none, as in
+ * Docker: to 401 the CLI answers by asking for a password, for which there may be nobody.
+ */
 const KINDS: Readonly<Record<string, ErrorKind>> = {
-  UNAUTHORIZED: 'unauthorized',
   DENIED: 'notFound',
   MANIFEST_UNKNOWN: 'notFound',
   NAME_UNKNOWN: 'notFound',
