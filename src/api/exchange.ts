@@ -80,9 +80,9 @@ export class Exchange {
   }
 
   /** Sends status and headers at once; what is written later follows as it comes. */
-  open(contentType: string | undefined): ServerResponse {
+  open(contentType: string | undefined, headers: Readonly<Record<string, string>> = {}): ServerResponse {
     if (contentType !== undefined) this.#response.setHeader('Content-Type', contentType);
-    this.#response.writeHead(200);
+    this.#response.writeHead(200, headers);
     this.#response.flushHeaders();
     return this.#response;
   }

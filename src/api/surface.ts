@@ -1,3 +1,4 @@
+import type { Archives } from '../engine/archives.ts';
 import type { Containers } from '../engine/containers.ts';
 import type { Events } from '../engine/events.ts';
 import type { Execs } from '../engine/execs.ts';
@@ -13,6 +14,7 @@ type Public<T> = { readonly [K in keyof T]: T[K] };
 /** The part of the engine the API speaks to; `Engine` is one. */
 export interface EngineSurface {
   readonly containers: Public<Containers>;
+  readonly archives: Public<Archives>;
   readonly networks: Public<Networks>;
   readonly images: Public<ImageStore>;
   readonly volumes: Public<Volumes>;

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Mount, VolumeMount } from '../model/mount.ts';
@@ -77,7 +77,7 @@ export async function fillVolumes(core: Core, container: Container, layers: read
     const chosen = byDepth(wanting.filter((mount) => isEmpty(core, mount) && has(layers, mount.destination)));
     if (chosen.length === 0) return;
     const mounts = chosen.map((mount) => seenMount(core, mount));
-    await core.runtime.files.copyUp({ layers, mounts });
+    await core.runtime.files.copyUp({ layers, mounts, readOnly: false });
   });
 }
 
@@ -90,10 +90,17 @@ function has(layers: readonly SnapshotMount[], path: string): boolean {
   return root.isDirectory(path);
 }
 
+/** A container's binds and volumes as `cp` sees them. Like Docker's, it sees no tmpfs: that is the running container's own. */
+export function seenMounts(core: Core, container: Container): SeenMount[] {
+  return byDepth(container.mounts.filter((mount) => mount.type !== 'tmpfs'))
+    .filter((mount) => mount.type === 'volume' || existsSync(mount.source))
+    .map((mount) => seenMount(core, mount));
+}
+
 function seenMount(core: Core, mount: Exclude<Mount, { type: 'tmpfs' }>): SeenMount {
-  const { destination } = mount;
-  if (mount.type === 'bind') return { source: mount.source, subpath: '', destination };
-  return { source: core.runtime.volumes.path(mount.name), subpath: mount.subpath, destination };
+  const { destination, readOnly } = mount;
+  if (mount.type === 'bind') return { source: mount.source, subpath: '', destination, readOnly };
+  return { source: core.runtime.volumes.path(mount.name), subpath: mount.subpath, destination, readOnly };
 }
 
 /** What lies in a mount comes after it. */

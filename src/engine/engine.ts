@@ -13,6 +13,7 @@ import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
 import { Store } from '../store/store.ts';
+import { Archives } from './archives.ts';
 import type { EngineConfig } from './config.ts';
 import { stopRun } from './container-stop.ts';
 import { Containers } from './containers.ts';
@@ -40,6 +41,7 @@ import { Volumes } from './volumes.ts';
 /** The daemon's heart: what was asked is in its state, what is in the kernel follows, and what runs is in containerd. */
 export class Engine {
   readonly containers: Containers;
+  readonly archives: Archives;
   readonly networks: Networks;
   readonly images: ImageStore;
   readonly volumes: Volumes;
@@ -57,6 +59,7 @@ export class Engine {
     this.#core = core;
     this.#resources = resources;
     this.containers = new Containers(core, pruning);
+    this.archives = new Archives(core);
     this.networks = new Networks(core, pruning);
     this.images = new ImageStore(core, pruning);
     this.volumes = new Volumes(core, pruning);

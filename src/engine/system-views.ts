@@ -99,9 +99,3 @@ export interface PlanLine {
   readonly resource: string;
   readonly because: string;
 }
-
-export interface DiskUsage {
-  /** Bytes of all image layers */
-  readonly layers: number;
-  readonly images: readonly { readonly id: string; readonly containers: number; readonly size: number }[];
-}

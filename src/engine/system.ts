@@ -7,8 +7,9 @@ import { DEFAULT_POOLS } from '../ipam/ipam.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { Core } from './core.ts';
+import { type LayerUsage, layerUsage } from './disk-usage.ts';
 import { limitWarnings } from './resources.ts';
-import type { DiskUsage, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
+import type { EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
 
 const ID_KEY = 'engine id';
 
@@ -104,15 +105,9 @@ export class System {
       .map(({ action, resource, because }) => ({ action, resource: resourceKey(resource), because }));
   }
 
-  /** For `docker system df`. Layers that images share are counted once for each. */
-  async diskUsage(): Promise<DiskUsage> {
-    const { state, runtime } = this.#core;
-    const images = await runtime.images.list();
-    const users = Map.groupBy(state.containers.values(), ({ imageId }) => imageId);
-    return {
-      layers: images.reduce((sum, { size }) => sum + size, 0),
-      images: images.map(({ id, size }) => ({ id, size, containers: users.get(id)?.length ?? 0 })),
-    };
+  /** For `docker system df`: layers that images share are counted once. */
+  async diskUsage(): Promise<LayerUsage> {
+    return layerUsage(await this.#core.runtime.images.list());
   }
 
   /** Made up once for a data root, so that clients recognise the engine after a restart. */

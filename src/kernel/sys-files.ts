@@ -14,6 +14,7 @@ interface LibcFiles {
   lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
   open_tree(fd: number, path: string, flags: number): number;
   move_mount(from: number, fromPath: string, to: number, toPath: string, flags: number): number;
+  mount_setattr(fd: number, path: string, flags: number, attributes: Uint8Array, size: number): number;
   openat2(call: number, fd: number, path: string, how: Uint8Array, size: number): number;
 }
 
@@ -30,6 +31,7 @@ const libcFiles: () => LibcFiles = lazily(() => ({
   lsetxattr: libcFunction('int lsetxattr(const void*, const char*, void*, size_t, int)'),
   open_tree: libcFunction('int open_tree(int, const char*, uint32_t)'),
   move_mount: libcFunction('int move_mount(int, const char*, int, const char*, uint32_t)'),
+  mount_setattr: libcFunction('int mount_setattr(int, const char*, uint32_t, void*, size_t)'),
   openat2: libcFunction('long syscall(long, int, const char*, void*, size_t)'),
 }));
 
@@ -117,6 +119,14 @@ export function cloneTree(fd: number): number {
 export function attachTree(tree: number, target: string): void {
   const moved = libcFiles().move_mount(tree, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
   if (moved < 0) throw failure(`mount on ${target}`);
+}
+
+/** mount_setattr(2): what is mounted at a descriptor becomes read-only, with everything below it. */
+export function makeReadOnly(tree: number): void {
+  const attributes = Buffer.alloc(32); // struct mount_attr: set, clear, propagation, user namespace
+  attributes.writeBigUInt64LE(1n, 0); // MOUNT_ATTR_RDONLY
+  const set = libcFiles().mount_setattr(tree, '', AT_EMPTY_PATH | AT_RECURSIVE, attributes, attributes.length);
+  if (set < 0) throw failure('make a mount read-only');
 }
 
 const OPENAT2 = 437;

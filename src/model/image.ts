@@ -42,5 +42,7 @@ export interface Image {
   readonly config: ImageConfig;
   /** Digests of the unpacked layers, lowest first (diff_ids) */
   readonly layers: readonly string[];
+  /** Bytes of each of them, unpacked */
+  readonly layerSizes: readonly number[];
   readonly history: readonly ImageHistory[];
 }

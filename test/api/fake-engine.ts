@@ -67,6 +67,7 @@ export class FakeEngine {
       containers: this.#containers(),
       networks: this.#networks(),
       images: this.#images(),
+      archives: this.#archives(),
       volumes: this.#volumes(),
       registries: this.#registries(),
       execs: this.#execs(),
@@ -76,7 +77,7 @@ export class FakeEngine {
         version: async () => version,
         status: () => this.#unused('status'),
         plan: () => [{ action: 'create', resource: 'link host docker0', because: 'it is missing' }],
-        diskUsage: async () => ({ layers: image.size, images: [] }),
+        diskUsage: async () => ({ total: image.size, shared: new Map() }),
       },
     };
   }
@@ -143,6 +144,23 @@ export class FakeEngine {
       connect: async (...args) => this.#note('connect', args, undefined),
       disconnect: async (...args) => this.#note('disconnect', args, undefined),
       prune: async () => ({ deleted: ['h5net'], reclaimed: 0 }),
+    };
+  }
+
+  #archives(): EngineSurface['archives'] {
+    const stat = { name: 'x', size: 3, mode: 0o120777, modified: 1_795_224_217_000_000_005n, linkTarget: '/y' };
+    return {
+      stat: async (...args) => this.#note('stat', args, stat),
+      read: async (...args) => this.#note('read', args, { stat, tar: Readable.from([Buffer.from('tar')]) }),
+      write: async (...args) => {
+        const [reference, path, tar, upload] = args;
+        let size = 0;
+        for await (const chunk of tar) size += (chunk as Buffer).length;
+        this.#note('write', [reference, path, size, upload], undefined);
+      },
+      export: async () => Readable.from([Buffer.from('tar')]),
+      changes: async () => [{ path: '/tmp/x', kind: 'added' }],
+      sizes: async () => new Map(),
     };
   }
 

@@ -231,6 +231,7 @@ export const image: Image = {
     volumes: [],
   },
   layers: ['sha256:4777e860c96ee916fca57115ca2b1ecd4ad17d55eb1116cf46c628ba46a67290'],
+  layerSizes: [1984172],
   history: [],
 };
 

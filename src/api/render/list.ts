@@ -8,8 +8,11 @@ import { renderNetworkMode } from './hostconfig.ts';
 import { renderMounts } from './mount.ts';
 import { renderPortList } from './ports.ts';
 
-/** Bytes. What a container wrote itself is not counted, and then Docker's key stays away as for 0. */
+/** Bytes. */
 export interface ContainerSizes {
+  /** What it wrote itself */
+  readonly written: number;
+  /** With its image */
   readonly root: number;
 }
 
@@ -25,7 +28,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
     Command: container.args.map(quote).join(' '),
     Created: Math.floor(Date.parse(container.created) / 1000),
     Ports: renderPortList(view),
-    ...(sizes === undefined ? {} : { SizeRootFs: sizes.root }),
+    ...(sizes === undefined ? {} : renderSizes(sizes)),
     Labels: spec.labels,
     State: container.state.status,
     Status: renderStatus(container.state, now, view.health),
@@ -36,6 +39,11 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
     NetworkSettings: { Networks: renderNetworks(view, version) },
     Mounts: renderMounts(view.container.mounts, view.volumePaths),
   };
+}
+
+/** Docker leaves out what is 0. */
+function renderSizes({ written, root }: ContainerSizes) {
+  return { ...(written === 0 ? {} : { SizeRw: written }), SizeRootFs: root };
 }
 
 /** "Up 47 seconds", "Exited (0) 12 seconds ago" (moby: container/state.go). */

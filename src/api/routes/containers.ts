@@ -1,4 +1,5 @@
 import { machine } from 'node:os';
+import type { ContainerView } from '../../engine/views.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
@@ -8,7 +9,7 @@ import { parseContainerSpec } from '../parse/container.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { queryFlag, queryInteger, queryText } from '../parse/query.ts';
 import { renderContainer } from '../render/container.ts';
-import { renderSummary } from '../render/list.ts';
+import { type ContainerSizes, renderSummary } from '../render/list.ts';
 import { orNull } from '../render/list-form.ts';
 import type { Routes } from '../router.ts';
 import { invalid } from '../status.ts';
@@ -61,12 +62,26 @@ async function list(engine: EngineSurface, { query, version }: Exchange): Promis
       ancestors: new Set(filters.get('ancestor').flatMap((ancestor) => named(images, ancestor))),
     },
   );
-  const sizes = queryFlag(query, 'size') ? new Map(images.map((image) => [image.id, image.size])) : undefined;
+  const sizes = queryFlag(query, 'size') ? await containerSizes(engine, views, images) : undefined;
   const now = Date.now();
-  const body = views.map((view) =>
-    renderSummary(view, version, now, sizes && { root: sizes.get(view.container.imageId) ?? 0 }),
-  );
+  const body = views.map((view) => renderSummary(view, version, now, sizes?.get(view.container.id)));
   return { status: 200, body };
+}
+
+/** By the containers' ids. An image that was forced away leaves its containers without one. */
+export async function containerSizes(
+  { archives }: EngineSurface,
+  views: readonly ContainerView[],
+  images: readonly Image[],
+): Promise<ReadonlyMap<string, ContainerSizes>> {
+  const imageSizes = new Map(images.map((image) => [image.id, image.size]));
+  const written = await archives.sizes(views.map(({ container }) => container.id));
+  return new Map(
+    views.map(({ container: { id, imageId } }) => {
+      const own = written.get(id) ?? 0;
+      return [id, { written: own, root: own + (imageSizes.get(imageId) ?? 0) }];
+    }),
+  );
 }
 
 /** Ids of the images a user means by a name without tag, a name with tag, an id or the beginning of one. */
@@ -108,12 +123,11 @@ function requirePlatform(platform: string | undefined): void {
   throw invalid(`--platform ${platform} is not supported by Fairway yet: this host runs linux/${own[0]}`);
 }
 
-/** With ?size=1 the image's size is added; what the container wrote itself is not counted. */
+/** Sizes are counted only for who asks with ?size=1. Here Docker tells of 0, too. */
 async function inspect(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const view = engine.containers.find(exchange.parameter());
   const body = renderContainer(view, exchange.version);
   if (!queryFlag(exchange.query, 'size')) return { status: 200, body };
-  // An image that was forced away leaves its containers without one.
-  const image = await engine.images.find(view.container.imageId).catch(() => undefined);
-  return { status: 200, body: { ...body, SizeRootFs: image?.size ?? 0 } };
+  const sizes = (await containerSizes(engine, [view], await engine.images.list())).get(view.container.id);
+  return { status: 200, body: { ...body, SizeRw: sizes?.written ?? 0, SizeRootFs: sizes?.root ?? 0 } };
 }

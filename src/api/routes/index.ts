@@ -1,5 +1,6 @@
 import type { Routes } from '../router.ts';
 import type { EngineSurface } from '../surface.ts';
+import { archiveRoutes } from './archives.ts';
 import { containerRoutes } from './containers.ts';
 import { execRoutes } from './exec.ts';
 import { fairwayRoutes } from './fairway.ts';
@@ -17,6 +18,7 @@ export function routes(engine: EngineSurface): Routes[] {
   return [
     systemRoutes(engine),
     containerRoutes(engine),
+    archiveRoutes(engine),
     lifecycleRoutes(engine),
     streamRoutes(engine),
     execRoutes(engine),

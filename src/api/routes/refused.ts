@@ -36,12 +36,7 @@ const MANAGER_ONLY = [
 
 /** What Docker does and Fairway does not, by what a user would call it. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'GET /containers/{}/changes': 'docker diff',
-  'GET /containers/{}/export': 'docker export',
   'GET /containers/{}/stats': 'docker stats',
-  'GET /containers/{}/archive': 'docker cp',
-  'HEAD /containers/{}/archive': 'docker cp',
-  'PUT /containers/{}/archive': 'docker cp',
   'GET /containers/{}/checkpoints': 'docker checkpoint',
   'POST /containers/{}/checkpoints': 'docker checkpoint',
   'POST /build': 'docker build',

@@ -3,12 +3,11 @@ import { eventFilter } from '../filter/events.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { parseMoment } from '../parse/query.ts';
 import { renderEvent } from '../render/event.ts';
-import { renderImageSummary } from '../render/image.ts';
-import { renderSummary } from '../render/list.ts';
 import { renderInfo, renderVersion } from '../render/system.ts';
 import type { Routes } from '../router.ts';
 import { invalid } from '../status.ts';
 import type { EngineSurface } from '../surface.ts';
+import { diskUsage } from './disk-usage.ts';
 
 /** Nobody may answer for the daemon, least of all a cache. */
 const PING_HEADERS = {
@@ -51,27 +50,4 @@ function events(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   async function* renderAll(): AsyncGenerator<string> {
     for await (const event of stream) if (wanted(event)) yield renderEvent(event);
   }
-}
-
-/** GET /system/df: images and containers; volumes and a build cache do not exist here. */
-async function diskUsage(engine: EngineSurface, { version }: Exchange): Promise<Outcome> {
-  const [usage, images] = await Promise.all([engine.system.diskUsage(), engine.images.list()]);
-  const sizes = new Map(images.map((image) => [image.id, image.size]));
-  const now = Date.now();
-  return {
-    status: 200,
-    body: {
-      LayersSize: usage.layers,
-      Images: images.map((image) => ({
-        ...renderImageSummary(image, version, engine.images.containersOf(image.id)),
-        // No image shares a layer with the sum of all but itself; how much it shares is not counted.
-        SharedSize: 0,
-      })),
-      Containers: engine.containers
-        .list()
-        .map((view) => renderSummary(view, version, now, { root: sizes.get(view.container.imageId) ?? 0 })),
-      Volumes: [],
-      BuildCache: [],
-    },
-  };
 }

@@ -6,6 +6,20 @@ import { asText, bytePath } from './paths.ts';
 /** overlayfs.rst: nothing of the lower directory is seen through one that carries this. */
 const OPAQUE = 'trusted.overlay.opaque';
 
+/** The daemon and runc make these for every container where the image has none: no change of the container's. */
+const OWN_DIRECTORIES = new Set(['/dev', '/etc', '/proc', '/sys']);
+const OWN = new Set([
+  '/.dockerenv',
+  '/dev/console',
+  '/dev/mqueue',
+  '/dev/pts',
+  '/dev/shm',
+  '/etc/hostname',
+  '/etc/hosts',
+  '/etc/mtab',
+  '/etc/resolv.conf',
+]);
+
 /**
  * What a container changed, from its own layer at /upper and what lies below at /lower (moby: pkg/archive, changes). In the
  * jail. A directory counts as changed when it is different itself, or when something in it came or went.
@@ -34,18 +48,20 @@ function visit(path: string, isUpper: boolean, fresh: boolean, changes: PathChan
   }
   const inner: PathChange[] = [];
   if (upper.isDirectory()) walk(path, lower?.isDirectory() !== true, inner);
-  if (lower === undefined) changes.push({ path: asText(path), kind: 'added' });
-  else if (!upper.isDirectory() || isChanged(upper, lower) || touches(path, inner)) {
+  if (lower === undefined) {
+    const own = OWN.has(path) || (OWN_DIRECTORIES.has(path) && inner.length === 0);
+    if (!own) changes.push({ path: asText(path), kind: 'added' });
+  } else if (!upper.isDirectory() || isChanged(path, upper, lower) || touches(path, inner)) {
     changes.push({ path: asText(path), kind: 'modified' });
   }
   changes.push(...inner);
 }
 
 /** The overlay copies a directory up when something in it changes: by itself that is no change. */
-function isChanged(upper: Stats, lower: Stats): boolean {
+function isChanged(path: string, upper: Stats, lower: Stats): boolean {
   const differs = (key: 'mode' | 'uid' | 'gid') => upper[key] !== lower[key];
   if (!lower.isDirectory() || differs('mode') || differs('uid') || differs('gid')) return true;
-  return upper.mtimeMs !== lower.mtimeMs;
+  return upper.mtimeMs !== lower.mtimeMs && !OWN_DIRECTORIES.has(path);
 }
 
 /** Whether something came or went in the directory itself. */

@@ -136,6 +136,7 @@ interface Work<Done, Ready> {
 
 function explain({ code, message }: Answer & { kind: 'failed' }): EngineError {
   if (MISSING.includes(code)) return new EngineError('notFound', message);
-  if (code === 'invalidArgument') return new EngineError('invalidArgument', message);
+  if (code === 'invalidArgument' || code === 'forbidden') return new EngineError(code, message);
+  if (code === 'EROFS') return new EngineError('forbidden', 'mounted volume is marked read-only');
   return new EngineError('internal', message);
 }

@@ -6,7 +6,7 @@ import { close } from '../../kernel/sys.ts';
 import { EngineError, errorMessage, KernelError } from '../../model/errors.ts';
 import { findChanges } from './changes.ts';
 import { copyUp, detach } from './copy.ts';
-import { attach, enterDirectories, enterLayers, enterRoot } from './jail.ts';
+import { attach, enterDirectories, enterLayers, enterRoot, refuseReadOnly, sealRoot } from './jail.ts';
 import type { Answer, Job, PathStat, RootView } from './job.ts';
 import { Packer } from './pack.ts';
 import { asBytes, asText, bytePath, followLinks } from './paths.ts';
@@ -41,6 +41,7 @@ async function run(job: Job): Promise<unknown> {
 
 function enterWhole(root: RootView, scratch: string): void {
   for (const { seen, tree } of enterRoot(root, scratch)) attach(seen, tree);
+  if (root.readOnly) sealRoot();
 }
 
 /** A link at the end of the path is not followed, unless a slash follows it (lstat(2)). */
@@ -79,6 +80,7 @@ async function extract(job: Job & { kind: 'unpack' }): Promise<void> {
   if (!statSync(job.path).isDirectory()) {
     throw new EngineError('invalidArgument', 'extraction point is not a directory');
   }
+  refuseReadOnly(job.root, job.path);
   tell({ kind: 'ready', value: undefined });
   await unpack(job.input, job.path, job.options);
 }

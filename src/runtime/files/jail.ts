@@ -1,13 +1,33 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { close, mount } from '../../kernel/sys.ts';
-import { attachTree, chdir, chroot, cloneTree, openBeneath, umask, unshareFiles } from '../../kernel/sys-files.ts';
+import {
+  attachTree,
+  chdir,
+  chroot,
+  cloneTree,
+  makeReadOnly,
+  openBeneath,
+  umask,
+  unshareFiles,
+} from '../../kernel/sys-files.ts';
 import { EngineError } from '../../model/errors.ts';
 import { layersOf, type SnapshotMount, writableLayer } from '../spec/root.ts';
 import type { RootView, SeenMount } from './job.ts';
 
 /** mount(2) */
 const MS_RDONLY = 1;
+const MS_REMOUNT = 0x20;
+const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
 const MS_PRIVATE = 1 << 18;
 /** mount(2) takes one page of options; some bytes are the kernel's own. */
@@ -37,8 +57,30 @@ export function enterRoot({ layers, mounts }: RootView, scratch: string): readon
 /** Mounts in the container's root, and makes what they are mounted on where it is missing, as at a start. */
 export function attach(seen: SeenMount, tree: number): void {
   makeMountpoint(seen.destination, tree);
+  if (seen.readOnly) makeReadOnly(tree);
   attachTree(tree, seen.destination);
   close(tree);
+}
+
+/** The root itself becomes read-only: in this thread's namespace, and without what is mounted in it. */
+export function sealRoot(): void {
+  mount('none', '/', null, MS_REMOUNT | MS_BIND | MS_RDONLY, null);
+}
+
+/**
+ * Says no before anything is touched; should the container change links after this, the mounts' own flags hold.
+ * @throws EngineError forbidden in Docker's words
+ */
+export function refuseReadOnly({ mounts, readOnly }: RootView, directory: string): void {
+  const path = realpathSync.native(directory);
+  const holders = mounts.filter(({ destination }) => isBelow(path, realpathSync.native(destination)));
+  const innermost = holders.at(-1);
+  if (innermost?.readOnly === true) throw new EngineError('forbidden', 'mounted volume is marked read-only');
+  if (innermost === undefined && readOnly) throw new EngineError('forbidden', 'container rootfs is marked read-only');
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
 }
 
 /** Directories as /0, /1 …, and nothing beside them. */

@@ -8,12 +8,15 @@ export interface SeenMount {
   readonly subpath: string;
   /** Absolute in the container; links in it are followed within the container */
   readonly destination: string;
+  readonly readOnly: boolean;
 }
 
 /** A container's root as `cp` sees it: its layers, its volumes and binds in the order of mounting; nothing else. */
 export interface RootView {
   readonly layers: readonly SnapshotMount[];
   readonly mounts: readonly SeenMount[];
+  /** The root itself; mounts say so for themselves */
+  readonly readOnly: boolean;
 }
 
 /** What lies at a path. */

@@ -167,6 +167,7 @@ export function describeImage({ id, content, names }: StoredImage): Image {
     id,
     tags: names.filter((name) => name.digest === undefined).map(familiarReference),
     digests: names.filter((name) => name.digest !== undefined).map(familiarReference),
+    layerSizes,
     size: layerSizes.reduce((sum, size) => sum + size, 0),
   };
 }
