@@ -2,6 +2,7 @@ import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import { checkReadable, readLog } from '../runtime/logs/logs.ts';
 import { listProcesses } from '../runtime/process/ps.ts';
+import { writtenSizes } from './archives.ts';
 import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
 import { type ContainerCommit, commitContainer } from './container-commit.ts';
@@ -188,16 +189,14 @@ export class Containers {
   async prune(filters: PruneFilters): Promise<Pruned> {
     return this.#pruning.run(async () => {
       const core = this.#core;
+      const unused = [...core.state.containers.values()]
+        .filter(({ created, spec }) => matchesPrune(filters, { created, labels: spec.labels }))
+        .filter((container) => !isActive(container))
+        .map(({ id }) => id);
+      const sizes = await writtenSizes(core, unused);
       const deleted: string[] = [];
-      let reclaimed = 0;
-      for (const container of [...core.state.containers.values()]) {
-        const { id, created, spec } = container;
-        if (isActive(container) || !matchesPrune(filters, { created, labels: spec.labels })) continue;
-        const size = await core.runtime.snapshots.size(id);
-        if (!(await this.#pruneOne(id))) continue;
-        reclaimed += size;
-        deleted.push(id);
-      }
+      for (const id of unused) if (await this.#pruneOne(id)) deleted.push(id);
+      const reclaimed = deleted.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
       core.events.emit('container', 'prune', '', { reclaimed: String(reclaimed) });
       return { deleted, reclaimed };
     });

@@ -50,16 +50,6 @@ export class Snapshots {
     }
   }
 
-  /** Bytes the container has written; 0 when it has no layer. Walks over its files. */
-  async size(containerId: string): Promise<number> {
-    try {
-      return (await this.#containerd.snapshots.usage({ snapshotter: SNAPSHOTTER, key: containerId })).size;
-    } catch (error) {
-      if (hasStatus(error, 'NOT_FOUND')) return 0;
-      throw error;
-    }
-  }
-
   /** Ids of all containers that have a writable layer. For finding what a crash left behind. */
   async list(): Promise<string[]> {
     const ids: string[] = [];

@@ -166,7 +166,6 @@ test('a container has a writable layer of its own, which keeps the image’s lay
   const mounts = await host.runtime.snapshots.prepare('container1', image);
   assert.deepEqual(await host.runtime.snapshots.mounts('container1'), mounts);
   assert.deepEqual(await host.runtime.snapshots.list(), ['container1']);
-  assert.ok((await host.runtime.snapshots.size('container1')) < 10_000);
   const stopped = { force: true, inUse: () => ({ container: 'container1', running: false }) };
   assert.deepEqual(await host.runtime.images.remove('base', stopped), [{ Untagged: 'base:latest' }, { Deleted: id }]);
   assert.deepEqual((await host.holdings())['layers'], ['container1', image.layers[0]].sort());
