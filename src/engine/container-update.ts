@@ -38,10 +38,7 @@ export async function updateContainer(core: Core, reference: string, request: Up
 }
 
 /** The specification with what is new. @throws EngineError conflict in Docker's words (moby: container_unix.go, UpdateContainer) */
-function applyUpdate(
-  { spec, state }: Container,
-  { resources, restartPolicy }: UpdateRequest,
-): Container['spec'] {
+function applyUpdate({ spec, state }: Container, { resources, restartPolicy }: UpdateRequest): Container['spec'] {
   if (state.status === 'dead') throw conflict('Container is marked for removal and cannot be "update".');
   refuseConflicts(spec.resources, resources);
   if (restartPolicy !== undefined && restartPolicy.name !== 'no' && spec.autoRemove) {
