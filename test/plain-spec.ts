@@ -1,4 +1,5 @@
 import type { ContainerSpec } from '../src/model/container.ts';
+import { PLAIN_ISOLATION } from '../src/model/isolation.ts';
 import type { BindMount } from '../src/model/mount.ts';
 
 /** A container nothing special was asked for: tests say what is different. */
@@ -37,6 +38,7 @@ export const PLAIN_SPEC: ContainerSpec = {
   extraHosts: [],
   securityOptions: [],
   logConfig: { driver: '', options: {} },
+  isolation: PLAIN_ISOLATION,
   resources: {},
   oomScoreAdj: 0,
 };

@@ -6,8 +6,11 @@ import type { Resource } from '../model/resource.ts';
 const RESOLVER_ADDRESS = parseIpAddress('127.0.0.11');
 
 /** What every sandbox holds, whatever it is attached to; wished by `sandbox:<id>`. */
-export function describeSandbox({ namespace, resolver }: Sandbox): Resource[] {
-  const sysctl = (path: string, value: string): Resource => ({ kind: 'sysctl', namespace, path, value });
+export function describeSandbox({ namespace, resolver, sysctls = {} }: Sandbox): Resource[] {
+  // The user's word takes the place of ours.
+  const sysctl = (path: string, value: string): Resource => {
+    return { kind: 'sysctl', namespace, path, value: sysctls[path] ?? value };
+  };
   const resources: Resource[] = [
     { kind: 'namespace', name: namespace },
     { kind: 'link', type: 'loopback', namespace, name: 'lo', up: true },
@@ -19,6 +22,8 @@ export function describeSandbox({ namespace, resolver }: Sandbox): Resource[] {
     // A link tells its neighbours when it comes up: they may have known its address with another MAC address.
     sysctl('net/ipv4/conf/default/arp_notify', '1'),
   ];
+  const known = new Set(resources.map((resource) => (resource.kind === 'sysctl' ? resource.path : '')));
+  for (const [path, value] of Object.entries(sysctls)) if (!known.has(path)) resources.push(sysctl(path, value));
   if (resolver) resources.push({ kind: 'listener', purpose: 'resolver', namespace, address: RESOLVER_ADDRESS });
   return resources;
 }

@@ -19,8 +19,10 @@ import { generateName } from './generated-names.ts';
 import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
+import { completeIsolation } from './namespaces.ts';
 import { checkResources, completeResources } from './resources.ts';
 import type { State } from './state.ts';
+import { checkSysctls } from './sysctls.ts';
 import { makeVolumes } from './volumes.ts';
 
 /** Docker's RestrictedNamePattern. */
@@ -45,6 +47,7 @@ export async function createContainer(
   const resources = completeResources(limits.resources);
   const spec = completeSpec(core, mergeImage({ ...asked, logConfig, resources }, image), id);
   checkMounts(spec.mounts);
+  checkSysctls(spec);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
   if (spec.portBindings.length > MAX_PORTS) {
     throw new EngineError('invalidArgument', `a container can publish ${MAX_PORTS} ports at most`);
@@ -115,17 +118,18 @@ function completeSpec({ state, host }: Core, spec: ContainerSpec, id: string): C
   const networkMode = normalizeMode(state, spec.networkMode);
   return {
     ...spec,
-    hostname: spec.hostname === '' ? ownHostname(state, networkMode, id) : spec.hostname,
+    hostname: spec.hostname === '' ? ownHostname(state, spec, networkMode, id) : spec.hostname,
     cgroupNamespace: spec.cgroupNamespace ?? defaultCgroupNamespace(host),
     networkMode,
+    isolation: completeIsolation(state, spec.isolation),
     endpoints: completeEndpoints(state, networkMode, spec.endpoints),
   };
 }
 
 /** The short id, as in Docker; in host mode the host's; with `container:` the other one's. */
-function ownHostname(state: State, mode: NetworkMode, id: string): string {
+function ownHostname(state: State, { isolation }: ContainerSpec, mode: NetworkMode, id: string): string {
   if (mode.kind === 'container') return findContainer(state.containers, mode.container).spec.hostname;
-  return mode.kind === 'host' ? hostname() : shortId(id);
+  return mode.kind === 'host' || isolation.hostUts ? hostname() : shortId(id);
 }
 
 /** `container:` becomes the full id; a prefix of a network's id becomes the whole, as in Docker. */

@@ -8,6 +8,7 @@ import { clearRemains, removeVolumesOf, strikeOut } from './container-remove.ts'
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import type { LiveContainer, Run } from './live.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
+import { dropSharedMemory } from './shared-memory.ts';
 
 /** How long output that is still in the pipes after the process's end is waited for, in milliseconds. Docker's value. */
 const OUTPUT_GRACE = 2000;
@@ -84,6 +85,7 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
   if (vanishes) strikeOut(core, id);
   await tolerate(core, ended, () => run.process.delete());
+  dropSharedMemory(core, id);
   await releaseMounts(core, ended);
   if (vanishes) {
     await clearRemains(core, id);

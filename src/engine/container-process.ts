@@ -5,15 +5,18 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
-import { readHostDevices } from '../runtime/spec/devices.ts';
+import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
 import { findInit, withInit } from '../runtime/spec/init.ts';
 import { buildSpec } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
 import { placeMounts } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
+import { sharedNamespaces } from './namespaces.ts';
 import type { Place } from './sandboxes.ts';
 import type { Session } from './session.ts';
+import { makeSharedMemory } from './shared-memory.ts';
+import { otherSysctls } from './sysctls.ts';
 
 /** Creates the container's task in its sandbox, not yet started. Nothing of it remains when it throws. */
 export async function createProcess(
@@ -25,6 +28,7 @@ export async function createProcess(
   const { spec, id } = container;
   makeSources(container);
   const placed = await placeMounts(core, container);
+  makeSharedMemory(core, container);
   const sandbox = place.kind === 'host' ? undefined : place.sandbox;
   const owner = place.kind === 'joined' ? place.owner : undefined;
   const description = buildSpec({
@@ -36,8 +40,12 @@ export async function createProcess(
     host: core.host,
     ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
     ...(spec.privileged ? { hostDevices: readHostDevices() } : {}),
+    shared: sharedNamespaces(core, container),
+    sysctls: place.kind === 'own' ? otherSysctls(spec) : spec.isolation.sysctls,
+    devices: mapDevices(spec.isolation.devices, spec.privileged),
   });
-  const wanted = spec.init ?? core.config.init;
+  // Where the processes are another's, or the host's, somebody reaps them already.
+  const wanted = (spec.init ?? core.config.init) && spec.isolation.pid.kind === 'private';
   const complete = wanted ? withInit(description, findInit(core.config.initPath)) : description;
   return core.processes.create(id, complete, mounts, {
     tty: spec.tty,

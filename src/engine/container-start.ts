@@ -18,6 +18,7 @@ import { findContainer } from './lookup.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { choosePlace, endpointsOf, type Place } from './sandboxes.ts';
+import { dropSharedMemory } from './shared-memory.ts';
 
 /** Docker's exit code for whatever kept a container from running, except its command: that has 126 and 127. */
 const NOT_STARTED = 128;
@@ -187,6 +188,7 @@ async function giveUp(core: Core, id: string, live: LiveContainer, error: unknow
     state: { ...container.state, status, pid: 0, exitCode, error: errorMessage(error) },
   });
   await Promise.all([departure.finish(), discardTask(core, id)]);
+  dropSharedMemory(core, id);
   await releaseMounts(core, container);
   live.session.end();
   live.session = core.live.newSession(container);

@@ -18,6 +18,16 @@ export function findContainer(containers: ReadonlyMap<string, Container>, refere
   return found;
 }
 
+/** findContainer where it may be missing. @throws EngineError invalidArgument when several could be meant */
+export function tryFindContainer(containers: ReadonlyMap<string, Container>, reference: string): Container | undefined {
+  try {
+    return findContainer(containers, reference);
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === 'notFound') return undefined;
+    throw error;
+  }
+}
+
 export function containerByName(containers: ReadonlyMap<string, Container>, name: string): Container | undefined {
   for (const container of containers.values()) if (container.name === name) return container;
   return undefined;

@@ -17,6 +17,7 @@ import { describeAll } from './intent.ts';
 import { restartsWithDaemon } from './restarts.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { isUp } from './sandboxes.ts';
+import { dropStaleMemory } from './shared-memory.ts';
 
 /** The exit code of a container whose end nobody saw, as after a reboot. Docker's. */
 const UNSEEN_EXIT = 255;
@@ -36,6 +37,7 @@ export async function restore(core: Core): Promise<void> {
     const exitCode = String(container.state.exitCode);
     containerEvent(core, container, 'die', { exitCode, execDuration: '0' });
   }
+  dropStaleMemory(core, new Set(running.map(({ id }) => id)));
   await clearLeftovers(core, [...tasks.keys()], lost);
 }
 

@@ -5,6 +5,7 @@ import type { Core } from './core.ts';
 import { newId } from './ids.ts';
 import { findContainer } from './lookup.ts';
 import type { State } from './state.ts';
+import { networkSysctls } from './sysctls.ts';
 
 /** Where a container runs: in the host's network, in a sandbox of its own, or in another container's. */
 export type Place =
@@ -28,7 +29,8 @@ export function choosePlace({ state }: Core, container: Container, resolver: boo
   const kept = keptSandbox(state, container);
   if (kept !== undefined) return { kind: 'own', sandbox: { ...kept, resolver }, fresh: false };
   const id = newId();
-  return { kind: 'own', sandbox: { id, namespace: `sandbox:${shortId(id)}`, resolver }, fresh: true };
+  const sysctls = networkSysctls(container.spec);
+  return { kind: 'own', sandbox: { id, namespace: `sandbox:${shortId(id)}`, resolver, sysctls }, fresh: true };
 }
 
 function joinedContainer(state: State, container: Container, reference: string): Container {

@@ -1,5 +1,6 @@
 import type { IpAddress, MacAddress } from './address.ts';
 import type { Health, HealthCheck } from './health.ts';
+import type { Isolation } from './isolation.ts';
 import type { Mount } from './mount.ts';
 import type { Resources } from './resources.ts';
 
@@ -108,6 +109,7 @@ export interface ContainerSpec {
   /** seccomp=unconfined and the like */
   readonly securityOptions: readonly string[];
   readonly logConfig: LogConfig;
+  readonly isolation: Isolation;
   readonly resources: Resources;
   /** Below which its cgroup lies, in every hierarchy; undefined: Fairway's own */
   readonly cgroupParent?: string;

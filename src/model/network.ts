@@ -47,6 +47,8 @@ export interface Sandbox {
   readonly namespace: NamespaceName;
   /** Containers on user networks ask the embedded resolver at 127.0.0.11 */
   readonly resolver: boolean;
+  /** What the container's user sets there, over what Fairway would: net/core/somaxconn → 1024 */
+  readonly sysctls?: Readonly<Record<string, string>>;
 }
 
 /** Host ports that lead to a container's ports. `count` > 1: an equally long range on both sides. */

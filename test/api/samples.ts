@@ -4,6 +4,7 @@ import type { ContainerView, NetworkView, VolumeView } from '../../src/engine/vi
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../src/model/address.ts';
 import type { ContainerSpec } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
+import { PLAIN_ISOLATION } from '../../src/model/isolation.ts';
 import type { VolumeMount } from '../../src/model/mount.ts';
 import type { Network } from '../../src/model/network.ts';
 import { readLegacy } from '../../src/runtime/spec/cgroups.ts';
@@ -78,6 +79,7 @@ const spec: ContainerSpec = {
   dnsOptions: [],
   dnsSearch: [],
   extraHosts: [],
+  isolation: PLAIN_ISOLATION,
   resources: {},
   oomScoreAdj: 0,
   securityOptions: [],

@@ -30,6 +30,9 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
   const own = parseOwn(fields);
   closeConfig(fields);
   refuseConflicts(host.options.networkMode, conflicts(own, host));
+  if (host.options.isolation.hostUts && own.hostname !== '') {
+    throw invalid('conflicting options: hostname and the UTS mode');
+  }
   if (host.links.length > 0) throw unsupportedOption('--link (HostConfig.Links)');
   const endpoints = parseEndpoints({
     mode: host.options.networkMode,

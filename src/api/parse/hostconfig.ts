@@ -1,7 +1,8 @@
 import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { ContainerSpec, LogConfig } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
+import { invalid } from '../status.ts';
 import type { Fields } from './fields.ts';
+import { parseIsolation } from './isolation.ts';
 import { parseNetworkMode } from './mode.ts';
 import { parseMounts } from './mounts.ts';
 import { parsePortBindings } from './ports.ts';
@@ -31,6 +32,7 @@ export type HostOptions = Pick<
   | 'dnsOptions'
   | 'dnsSearch'
   | 'extraHosts'
+  | 'isolation'
   | 'resources'
   | 'cgroupParent'
   | 'oomScoreAdj'
@@ -46,30 +48,14 @@ export interface HostConfig {
 const FLAGS: Readonly<Record<string, string>> = {
   CpuRealtimePeriod: '--cpu-rt-period',
   CpuRealtimeRuntime: '--cpu-rt-runtime',
-  DeviceCgroupRules: '--device-cgroup-rule',
   DeviceRequests: '--gpus',
-  Devices: '--device',
-  IpcMode: '--ipc',
-  Isolation: '--isolation',
   KernelMemory: '--kernel-memory',
-  MaskedPaths: '--security-opt systempaths',
-  PidMode: '--pid',
-  Runtime: '--runtime',
-  ShmSize: '--shm-size',
   StorageOpt: '--storage-opt',
-  Sysctls: '--sysctl',
-  UTSMode: '--uts',
-  Ulimits: '--ulimit',
-  UsernsMode: '--userns',
   VolumeDriver: '--volume-driver',
 };
 
 /** What clients say to ask for what happens anyway. */
 const HARMLESS: Readonly<Record<string, readonly unknown[]>> = {
-  IpcMode: ['private'],
-  Runtime: ['runc', 'io.containerd.runc.v2'],
-  ShmSize: [64 * 1024 * 1024],
-  UsernsMode: ['host'],
   VolumeDriver: ['local'],
 };
 
@@ -103,6 +89,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     logConfig: parseLogConfig(fields.child('LogConfig')),
     ...parseNameOptions(fields),
     ...parseLimits(fields),
+    isolation: parseIsolation(fields),
   };
   refuseRest(fields);
   if (options.autoRemove && options.restartPolicy.name !== 'no') {
@@ -171,9 +158,5 @@ function refuseRest(fields: Fields): void {
   for (const [name, values] of Object.entries(HARMLESS)) fields.allow(name, ...values);
   // The CLI writes the file itself; the size arrives again as a resize once the terminal is attached.
   fields.ignore('ContainerIDFile', 'ConsoleSize');
-  // An empty list differs from none here: it asks that nothing be masked.
-  for (const name of ['MaskedPaths', 'ReadonlyPaths']) {
-    if (fields.isEmptyList(name)) throw unsupportedOption(`--security-opt systempaths=unconfined (HostConfig.${name})`);
-  }
   fields.close(FLAGS);
 }

@@ -1,6 +1,7 @@
 import type { Container, NetworkMode } from '../../model/container.ts';
 import type { Resources, ThrottledDevice } from '../../model/resources.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
+import { renderIsolation } from './isolation.ts';
 import { orNull } from './list-form.ts';
 import { renderMountOptions } from './mount.ts';
 import { renderPortBindings } from './ports.ts';
@@ -10,43 +11,17 @@ const FIXED = {
   ContainerIDFile: '',
   VolumeDriver: '',
   ConsoleSize: [0, 0],
-  IpcMode: 'private',
   Cgroup: '',
   Links: null,
-  PidMode: '',
-  UTSMode: '',
-  UsernsMode: '',
-  ShmSize: 64 * 1024 * 1024,
-  Runtime: 'runc',
   Isolation: '',
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,
-  Devices: [],
-  DeviceCgroupRules: null,
   DeviceRequests: null,
-  Ulimits: [],
   CpuCount: 0,
   CpuPercent: 0,
   IOMaximumIOps: 0,
   IOMaximumBandwidth: 0,
 } as const;
-
-/** Docker's defaults (moby: oci/defaults.go); a privileged container sees everything. */
-const MASKED_PATHS = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** HostConfig: as the user asked, with Docker's defaults where nothing was asked. */
 export function renderHostConfig({ spec }: Container, version: ApiVersion) {
@@ -55,6 +30,7 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     // Kernel memory limits left the API with 1.42.
     ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     ...renderResources(spec.resources),
+    ...renderIsolation(spec.isolation, spec.privileged),
     CgroupParent: spec.cgroupParent ?? '',
     OomScoreAdj: spec.oomScoreAdj,
     ...renderMountOptions(spec),
@@ -76,8 +52,6 @@ export function renderHostConfig({ spec }: Container, version: ApiVersion) {
     PublishAllPorts: spec.publishAll,
     ReadonlyRootfs: spec.readOnlyRoot,
     SecurityOpt: renderSecurity(spec.privileged, spec.securityOptions),
-    MaskedPaths: spec.privileged ? null : MASKED_PATHS,
-    ReadonlyPaths: spec.privileged ? null : READONLY_PATHS,
   };
 }
 

@@ -5,6 +5,7 @@ import { RESOURCES_URL } from '../containerd/protos/tasks.ts';
 import type { Any, Mount } from '../containerd/protos/types.ts';
 import { deviceNumber } from '../spec/devices.ts';
 import type { HostFacts } from '../spec/host.ts';
+import { decodeSpec } from '../spec/json.ts';
 import type { OciProcess, OciSpec, OciUser } from '../spec/oci.ts';
 import { ociLimits } from '../spec/resources.ts';
 import { resolveUser } from '../spec/user.ts';
@@ -126,7 +127,7 @@ export class ContainerProcess extends TaskProcess implements Process {
     if (container?.spec === undefined)
       throw new EngineError('internal', 'containerd’s record of the container has no spec');
     // Written by ourselves.
-    const spec: OciSpec = JSON.parse(container.spec.value.toString('utf8'));
+    const spec = decodeSpec(container.spec.value.toString('utf8')) as OciSpec;
     this.#own = spec.process;
     return spec.process;
   }

@@ -1,6 +1,7 @@
 import { errorMessage } from '../../model/errors.ts';
 import { PROCESS_URL } from '../containerd/protos/tasks.ts';
 import { overlayEnvironment } from '../spec/environment.ts';
+import { encodeSpec } from '../spec/json.ts';
 import type { OciProcess, OciUser } from '../spec/oci.ts';
 import type { ProcessName } from './exit.ts';
 import type { ExecOptions } from './process.ts';
@@ -42,7 +43,7 @@ export class TaskExec extends TaskProcess {
     spec: OciProcess,
   ): Promise<TaskExec> {
     const exec = new TaskExec(context, name, makeIo, 0);
-    const value = Buffer.from(JSON.stringify(spec));
+    const value = Buffer.from(encodeSpec(spec));
     try {
       const { terminal } = spec;
       await context.containerd.tasks.exec({

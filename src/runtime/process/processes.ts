@@ -5,6 +5,7 @@ import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
 import { type Mount, packAny } from '../containerd/protos/types.ts';
 import { type HostFacts, readHostFacts } from '../spec/host.ts';
+import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
@@ -135,7 +136,7 @@ export class Processes {
     const container = {
       id,
       runtime: { name: RUNTIME },
-      spec: { typeUrl: SPEC_URL, value: Buffer.from(JSON.stringify(spec)) },
+      spec: { typeUrl: SPEC_URL, value: Buffer.from(encodeSpec(spec)) },
       snapshotter: SNAPSHOTTER,
       snapshotKey: id,
     };

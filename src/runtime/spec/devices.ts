@@ -1,6 +1,7 @@
-import { type Dirent, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { type Dirent, existsSync, lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { EngineError } from '../../model/errors.ts';
+import type { DeviceMapping } from '../../model/isolation.ts';
 import type { OciDevice, OciDeviceNumber, OciDeviceRule } from './oci.ts';
 
 const NOTHING: OciDeviceRule = { allow: false, access: 'rwm' };
@@ -53,6 +54,56 @@ export function deviceNumber(path: string): OciDeviceNumber {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw new EngineError('invalidArgument', `stat ${path}: no such file or directory`);
   return splitNumber(stats.rdev);
+}
+
+/** What `--device` comes to: the nodes to make, and what may be done with them. */
+export interface MappedDevices {
+  readonly nodes: readonly OciDevice[];
+  readonly rules: readonly OciDeviceRule[];
+}
+
+/**
+ * A folder stands for all devices below it; symbolic links are followed on the host. A privileged container has the host's
+ * devices already, at their own paths.
+ * @throws EngineError internal in Docker's words when there is no such device
+ */
+export function mapDevices(mappings: readonly DeviceMapping[], privileged: boolean): MappedDevices {
+  const wanted = mappings.filter(({ host, container }) => !privileged || host !== container);
+  const mapped = wanted.flatMap((mapping) => devicesAt(mapping).map((node) => ({ node, mapping })));
+  return {
+    nodes: mapped.map(({ node }) => node),
+    rules: mapped.map(({ node: { type, major, minor }, mapping: { permissions } }) => ({
+      allow: true,
+      type: type === 'b' ? 'b' : 'c',
+      major,
+      minor,
+      access: permissions,
+    })),
+  };
+}
+
+function devicesAt({ host, container }: DeviceMapping): OciDevice[] {
+  const failed = (why: string) =>
+    new EngineError('internal', `error gathering device information while adding custom device "${host}": ${why}`);
+  if (!existsSync(host)) throw failed('no such file or directory');
+  const path = realpathSync(host);
+  const stats = lstatSync(path);
+  if (stats.isBlockDevice() || stats.isCharacterDevice()) return [{ ...describe(path, stats), path: container }];
+  const below = stats.isDirectory() ? readHostDevices(path) : [];
+  if (below.length === 0) throw failed('not a device node');
+  return below.map((device) => ({ ...device, path: join(container, relative(path, device.path)) }));
+}
+
+/** "c 1:* rwm", in the form the parser of the API has checked. */
+export function parseDeviceRule(text: string): OciDeviceRule {
+  const [, type = '', major = '', minor = '', access = ''] = /^([acb]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(text) ?? [];
+  return {
+    allow: true,
+    type: type === 'a' || type === 'b' ? type : 'c',
+    ...(major === '*' ? {} : { major: Number(major) }),
+    ...(minor === '*' ? {} : { minor: Number(minor) }),
+    access,
+  };
 }
 
 function describe(path: string, stats: Stats): OciDevice {

@@ -2,9 +2,6 @@ import { EngineError } from '../../model/errors.ts';
 import type { BindMount, TmpfsMount } from '../../model/mount.ts';
 import type { OciMount } from './oci.ts';
 
-/** Docker's default of /dev/shm, in bytes. */
-const SHM_SIZE = 64 << 20;
-
 /** What every container gets, in the order in which it is mounted. */
 const DEFAULT_MOUNTS: readonly OciMount[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -29,12 +26,6 @@ const DEFAULT_MOUNTS: readonly OciMount[] = [
     options: ['ro', 'nosuid', 'noexec', 'nodev'],
   },
   { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-  {
-    destination: '/dev/shm',
-    type: 'tmpfs',
-    source: 'shm',
-    options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${SHM_SIZE}`],
-  },
 ];
 
 /** Stay writable under `--read-only`, as in Docker. */
@@ -62,14 +53,21 @@ export interface MountChoice {
   readonly readOnlyRoot: boolean;
   readonly privileged: boolean;
   readonly kernel: readonly [number, number];
+  readonly sharedMemory: SharedMemory;
 }
+
+/** What lies at /dev/shm: nothing, an own one of so many bytes, or a folder of the host. */
+export type SharedMemory =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'own'; readonly size: number }
+  | { readonly kind: 'shared'; readonly folder: string };
 
 /** All mounts. A user's mount takes the place of ours at the same path; parents come before what lies in them. */
 export function chooseMounts(choice: MountChoice): OciMount[] {
   const taken = new Set(choice.mounts.map(({ destination }) => destination));
-  const own = DEFAULT_MOUNTS.filter(
-    ({ destination }) => !taken.has(destination) && !(taken.has('/dev') && destination.startsWith('/dev/')),
-  ).map((mount) => adjust(mount, choice));
+  const own = [...DEFAULT_MOUNTS, ...sharedMemoryMounts(choice.sharedMemory)]
+    .filter(({ destination }) => !taken.has(destination) && !(taken.has('/dev') && destination.startsWith('/dev/')))
+    .map((mount) => adjust(mount, choice));
   const files = fileMounts(choice).filter((mount) => !taken.has(mount.destination));
   const users = choice.mounts.map((mount) =>
     mount.type === 'tmpfs' ? tmpfsMount(mount) : bindMount(mount, choice.kernel),
@@ -82,6 +80,16 @@ export function rootPropagation(mounts: readonly PlacedMount[]): 'rshared' | 'rs
   const binds = mounts.filter((mount) => mount.type === 'bind');
   if (binds.some((bind) => bind.propagation.endsWith('shared'))) return 'rshared';
   return binds.some((bind) => bind.propagation.endsWith('slave')) ? 'rslave' : undefined;
+}
+
+function sharedMemoryMounts(memory: SharedMemory): OciMount[] {
+  const destination = '/dev/shm';
+  if (memory.kind === 'none') return [];
+  if (memory.kind === 'shared') {
+    return [{ destination, type: 'bind', source: memory.folder, options: ['rbind', 'rprivate'] }];
+  }
+  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${memory.size}`];
+  return [{ destination, type: 'tmpfs', source: 'shm', options }];
 }
 
 /** What `--privileged` opens and `--read-only` closes. */

@@ -5,6 +5,7 @@ export interface OciSpec {
   readonly root: { readonly path: string; readonly readonly: boolean };
   readonly hostname?: string;
   readonly mounts: readonly OciMount[];
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly linux: OciLinux;
 }
 
@@ -20,6 +21,8 @@ export interface OciProcess {
   /** prctl(2) PR_SET_NO_NEW_PRIVS: set-user-ID programs give nothing */
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdj?: number;
+  /** setrlimit(2); -1: no limit, written as RLIM_INFINITY by encodeSpec */
+  readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
   readonly apparmorProfile?: string;
 }
 

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PLAIN_SPEC } from '../../../test/plain-spec.ts';
 import { type Container, type ContainerSpec, NEVER } from '../../model/container.ts';
+import { type Isolation, PLAIN_ISOLATION } from '../../model/isolation.ts';
 import type { BindMount } from '../../model/mount.ts';
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { readLegacy } from './cgroups.ts';
-import { readHostDevices } from './devices.ts';
+import { mapDevices, readHostDevices } from './devices.ts';
 import type { HostFacts } from './host.ts';
+import { decodeSpec, encodeSpec } from './json.ts';
 import { buildSpec, type SpecInput } from './spec.ts';
 
 const host: HostFacts = {
@@ -157,6 +159,70 @@ test('limits, the cgroup they hold in, and who is killed first', () => {
   assert.equal(spec.linux.cgroupsPath, '/up/c0ffee');
   assert.equal(build().linux.cgroupsPath, '/fairway/c0ffee');
   assert.equal(spec.process.oomScoreAdj, 300);
+});
+
+test('namespaces of others and of the host', () => {
+  const types = (isolation: Partial<Isolation>, shared: SpecInput['shared'] = {}) =>
+    build({ isolation: { ...PLAIN_ISOLATION, ...isolation } }, { shared }).linux.namespaces;
+  assert.deepEqual(types({ hostUts: true }), [{ type: 'mount' }, { type: 'pid' }, { type: 'ipc' }]);
+  assert.deepEqual(types({}, { pid: 'host', ipc: { path: '/proc/5/ns/ipc' } }), [
+    { type: 'mount' },
+    { type: 'uts' },
+    { type: 'ipc', path: '/proc/5/ns/ipc' },
+  ]);
+  assert.equal(build({ isolation: { ...PLAIN_ISOLATION, hostUts: true }, domainname: 'x' }).hostname, undefined);
+});
+
+test('/dev/shm: of a size, shared, or none', () => {
+  const shm = (isolation: Partial<Isolation>, shared: SpecInput['shared'] = {}) =>
+    build({ isolation: { ...PLAIN_ISOLATION, ...isolation } }, { shared }).mounts.find(
+      ({ destination }) => destination === '/dev/shm',
+    );
+  assert.ok(shm({ shmSize: 4096 })?.options.includes('size=4096'));
+  assert.equal(shm({ ipc: { kind: 'none' } }), undefined);
+  assert.deepEqual(shm({ ipc: { kind: 'host' } }, { shm: '/dev/shm' })?.source, '/dev/shm');
+});
+
+test('ulimits: the container’s over the daemon’s; what has no limit is written as runc wants it', () => {
+  const ulimits = [{ name: 'nofile', soft: 5, hard: -1 }];
+  const spec = build(
+    { isolation: { ...PLAIN_ISOLATION, ulimits } },
+    {
+      defaultUlimits: [
+        { name: 'nofile', soft: 1, hard: 1 },
+        { name: 'core', soft: 0, hard: 0 },
+      ],
+    },
+  );
+  assert.deepEqual(spec.process.rlimits, [
+    { type: 'RLIMIT_NOFILE', soft: 5, hard: -1 },
+    { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+  ]);
+  assert.match(encodeSpec(spec), /"soft":5,"hard":18446744073709551615/);
+  assert.deepEqual(decodeSpec(encodeSpec(spec)), JSON.parse(JSON.stringify(spec)));
+});
+
+test('devices and rules come after Docker’s; a privileged container has all', () => {
+  const devices = mapDevices([{ host: '/dev/zero', container: '/dev/nought', permissions: 'r' }], false);
+  const isolation = { ...PLAIN_ISOLATION, deviceRules: ['b 8:* rw'] };
+  const { linux } = build({ isolation }, { devices });
+  assert.deepEqual(linux.resources.devices.slice(-2), [
+    { allow: true, type: 'c', major: 1, minor: 5, access: 'r' },
+    { allow: true, type: 'b', major: 8, access: 'rw' },
+  ]);
+  assert.deepEqual(
+    linux.devices.map(({ path, minor }) => [path, minor]),
+    [['/dev/nought', 5]],
+  );
+  assert.equal(build({ isolation, privileged: true }).linux.resources.devices.length, 1);
+  assert.throws(() => mapDevices([{ host: '/dev/nosuch', container: '/x', permissions: 'r' }], false), {
+    message: 'error gathering device information while adding custom device "/dev/nosuch": no such file or directory',
+  });
+});
+
+test('masked and read-only paths as the user says', () => {
+  const { linux } = build({ isolation: { ...PLAIN_ISOLATION, maskedPaths: [], readonlyPaths: ['/proc/sys'] } });
+  assert.deepEqual([linux.maskedPaths, linux.readonlyPaths], [[], ['/proc/sys']]);
 });
 
 test('security options', () => {

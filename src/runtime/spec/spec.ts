@@ -1,17 +1,19 @@
 import { join } from 'node:path/posix';
 import type { Container } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
+import type { Ulimit } from '../../model/isolation.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
 import { chooseCapabilities } from './capabilities.ts';
-import { DEFAULT_DEVICE_RULES, deviceNumber, EVERYTHING } from './devices.ts';
+import { DEFAULT_DEVICE_RULES, deviceNumber, EVERYTHING, type MappedDevices, parseDeviceRule } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
-import { defaultCgroupNamespace, type HostFacts } from './host.ts';
-import { chooseMounts, type NetworkFiles, type PlacedMount, rootPropagation } from './mounts.ts';
+import type { HostFacts } from './host.ts';
+import { chooseMounts, type NetworkFiles, type PlacedMount, rootPropagation, type SharedMemory } from './mounts.ts';
+import { chooseNamespaces, type SharedNamespaces } from './namespaces.ts';
 import type {
   OciDevice,
   OciDeviceNumber,
+  OciDeviceRule,
   OciLinux,
-  OciNamespace,
   OciProcess,
   OciSeccomp,
   OciSpec,
@@ -59,6 +61,14 @@ export interface SpecInput {
   readonly domainname?: string;
   /** What a privileged container finds in /dev: readHostDevices() */
   readonly hostDevices?: readonly OciDevice[];
+  /** What it does not get for itself */
+  readonly shared?: SharedNamespaces;
+  /** Settings that runc writes: those of the network are the sandbox's */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** What `--device` gives: mapDevices() */
+  readonly devices?: MappedDevices;
+  /** The daemon's, for what the container does not limit itself */
+  readonly defaultUlimits?: readonly Ulimit[];
   /** Of a block device of the host; deviceNumber() unless told */
   readonly numberOf?: (path: string) => OciDeviceNumber;
 }
@@ -77,19 +87,21 @@ export function buildSpec(input: SpecInput): OciSpec {
     process: buildProcess(input, capabilities, security),
     // containerd mounts the snapshot there, in the task's bundle.
     root: { path: 'rootfs', readonly: spec.readOnlyRoot },
-    hostname: hostnameOf(input),
+    ...(spec.isolation.hostUts ? {} : { hostname: hostnameOf(input) }),
     mounts: chooseMounts({
       mounts: input.mounts,
       files: input.files,
       readOnlyRoot: spec.readOnlyRoot,
       privileged: spec.privileged,
       kernel: host.kernel,
+      sharedMemory: chooseSharedMemory(input),
     }),
+    ...(Object.keys(spec.isolation.annotations).length === 0 ? {} : { annotations: spec.isolation.annotations }),
     linux: buildLinux(input, chooseSeccomp(input, capabilities, security)),
   };
 }
 
-/** HOME is missing on purpose: runc takes it from the container's /etc/passwd, as it does for Docker. No rlimits: the host's hold. */
+/** HOME is missing on purpose: runc takes it from the container's /etc/passwd, as it does for Docker. */
 function buildProcess(input: SpecInput, capabilities: readonly string[], security: SecurityChoice): OciProcess {
   const { container, host, user } = input;
   const { spec } = container;
@@ -103,40 +115,52 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
     oomScoreAdj: spec.oomScoreAdj,
+    rlimits: chooseUlimits(spec.isolation.ulimits, input.defaultUlimits ?? []),
     ...(apparmorProfile === undefined ? {} : { apparmorProfile }),
   };
 }
 
 function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux {
   const { container, mounts, numberOf = deviceNumber } = input;
-  const { privileged, resources, cgroupParent = CGROUP_PARENT } = container.spec;
-  const domainname = input.domainname ?? container.spec.domainname;
+  const { privileged, resources, isolation, cgroupParent = CGROUP_PARENT } = container.spec;
   const propagation = rootPropagation(mounts);
   return {
-    namespaces: namespaces(input),
-    devices: privileged ? (input.hostDevices ?? []) : [],
-    resources: { devices: privileged ? [EVERYTHING] : DEFAULT_DEVICE_RULES, ...ociLimits(resources, numberOf) },
+    namespaces: chooseNamespaces(input),
+    devices: [...(privileged ? (input.hostDevices ?? []) : []), ...(input.devices?.nodes ?? [])],
+    resources: { devices: deviceRules(input), ...ociLimits(resources, numberOf) },
     // Seen from the hierarchy's root, so that no ".." leads out of it.
     cgroupsPath: join('/', cgroupParent, container.id),
-    // The spec's own domainname is newer than runc 1.1.
-    sysctl: domainname === '' ? {} : { 'kernel.domainname': domainname },
+    sysctl: { ...domainnameSetting(input), ...input.sysctls },
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
-    maskedPaths: privileged ? [] : MASKED_PATHS,
-    readonlyPaths: privileged ? [] : READ_ONLY_PATHS,
+    maskedPaths: isolation.maskedPaths ?? (privileged ? [] : MASKED_PATHS),
+    readonlyPaths: isolation.readonlyPaths ?? (privileged ? [] : READ_ONLY_PATHS),
     ...(seccomp === undefined ? {} : { seccomp }),
   };
 }
 
-function namespaces({ container, namespacePath, host }: SpecInput): OciNamespace[] {
-  const cgroupNamespace = container.spec.cgroupNamespace ?? defaultCgroupNamespace(host);
-  return [
-    { type: 'mount' },
-    { type: 'uts' },
-    { type: 'pid' },
-    { type: 'ipc' },
-    ...(namespacePath === undefined ? [] : [{ type: 'network' as const, path: namespacePath }]),
-    ...(cgroupNamespace === 'private' ? [{ type: 'cgroup' as const }] : []),
-  ];
+/** The specification's own domainname is newer than runc 1.1. One who shares the host's name must not change it. */
+function domainnameSetting(input: SpecInput): Readonly<Record<string, string>> {
+  const { domainname, isolation } = input.container.spec;
+  const name = input.domainname ?? domainname;
+  return name === '' || isolation.hostUts ? {} : { 'kernel.domainname': name };
+}
+
+function deviceRules({ container, devices }: SpecInput): OciDeviceRule[] {
+  const { privileged, isolation } = container.spec;
+  if (privileged) return [EVERYTHING];
+  return [...DEFAULT_DEVICE_RULES, ...(devices?.rules ?? []), ...isolation.deviceRules.map(parseDeviceRule)];
+}
+
+function chooseSharedMemory({ container, shared }: SpecInput): SharedMemory {
+  const { ipc, shmSize } = container.spec.isolation;
+  if (ipc.kind === 'none') return { kind: 'none' };
+  return shared?.shm === undefined ? { kind: 'own', size: shmSize } : { kind: 'shared', folder: shared.shm };
+}
+
+/** The container's own come before the daemon's. */
+function chooseUlimits(own: readonly Ulimit[], defaults: readonly Ulimit[]): OciProcess['rlimits'] {
+  const limits = new Map([...defaults, ...own].map((limit) => [limit.name, limit]));
+  return [...limits.values()].map(({ name, soft, hard }) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
 }
 
 /** A user's own profile holds for a privileged container too; the default does not. */

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+describe('options of docker run that change what a container shares with its host', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  /** A short-lived container's output. */
+  const run = (flags: readonly string[], script: string) =>
+    daemon.ok('run', '--rm', ...flags, 'busybox', 'sh', '-c', script);
+  const start = (name: string, ...flags: string[]) =>
+    daemon.ok('run', '-d', '--name', name, ...flags, 'busybox', 'sleep', 'infinity');
+  const refusal = async (...flags: string[]) => {
+    const { code, stderr } = await daemon.docker(['run', '--rm', ...flags, 'busybox', 'true']);
+    assert.equal(code, 125);
+    return stderr;
+  };
+  const inspect = (name: string, path: string) => daemon.ok('inspect', '-f', `{{json .HostConfig.${path}}}`, name);
+  /** A namespace of PID 1 on the test host, which is what containers share with it. */
+  const hostNamespace = (name: string) => daemon.host.out(['readlink', `/proc/1/ns/${name}`]);
+
+  test('--ulimit, for the container and for exec', async () => {
+    assert.equal(await run(['--ulimit', 'nofile=100:200'], 'ulimit -Sn; ulimit -Hn'), '100\n200');
+    await start('limited', '--ulimit', 'nofile=64', '--ulimit', 'core=-1');
+    assert.equal(await daemon.ok('exec', 'limited', 'sh', '-c', 'ulimit -n; ulimit -c'), '64\nunlimited');
+    assert.match(await inspect('limited', 'Ulimits'), /\{"Name":"nofile","Hard":64,"Soft":64\}/);
+    await daemon.ok('rm', '-f', 'limited');
+  });
+
+  test('--sysctl: the network’s before any interface, the IPC’s, and no others', async () => {
+    const flags = [
+      '--sysctl',
+      'net.core.somaxconn=321',
+      '--sysctl',
+      'kernel.msgmax=9000',
+      '--sysctl',
+      'net.ipv4.ip_unprivileged_port_start=80',
+    ];
+    const out = await run(
+      flags,
+      'cd /proc/sys; cat net/core/somaxconn kernel/msgmax net/ipv4/ip_unprivileged_port_start',
+    );
+    assert.equal(out, '321\n9000\n80');
+    const api = async (sysctl: string, more: object = {}) =>
+      (
+        await daemon.api('POST', '/containers/create', {
+          Image: 'busybox',
+          HostConfig: { Sysctls: { [sysctl]: '1' }, ...more },
+        })
+      ).body;
+    assert.match(await api('kernel.core_pattern'), /is not in a separate kernel namespace/);
+    assert.match(await api('net.ipv4.ip_forward', { NetworkMode: 'host' }), /not allowed in host network namespace/);
+  });
+
+  test('--shm-size and --ipc none', async () => {
+    assert.match(await run(['--shm-size', '8m'], 'df -k /dev/shm | tail -1'), /^shm +8192 /);
+    assert.match(await run([], 'df -k /dev/shm | tail -1'), /^shm +65536 /);
+    assert.equal(await run(['--ipc', 'none'], 'test -e /dev/shm || echo none'), 'none');
+  });
+
+  test('--ipc shareable and container:, and nothing of it remains', async () => {
+    await start('donor', '--ipc', 'shareable', '--shm-size', '1m');
+    await daemon.ok('exec', 'donor', 'sh', '-c', 'echo hello > /dev/shm/word');
+    assert.equal(
+      await run(['--ipc', 'container:donor'], 'cat /dev/shm/word; readlink /proc/self/ns/ipc'),
+      `hello\n${await daemon.ok('exec', 'donor', 'readlink', '/proc/self/ns/ipc')}`,
+    );
+    await start('closed');
+    assert.match(await refusal('--ipc', 'container:closed'), /non-shareable IPC \(hint: use IpcMode:shareable/);
+    assert.match(await refusal('--ipc', 'container:nosuch'), /failed to join IPC namespace: No such container: nosuch/);
+    await daemon.ok('rm', '-f', 'donor', 'closed');
+    await eventually(
+      'the shared memory is gone',
+      async () => (await daemon.host.shell('ls -A /run/fairway/shm')) === '',
+    );
+    assert.doesNotMatch(await daemon.host.shell('cat /proc/mounts'), /fairway\/shm/);
+  });
+
+  test('--ipc shareable outlives the daemon', async () => {
+    await start('keeper', '--ipc', 'shareable');
+    await daemon.stop('SIGKILL');
+    await daemon.start();
+    await daemon.ok('exec', 'keeper', 'sh', '-c', 'echo kept > /dev/shm/word');
+    assert.equal(await run(['--ipc', 'container:keeper'], 'cat /dev/shm/word'), 'kept');
+    await daemon.ok('rm', '-f', 'keeper');
+  });
+
+  test('--ipc host, --pid host, --uts host', async () => {
+    const script = 'for n in ipc pid uts; do readlink /proc/self/ns/$n; done; hostname';
+    const out = await run(['--ipc', 'host', '--pid', 'host', '--uts', 'host'], script);
+    const wanted = await Promise.all(['ipc', 'pid', 'uts'].map(hostNamespace));
+    assert.deepEqual(out.split('\n'), [...wanted, 'testhost']);
+    assert.match(await run(['--pid', 'host'], 'ps'), /fairwayd/);
+    assert.match(await refusal('--uts', 'host', '--hostname', 'x'), /conflicting options: hostname and the UTS mode/);
+  });
+
+  test('--pid container:', async () => {
+    const id = await start('seen');
+    assert.match(await run(['--pid', 'container:seen'], 'ps'), / 1 root .*sleep infinity/);
+    await daemon.ok('create', '--name', 'watcher', '--pid', 'container:seen', 'busybox', 'ps');
+    assert.equal(await inspect('watcher', 'PidMode'), `"container:${id}"`);
+    await daemon.ok('rm', '-f', 'seen', 'watcher');
+    assert.match(await refusal('--pid', 'container:seen'), /failed to join PID namespace: No such container/);
+  });
+
+  test('--cgroupns, --userns host, --runtime, --isolation, --annotation', async () => {
+    const host = await hostNamespace('cgroup');
+    assert.equal(await run(['--cgroupns', 'host'], 'readlink /proc/self/ns/cgroup'), host);
+    assert.notEqual(await run(['--cgroupns', 'private'], 'readlink /proc/self/ns/cgroup'), host);
+    await start(
+      'named',
+      '--userns',
+      'host',
+      '--runtime',
+      'io.containerd.runc.v2',
+      '--isolation',
+      'default',
+      '--annotation',
+      'a.b=c',
+    );
+    assert.equal(await inspect('named', 'Runtime'), '"io.containerd.runc.v2"');
+    assert.equal(await inspect('named', 'UsernsMode'), '"host"');
+    assert.equal(await inspect('named', 'Annotations'), '{"a.b":"c"}');
+    await daemon.ok('rm', '-f', 'named');
+    assert.match(await refusal('--runtime', 'kata'), /unknown or invalid runtime name: kata/);
+  });
+
+  test('--device: a node under another name, a folder, with limited rights; --device-cgroup-rule', async () => {
+    // A disk, since runc itself allows the harmless devices. It is opened for writing, never written to.
+    const [name = ''] = (await daemon.host.out(['lsblk', '-dnro', 'NAME'])).split('\n');
+    const number = (await daemon.host.out(['cat', `/sys/class/block/${name}/dev`])).trim();
+    const node = `b ${number.replace(':', ' ')}`;
+    await daemon.host.shell(`mkdir -p /run/nodes; cd /run/nodes; mknod one ${node}; mknod two c 1 3; ln -s one link`);
+    const script = 'head -c 3 /dev/nought | wc -c; (: >> /dev/nought) 2>/dev/null || echo refused';
+    assert.equal(await run(['--device', '/run/nodes/link:/dev/nought:r'], script), '3\nrefused');
+    assert.equal(await run(['--device', '/run/nodes:/dev/many'], 'ls /dev/many'), 'one\ntwo');
+    const open = `mknod /tmp/disk ${node}; head -c 1 /tmp/disk 2>/dev/null | wc -c`;
+    assert.equal(await run([], open), '0');
+    assert.equal(await run(['--device-cgroup-rule', `b ${number} rm`], open), '1');
+    assert.match(
+      await refusal('--device', '/dev/nosuch'),
+      /error gathering device information while adding custom device "\/dev\/nosuch"/,
+    );
+    assert.match(await refusal('--gpus', 'all'), /--gpus .*not supported/);
+  });
+
+  test('--read-only, --security-opt systempaths=unconfined', async () => {
+    assert.match(await run(['--read-only'], 'touch /x 2>&1 || echo refused'), /refused$/);
+    const paths = 'grep -c " /proc/" /proc/mounts || true';
+    assert.notEqual(await run([], paths), '0');
+    assert.equal(await run(['--security-opt', 'systempaths=unconfined'], paths), '0');
+  });
+
+  test('--storage-opt is refused', async () => {
+    assert.match(await refusal('--storage-opt', 'size=1G'), /--storage-opt .* not supported/);
+  });
+});
