@@ -108,7 +108,7 @@ describe('docker run and its relatives', () => {
       'busybox',
       'sh',
       '-c',
-      '{ trap "exit 3" TERM; echo started; while :; do sleep 0.1; done; }',
+      'trap "exit 3" TERM; echo started; while :; do sleep 0.1; done',
     );
     assert.equal(await state('life'), 'created 0');
     await daemon.ok('start', 'life');

@@ -79,7 +79,7 @@ describe('restart policies and the end of the daemon or the machine', () => {
       'busybox',
       'sh',
       '-c',
-      `{ trap "exit ${code}" TERM; touch /ready; while :; do sleep 0.1; done; }`,
+      `trap "exit ${code}" TERM; touch /ready; while :; do sleep 0.1; done`,
     ];
     await run('coming', 'unless-stopped', trap(0));
     await run('staying', 'no', trap(7));

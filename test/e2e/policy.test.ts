@@ -97,7 +97,7 @@ describe('restart policies', () => {
 
   test('what is stopped or killed by hand stays down; docker restart brings it back', async () => {
     for (const policy of ['always', 'unless-stopped', 'on-failure']) {
-      await run('calm', policy, 'sh', '-c', '{ trap "exit 4" TERM; while :; do sleep 0.1; done; }');
+      await run('calm', policy, 'sh', '-c', 'trap "exit 4" TERM; while :; do sleep 0.1; done');
       await daemon.ok('stop', '-t', '20', 'calm');
       assert.match(await inspect('calm', '{{.State.Status}} {{.RestartCount}}'), /^exited 0$/);
       await daemon.ok('restart', '-t', '0', 'calm');
@@ -147,7 +147,7 @@ describe('restart policies', () => {
   });
 
   test('signals that ask for something else leave the policy as it is', async () => {
-    await run('reloading', 'always', 'sh', '-c', '{ trap "exit 5" HUP; while :; do sleep 0.1; done; }');
+    await run('reloading', 'always', 'sh', '-c', 'trap "exit 5" HUP; while :; do sleep 0.1; done');
     const count = () => inspect('reloading', '{{.RestartCount}} {{.State.Status}}');
     await eventually('it listens', async () => {
       if ((await count()) === '0 running') await daemon.ok('kill', '-s', 'HUP', 'reloading');

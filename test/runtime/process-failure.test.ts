@@ -12,7 +12,7 @@ after(async () => await room[Symbol.asyncDispose]());
 
 test('a restart of containerd goes unnoticed', async () => {
   const process = await room.create(
-    container(['sh', '-c', '{ trap "exit 8" TERM; echo ready; while :; do sleep 0.05; done; }']),
+    container(['sh', '-c', 'trap "exit 8" TERM; echo ready; while :; do sleep 0.05; done']),
   );
   const ready = until(process.io, /ready/);
   const output = collect(process.io);

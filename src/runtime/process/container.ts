@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.ts';
 import type { Resources } from '../../model/resources.ts';
 import { SNAPSHOTTER } from '../containerd/client.ts';
@@ -16,6 +18,11 @@ import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
 import { ignoreGone, removeTask } from './task.ts';
 
 export const SIGKILL = 9;
+/** What runc's init is called until it becomes the command (runc: libcontainer/nsenter/nsexec.c). */
+const INIT = 'runc:[2:INIT]';
+/** Milliseconds between looks at it, and how many at most */
+const LOOK = 1;
+const LOOKS = 1000;
 
 export interface ContainerContext extends ProcessContext {
   readonly host: HostFacts;
@@ -66,6 +73,12 @@ export class ContainerProcess extends TaskProcess implements Process {
     if (Object.keys(limits).length === 0) return;
     const value = Buffer.from(JSON.stringify(limits));
     await this.context.containerd.tasks.update({ ...this.name, resources: { typeUrl: RESOURCES_URL, value } });
+  }
+
+  /** The command gets every signal: sent a moment after the start, it would else end runc's init with 2, as Go does as PID 1. */
+  override async kill(signal: number, all = false): Promise<void> {
+    for (let looks = 0; signal !== SIGKILL && looks < LOOKS && isInit(this.pid); looks++) await sleep(LOOK);
+    await super.kill(signal, all);
   }
 
   async pause(): Promise<void> {
@@ -137,5 +150,14 @@ export class ContainerProcess extends TaskProcess implements Process {
     const { containerd } = this.context;
     const { mounts } = await containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: this.name.containerId });
     return resolveUser(mounts, user, groupAdd);
+  }
+}
+
+/** runc tells of the start when its init has given its last word, and has yet to call execve(2). */
+function isInit(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd() === INIT;
+  } catch {
+    return false;
   }
 }
