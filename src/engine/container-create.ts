@@ -67,7 +67,15 @@ export async function createContainer(
       restartCount: 0,
       stoppedByHand: false,
       mounts: plan.mounts,
-      state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+      state: {
+        status: 'created',
+        pid: 0,
+        exitCode: 0,
+        oomKilled: false,
+        error: '',
+        startedAt: NEVER,
+        finishedAt: NEVER,
+      },
     };
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');

@@ -2,14 +2,19 @@ import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/pr
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
+import { ranOutOfMemory } from '../runtime/process/oom.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
+import { cgroupOf } from '../runtime/spec/spec.ts';
 import { releaseMounts, tellUnmounted } from './container-mounts.ts';
 import { clearRemains, removeVolumesOf, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import type { LiveContainer, Run } from './live.ts';
+import { tellOom } from './oom.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { dropSharedMemory } from './shared-memory.ts';
 
+/** 128 + SIGKILL */
+const KILLED = 137;
 /** How long output that is still in the pipes after the process's end is waited for, in milliseconds. Docker's value. */
 const OUTPUT_GRACE = 2000;
 
@@ -67,7 +72,10 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   const container = core.state.containers.get(id);
   if (container === undefined || live.run !== run) return;
   live.health?.stop();
-  const exited = { ...exitedContainer(container, exit), ...(live.health && { health: live.health.current }) };
+  const exited = {
+    ...exitedContainer(noteOom(core, container, exit), exit),
+    ...(live.health && { health: live.health.current }),
+  };
   const pause = live.restarting ? undefined : pauseBeforeRestart(live, exited);
   const ended = pause === undefined ? exited : awaitingRestart(exited);
   const departure = leaveSandbox(core, ended);
@@ -92,6 +100,12 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
     await removeVolumesOf(core, ended);
   } else await tolerate(core, ended, () => core.processes.discard(id));
   if (pause !== undefined) live.restarts.schedule(pause, () => void startAgain());
+}
+
+/** The kernel ends with SIGKILL what needs more memory than there is. */
+function noteOom(core: Core, container: Container, { code }: ProcessExit): Container {
+  if (code !== KILLED || container.state.oomKilled) return container;
+  return ranOutOfMemory(cgroupOf(container), core.host.unifiedCgroups) ? tellOom(core, container) : container;
 }
 
 /** Milliseconds; undefined: it is not started again. */

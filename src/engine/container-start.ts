@@ -160,7 +160,15 @@ function occupy(core: Core, container: Container, place: Place): Endpoint[] {
 function noteRunning({ state }: Core, started: Container, pid: number, startedAt: string): Container {
   const { restartCount, stoppedByHand } = started;
   const container = { ...findContainer(state.containers, started.id), restartCount, stoppedByHand };
-  const running = { ...container.state, status: 'running', pid, exitCode: 0, error: '', startedAt } as const;
+  const running = {
+    ...container.state,
+    status: 'running',
+    pid,
+    exitCode: 0,
+    oomKilled: false,
+    error: '',
+    startedAt,
+  } as const;
   const noted: Container = { ...container, state: running };
   state.apply({ put: { containers: [noted] } });
   return noted;

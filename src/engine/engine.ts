@@ -27,6 +27,7 @@ import { LiveContainers } from './live.ts';
 import { KeyedMutex } from './locks.ts';
 import { Names } from './names.ts';
 import { Networks } from './networks.ts';
+import { watchMemory } from './oom.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
 import { Registries } from './registries.ts';
@@ -79,6 +80,9 @@ export class Engine {
     const { core, dns } = await assemble(config, building);
     ensurePredefinedNetworks({ state: core.state, ipam: core.ipam, config: config.network, logger: config.logger });
     await restore(core);
+    const watching = new AbortController();
+    building.defer(() => watching.abort());
+    watchMemory(core, watching.signal);
     const engine = new Engine(core, dns, building.move());
     engine.#starting = startWaiting(core);
     return engine;

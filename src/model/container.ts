@@ -124,6 +124,8 @@ export interface ContainerState {
   readonly status: ContainerStatus;
   readonly pid: number;
   readonly exitCode: number;
+  /** The kernel killed a process of its last run for want of memory */
+  readonly oomKilled: boolean;
   /** Why the last start failed, or '' */
   readonly error: string;
   /** ISO 8601 with nanoseconds; "0001-01-01T00:00:00Z" when it never happened */

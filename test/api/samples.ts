@@ -103,6 +103,7 @@ export const containerView: ContainerView = {
       status: 'running',
       pid: 8840,
       exitCode: 0,
+      oomKilled: false,
       error: '',
       startedAt: '2026-11-21T01:22:27.309039502Z',
       finishedAt: '0001-01-01T00:00:00Z',

@@ -75,4 +75,48 @@ describe('docker update, and running out of memory', () => {
     await eventually('it stays down', async () => (await inspect('changing', '{{.State.Status}}')) === 'exited');
     await daemon.ok('rm', 'changing');
   });
+
+  test('out of memory: exit code, inspect, events; also of an exec, after which the container goes on', async () => {
+    const since = await daemon.host.out(['date', '+%s.%N']);
+    const tight = ['-m', '16m', '--memory-swap', '16m', 'busybox'];
+    const eaten = await daemon.docker(['run', '--name', 'hungry', ...tight, 'tail', '/dev/zero']);
+    assert.equal(eaten.code, 137);
+    assert.equal(
+      await inspect('hungry', '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}'),
+      'exited 137 true',
+    );
+    await daemon.ok('run', '-d', '--name', 'host', ...tight, 'sleep', '600');
+    assert.equal(await inspect('host', '{{.State.OOMKilled}}'), 'false');
+    assert.equal((await daemon.docker(['exec', 'host', 'tail', '/dev/zero'])).code, 137);
+    await eventually(
+      'it is known',
+      async () => (await inspect('host', '{{.State.Status}} {{.State.OOMKilled}}')) === 'running true',
+    );
+    await daemon.ok('kill', 'host');
+    await daemon.ok('start', 'host');
+    assert.equal(await inspect('host', '{{.State.OOMKilled}}'), 'false');
+    await daemon.ok('run', '--name', 'killed', 'busybox', 'sh', '-c', 'kill -9 $$').catch(() => undefined);
+    assert.equal(await inspect('killed', '{{.State.OOMKilled}}'), 'false');
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const told = async (name: string) =>
+      (
+        await daemon.ok(
+          'events',
+          '--since',
+          since,
+          '--until',
+          until,
+          '--filter',
+          `container=${name}`,
+          '--format',
+          '{{.Action}}',
+        )
+      ).split('\n');
+    assert.deepEqual(
+      (await told('hungry')).filter((action) => ['oom', 'die'].includes(action)),
+      ['oom', 'die'],
+    );
+    assert.ok((await told('host')).includes('oom'));
+    await daemon.ok('rm', '-f', 'hungry', 'host', 'killed');
+  });
 });

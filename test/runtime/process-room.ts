@@ -30,7 +30,7 @@ export function container(args: readonly string[], spec: Partial<ContainerSpec> 
     restartCount: 0,
     stoppedByHand: false,
     mounts: spec.mounts ?? [],
-    state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+    state: { status: 'created', pid: 0, exitCode: 0, oomKilled: false, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
 }
 

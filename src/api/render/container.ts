@@ -41,7 +41,6 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
   };
 }
 
-/** OOMKilled waits for memory limits. */
 function renderState(state: ContainerState) {
   return {
     Status: state.status,
@@ -49,7 +48,7 @@ function renderState(state: ContainerState) {
     Running: ['running', 'paused', 'restarting'].includes(state.status),
     Paused: state.status === 'paused',
     Restarting: state.status === 'restarting',
-    OOMKilled: false,
+    OOMKilled: state.oomKilled,
     Dead: state.status === 'dead',
     Pid: state.pid,
     ExitCode: state.exitCode,

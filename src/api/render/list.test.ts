@@ -26,6 +26,7 @@ describe('ages', () => {
 test('states in the words of docker ps', () => {
   const state = {
     pid: 0,
+    oomKilled: false,
     exitCode: 7,
     error: '',
     startedAt: '2026-01-01T00:00:00.000000000Z',

@@ -35,7 +35,7 @@ function build(spec: Partial<ContainerSpec> = {}, more: Partial<SpecInput> = {},
     restartCount: 0,
     stoppedByHand: false,
     mounts: [],
-    state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+    state: { status: 'created', pid: 0, exitCode: 0, oomKilled: false, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
   const files = { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf' };
   const mounts = (spec.mounts ?? []).filter((mount) => mount.type !== 'volume');

@@ -120,16 +120,21 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
   };
 }
 
+/** Where the container's cgroup is in every hierarchy. */
+export function cgroupOf({ id, spec }: Container): string {
+  return join('/', spec.cgroupParent ?? CGROUP_PARENT, id);
+}
+
 function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux {
   const { container, mounts, numberOf = deviceNumber } = input;
-  const { privileged, resources, isolation, cgroupParent = CGROUP_PARENT } = container.spec;
+  const { privileged, resources, isolation } = container.spec;
   const propagation = rootPropagation(mounts);
   return {
     namespaces: chooseNamespaces(input),
     devices: [...(privileged ? (input.hostDevices ?? []) : []), ...(input.devices?.nodes ?? [])],
     resources: { devices: deviceRules(input), ...ociLimits(resources, numberOf) },
     // Seen from the hierarchy's root, so that no ".." leads out of it.
-    cgroupsPath: join('/', cgroupParent, container.id),
+    cgroupsPath: cgroupOf(container),
     sysctl: { ...domainnameSetting(input), ...input.sysctls },
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     maskedPaths: isolation.maskedPaths ?? (privileged ? [] : MASKED_PATHS),

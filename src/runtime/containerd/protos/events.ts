@@ -5,6 +5,9 @@ import { Any, timestamp } from './types.ts';
 /** One event: `topic` as "/tasks/exit", `event` an Any of "containerd.events.TaskExit". */
 const Envelope = message({ timestamp: timestamp(1), namespace: string(2), topic: string(3), event: nested(4, Any) });
 
+/** containerd.events.TaskOOM */
+export const TaskOom = message({ containerId: string(1) });
+
 /** containerd.services.events.v1.Events */
 export const eventsService = {
   name: 'containerd.services.events.v1.Events',
