@@ -13,10 +13,10 @@ export function eventFilter(filters: Filters): (event: EngineEvent) => boolean {
     filters.labels(event.attributes);
 }
 
-/** By id, by the beginning of one, or by name. */
+/** By id or by name, or by the beginning of either, as in Docker. */
 function isActor(event: EngineEvent, actor: string, value: string): boolean {
   if (event.type !== actor) return false;
-  return event.id.startsWith(value) || event.attributes['name'] === value;
+  return event.id.startsWith(value) || (event.attributes['name'] ?? '').startsWith(value);
 }
 
 /** An image's own events, and those of containers made from it; with or without the tag. */
