@@ -13,7 +13,7 @@ fi
 # Programs and the Debian package each comes from; libnftables is the daemon's, libatomic its Node's.
 wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal tini-static:tini"
 if [ "${1:-}" = test ]; then
-  wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 openssl:openssl docker-registry:docker-registry"
+  wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 openssl:openssl docker-registry:docker-registry docker-compose:docker-compose"
 fi
 if [ "${1:-}" = vm ]; then
   wanted="$wanted qemu-system-x86_64:qemu-system-x86 depmod:kmod"
@@ -24,6 +24,7 @@ missing=""
 for pair in $wanted; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
+if [ "${1:-}" = test ] && ! /usr/bin/python3 -c 'import docker' 2>/dev/null; then missing="$missing python3-docker"; fi
 for pair in libnftables.so.1:libnftables1 libatomic.so.1:libatomic1; do
   ldconfig -p 2>/dev/null | grep -q "${pair%%:*}" || missing="$missing ${pair#*:}"
 done
@@ -65,6 +66,32 @@ if ! command -v docker >/dev/null 2>&1; then
     cp "$scratch/unpacked/usr/bin/docker" /usr/local/bin/docker
     rm -rf "$scratch"
   fi
+fi
+
+# Compose v2 as Debian 13 has it, unpacked from there for the tests alone: under the same name Debian 12 has 1.29, which they drive, too.
+compose=.cache/clients/docker-compose
+if [ "${1:-}" = test ] && [ ! -x "$compose" ]; then
+  echo "Unpacking Compose v2 to $compose"
+  scratch=$(mktemp -d)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
+  (
+    cd "$scratch"
+    mkdir -p parts lists/partial cache/partial unpacked
+    printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$mirror" >parts/trixie.sources
+    touch status
+    apart="-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$scratch/parts -o Dir::State::Lists=$scratch/lists -o Dir::Cache=$scratch/cache -o Dir::State::status=$scratch/status -o APT::Sandbox::User=root"
+    # shellcheck disable=SC2086 # a list of options
+    apt-get $apart update -qq && apt-get $apart download -qq docker-compose
+    dpkg -x docker-compose_*.deb unpacked
+  )
+  mkdir -p "${compose%/*}"
+  cp "$scratch"/unpacked/usr/libexec/docker/cli-plugins/docker-compose "$compose"
+  rm -rf "$scratch"
+fi
+
+if [ "${1:-}" = test ] && [ ! -e test/clients/node_modules/.package-lock.json ]; then
+  echo "Installing the SDKs the tests drive Fairway with"
+  npm install --prefix test/clients --no-save --ignore-scripts --no-fund --no-audit --loglevel=error
 fi
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
