@@ -7,7 +7,7 @@ import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, s
 import type { Core } from './core.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
-import { findNetwork, tryFindNetwork } from './lookup.ts';
+import { containerByName, findNetwork, tryFindNetwork } from './lookup.ts';
 import { portWishes } from './ports.ts';
 import type { State } from './state.ts';
 
@@ -50,6 +50,11 @@ export function allocateEndpoint(
   others: readonly Endpoint[],
 ): Endpoint {
   const network = findNetwork(state.networks, request.network);
+  for (const link of request.links ?? []) {
+    if (containerByName(state.containers, link.container) === undefined && !state.containers.has(link.container)) {
+      throw new EngineError('notFound', `Could not get container for ${link.container}`);
+    }
+  }
   const [pool] = network.pools;
   if (pool === undefined) throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
   const address = ipam.allocateAddress(
@@ -79,7 +84,7 @@ export function needsResolver(state: State, { spec }: Container): boolean {
 
 /**
  * Who holds which address of a network: running containers, and stopped ones that asked for a static address. When two
- * that are stopped ask for the same one, it is the older's.
+ * that are stopped ask for the same one, it is the older's, unless the younger replaces it.
  * @param claimant whose own claims do not count
  * @param wanted the static address it asks for
  */
@@ -95,7 +100,8 @@ function heldAddresses(
     const { id, name, spec } = container;
     if (id === claimant.id) continue;
     for (const { address, network: reference } of spec.endpoints) {
-      if (address === undefined || (address === wanted && age(container) > age(claimant))) continue;
+      if (address === undefined) continue;
+      if (address === wanted && (age(container) > age(claimant) || replaces(claimant, container))) continue;
       if (tryFindNetwork(state.networks, reference)?.id === network.id) held.set(address, name);
     }
   }
@@ -105,6 +111,13 @@ function heldAddresses(
     held.set(addressOf(endpoint.address), holder);
   }
   return held;
+}
+
+/** docker-compose 1 starts the new container of a service before it removes the old one, which has stopped. */
+function replaces(claimant: Container, holder: Container): boolean {
+  const place = ({ spec: { labels } }: Container) =>
+    ['project', 'service', 'container-number'].map((label) => labels[`com.docker.compose.${label}`] ?? '').join('/');
+  return place(claimant) !== '//' && place(claimant) === place(holder);
 }
 
 function nextInterface(prefix: string, others: readonly Endpoint[]): string {

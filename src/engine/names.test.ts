@@ -43,8 +43,12 @@ interface Member {
   readonly dns?: readonly string[];
 }
 
+function request(network: string, aliases: readonly string[]): EndpointRequest {
+  return { network, aliases, driverOptions: {}, gatewayPriority: 0 };
+}
+
 function container({ name, on, aliases = [], dns = [] }: Member): Container {
-  const endpoints = on.map((to): EndpointRequest => ({ network: to, aliases, driverOptions: {}, gatewayPriority: 0 }));
+  const endpoints = on.map((to) => request(to, aliases));
   const spec = {
     hostname: `${name}-host`,
     endpoints,
@@ -98,6 +102,20 @@ test('name, alias, short id and hostname; an alias of several gives all addresse
   assert.deepEqual(ask('db-host'), ['10.0.1.3']);
   assert.deepEqual(ask('www'), ['10.0.1.2', '10.0.1.3']);
   assert.deepEqual(ask('web'), ['10.0.1.2']);
+});
+
+test('a link is a name for its owner alone, and comes before the names others have', () => {
+  const links = [{ container: 'db', alias: 'Web' }];
+  const linked = {
+    ...container(lone),
+    spec: { ...container(lone).spec, endpoints: [{ ...request('back', []), links }] },
+  };
+  const { names: source, state } = names(web, db, lone);
+  state.apply({ put: { containers: [linked] } });
+  assert.deepEqual(source.lookup('sandbox:lone', 'web'), ['10.0.2.3']);
+  assert.deepEqual(source.lookup('sandbox:db', 'web'), ['10.0.1.2']);
+  state.apply({ remove: { endpoints: ['db-back'] } });
+  assert.equal(source.lookup('sandbox:lone', 'web'), undefined);
 });
 
 test('only those on a shared network are known', () => {

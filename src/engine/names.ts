@@ -5,6 +5,7 @@ import type { Endpoint, Network } from '../model/network.ts';
 import type { NamespaceName } from '../model/resource.ts';
 import type { EngineConfig } from './config.ts';
 import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { containerByName } from './lookup.ts';
 import { resolvConf } from './sandbox-files.ts';
 import type { State } from './state.ts';
 
@@ -22,6 +23,8 @@ interface Directory {
 interface View {
   readonly owner?: Container;
   readonly directories: readonly Directory[];
+  /** Names its owner gave others: they come before what these are called themselves */
+  readonly links: ReadonlyMap<string, readonly IpAddress[]>;
   readonly internalOnly: boolean;
 }
 
@@ -49,7 +52,9 @@ export class Names implements NameSource {
   }
 
   lookup(namespace: NamespaceName, name: string): readonly IpAddress[] | undefined {
-    const { directories } = this.#view(namespace);
+    const { directories, links } = this.#view(namespace);
+    const linked = links.get(name);
+    if (linked !== undefined) return linked;
     const found = directories.flatMap(({ byName }) => byName.get(name) ?? []);
     if (found.length > 0) return found;
     // "web.app": the network's name may hold dots itself, and so may the container's alias.
@@ -115,8 +120,23 @@ export class Names implements NameSource {
     return {
       ...(owner === undefined ? {} : { owner }),
       directories: networks.filter(isUserDefined).map((network) => this.#directory(network)),
+      links: owner === undefined ? new Map() : this.#linked(owner, networks),
       internalOnly: networks.every(({ internal }) => internal),
     };
+  }
+
+  /** Whoever does not run has no address, and then its link is no name. */
+  #linked(owner: Container, networks: readonly Network[]): Map<string, IpAddress[]> {
+    const { containers, endpoints } = this.#state;
+    const linked = new Map<string, IpAddress[]>();
+    for (const network of networks) {
+      for (const { container, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
+        const id = (containers.get(container) ?? containerByName(containers, container))?.id;
+        const endpoint = endpoints.values().find((one) => one.container === id && one.network === network.id);
+        if (endpoint !== undefined) linked.set(alias.toLowerCase(), [addressOf(endpoint.address)]);
+      }
+    }
+    return linked;
   }
 
   #directory(network: Network): Directory {

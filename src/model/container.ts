@@ -11,10 +11,18 @@ export type NetworkMode =
   | { readonly kind: 'none' }
   | { readonly kind: 'container'; readonly container: string };
 
+/** One more name for another container, which this one alone knows: `--link db:database` on a user network. */
+export interface EndpointLink {
+  /** Id or name */
+  readonly container: string;
+  readonly alias: string;
+}
+
 /** What a user asked of one attachment to a network. */
 export interface EndpointRequest {
   readonly network: string;
   readonly aliases: readonly string[];
+  readonly links?: readonly EndpointLink[];
   /** A static address, kept while the container exists */
   readonly address?: IpAddress;
   readonly mac?: MacAddress;

@@ -50,8 +50,8 @@ describe('Compose v2', () => {
 
   test('names, aliases and addresses are the file’s', async () => {
     assert.match(await compose('exec', '-T', 'web', 'wget', '-qO-', 'http://api:9000/'), /^api of/);
-    assert.match(await compose('exec', '-T', 'web', 'nslookup', 'shop.test'), /Address/);
-    assert.match(await compose('exec', '-T', 'worker', 'nslookup', 'api'), /10\.77\.0\.10/);
+    assert.match(await compose('exec', '-T', 'web', 'ping', '-c', '1', 'shop.test'), /1 packets received/);
+    assert.match(await compose('exec', '-T', 'worker', 'ping', '-c', '1', 'api'), /10\.77\.0\.10/);
     assert.match(await compose('exec', '-T', 'api', 'cat', '/etc/hosts'), /10\.77\.0\.99\s+db\.local/);
     assert.match(await compose('exec', '-T', 'api', 'cat', '/etc/resolv.conf'), /search corp\.test/);
     assert.match(await compose('exec', '-T', 'web', 'ip', 'link'), /02:42:ac:11:00:99/);
@@ -84,7 +84,7 @@ describe('Compose v2', () => {
     await compose('stop', 'worker');
     assert.equal((await compose('ps', '--status', 'exited', '--quiet', 'worker')).trim().split('\n').length, 1);
     await compose('start', 'worker');
-    assert.match(await compose('exec', '-T', 'worker', 'nslookup', 'api'), /10\.77\.0\.10/);
+    assert.match(await compose('exec', '-T', 'worker', 'ping', '-c', '1', 'api'), /10\.77\.0\.10/);
   });
 
   test('logs -f follows, in colour-less lines that name the service', async () => {
@@ -109,7 +109,7 @@ describe('Compose v2', () => {
     child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
-    await eventually('ticks arrive', () => (said.match(/^worker-\d +\| tick$/gm) ?? []).length >= 3);
+    await eventually('ticks arrive', () => (said.match(/worker-\d +\| tick$/gm) ?? []).length >= 3);
     child.kill('SIGINT');
   });
 

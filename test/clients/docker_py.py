@@ -2,11 +2,25 @@
 
 import io
 import tarfile
+import time
 import unittest
+import urllib.error
 import urllib.request
 
 import docker
 from docker.types import Healthcheck, IPAMConfig, IPAMPool
+
+
+def fetch(url, attempts=200):
+    """What a server that has only just been started answers."""
+    for left in reversed(range(attempts)):
+        try:
+            with urllib.request.urlopen(url) as answer:
+                return answer.read()
+        except (urllib.error.URLError, ConnectionError):
+            if left == 0:
+                raise
+            time.sleep(0.05)
 
 
 class DockerPy(unittest.TestCase):
@@ -41,8 +55,7 @@ class DockerPy(unittest.TestCase):
         container.reload()
         self.assertEqual(container.attrs["NetworkSettings"]["Networks"]["py"]["IPAddress"], "10.81.0.7")
         port = container.ports["80/tcp"][0]["HostPort"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
-            self.assertIn(b"It works", answer.read())
+        self.assertIn(b"It works", fetch(f"http://127.0.0.1:{port}/"))
         said = self.client.containers.run("busybox", "wget -qO- http://www/", network="py", remove=True)
         self.assertIn(b"It works", said)
         network.reload()

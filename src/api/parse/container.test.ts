@@ -200,6 +200,21 @@ describe('endpoints', () => {
     ]);
   });
 
+  test('links are names on their network; those of the host configuration go to the main one', () => {
+    const config = networks({ app: { Links: ['/db:/web/database', 'cache'] }, b: {} });
+    const { endpoints } = parse(config, { NetworkMode: 'b', Links: ['api:backend'] });
+    assert.deepEqual(
+      endpoints.map(({ links }) => links),
+      [
+        [
+          { container: 'db', alias: 'database' },
+          { container: 'cache', alias: 'cache' },
+        ],
+        [{ container: 'api', alias: 'backend' }],
+      ],
+    );
+  });
+
   test('several need API 1.44', () => {
     const two = networks({ a: {}, b: {} });
     assert.equal(parse(two, { NetworkMode: 'a' }).endpoints.length, 2);
@@ -220,7 +235,7 @@ describe('endpoints', () => {
     [{ IPAMConfig: { IPv4Address: '10.0.0' } }, {}, 'invalid endpoint settings:\ninvalid IPv4 address: 10.0.0'],
     [{ IPAMConfig: { IPv6Address: 'fd00::1' } }, {}, /^--ip6/],
     [{ IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } }, {}, /^--link-local-ip/],
-    [{ Links: ['a:b'] }, {}, /^--link/],
+    [{ Links: ['a:b:c'] }, {}, 'bad format for links: a:b:c'],
     [{ MacAddress: 'zz' }, {}, 'invalid MAC address: zz'],
     [{ DriverOpts: { 'com.docker.network.endpoint.ifname': 'x' } }, {}, /ifname is not supported/],
     [

@@ -1,6 +1,6 @@
 import { parseMacAddress } from '../../model/address.ts';
 import type { ContainerSpec } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
+import { invalid } from '../status.ts';
 import type { ApiVersion } from '../version.ts';
 import { parseEndpoints } from './endpoint.ts';
 import { Fields } from './fields.ts';
@@ -33,10 +33,10 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
   if (host.options.isolation.hostUts && own.hostname !== '') {
     throw invalid('conflicting options: hostname and the UTS mode');
   }
-  if (host.links.length > 0) throw unsupportedOption('--link (HostConfig.Links)');
   const endpoints = parseEndpoints({
     mode: host.options.networkMode,
     configs,
+    links: host.links,
     version,
     ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
   });

@@ -1,5 +1,5 @@
 import { isIpAddress, type MacAddress, parseIpAddress, parseMacAddress } from '../../model/address.ts';
-import type { EndpointRequest, NetworkMode } from '../../model/container.ts';
+import type { EndpointLink, EndpointRequest, NetworkMode } from '../../model/container.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { Fields } from './fields.ts';
@@ -24,7 +24,7 @@ const UNSUPPORTED_OPTIONS: readonly string[] = [
 ];
 
 /**
- * EndpointSettings: { IPAMConfig: { IPv4Address }, Aliases, MacAddress, DriverOpts, GwPriority }. Whether the network can
+ * EndpointSettings: { IPAMConfig: { IPv4Address }, Aliases, Links, MacAddress, DriverOpts, GwPriority }. Whether the network can
  * give what is asked is the engine's to say: here the network is only a name.
  * @throws EngineError invalidArgument
  */
@@ -34,20 +34,34 @@ export function parseEndpoint(network: string, fields: Fields): EndpointRequest 
   ipam.close({ IPv6Address: '--ip6', LinkLocalIPs: '--link-local-ip' });
   const mac = fields.text('MacAddress');
   const aliases = fields.texts('Aliases');
+  const links = parseLinks(fields.texts('Links'));
   const driverOptions = fields.map('DriverOpts');
   const gatewayPriority = fields.integer('GwPriority') ?? 0;
   fields.ignore(...OPERATIONAL);
-  fields.close({ Links: '--link' });
+  fields.close();
   const option = UNSUPPORTED_OPTIONS.find((name) => Object.hasOwn(driverOptions, name));
   if (option !== undefined) throw unsupportedOption(`the endpoint option ${option}`);
   return {
     network,
     aliases: [...new Set(aliases)],
+    ...(links.length === 0 ? {} : { links }),
     ...(address === '' ? {} : { address: parseStaticAddress(address) }),
     ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
     driverOptions,
     gatewayPriority,
   };
+}
+
+/**
+ * "container" or "container:alias"; without an alias the name itself is one.
+ * @throws EngineError invalidArgument in Docker's words (docker/cli: opts.ParseLink)
+ */
+export function parseLinks(texts: readonly string[]): EndpointLink[] {
+  return texts.map((text) => {
+    const [container = '', alias = container, ...more] = text.split(':');
+    if (container === '' || alias === '' || more.length > 0) throw invalid(`bad format for links: ${text}`);
+    return { container: container.replace(/^\//, ''), alias: alias.slice(alias.lastIndexOf('/') + 1) };
+  });
 }
 
 /** Docker's two lines: the heading comes from the place, the reason from the address. */
@@ -62,6 +76,8 @@ interface EndpointsInput {
   readonly mode: NetworkMode;
   /** NetworkingConfig.EndpointsConfig */
   readonly configs: readonly [string, unknown][];
+  /** HostConfig.Links: the main network's */
+  readonly links: readonly EndpointLink[];
   /** Config.MacAddress: the container-wide one of clients before API 1.44 */
   readonly mac?: MacAddress;
   readonly version: ApiVersion;
@@ -88,7 +104,19 @@ export function parseEndpoints(input: EndpointsInput): EndpointRequest[] {
     parseEndpoint(name === 'default' ? 'bridge' : name, new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`)),
   );
   if (endpoints.length === 0) endpoints.push(parseEndpoint(mode.name, new Fields({}, '')));
-  return withContainerMac(endpoints, mode.name, input.mac);
+  return withContainerMac(withLinks(endpoints, mode.name, input.links), mode.name, input.mac);
+}
+
+/**
+ * docker-compose 1 links a one-off container to its siblings this way. On a user network a link is one more name.
+ * @throws EngineError invalidArgument on the default network, where Docker would write the hosts file and variables
+ */
+function withLinks(endpoints: EndpointRequest[], main: string, links: readonly EndpointLink[]): EndpointRequest[] {
+  if (links.length === 0) return endpoints;
+  if (main === 'bridge') throw unsupportedOption('--link on the default network (HostConfig.Links)');
+  return endpoints.map((endpoint) =>
+    endpoint.network === main ? { ...endpoint, links: [...(endpoint.links ?? []), ...links] } : endpoint,
+  );
 }
 
 /** Clients name the mode itself as a network without settings: that asks for nothing. */

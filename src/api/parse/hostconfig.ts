@@ -1,6 +1,7 @@
 import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
-import type { ContainerSpec, LogConfig } from '../../model/container.ts';
+import type { ContainerSpec, EndpointLink, LogConfig } from '../../model/container.ts';
 import { invalid } from '../status.ts';
+import { parseLinks } from './endpoint.ts';
 import type { Fields } from './fields.ts';
 import { parseIsolation } from './isolation.ts';
 import { parseNetworkMode } from './mode.ts';
@@ -40,8 +41,8 @@ export type HostOptions = Pick<
 
 export interface HostConfig {
   readonly options: HostOptions;
-  /** Legacy links: never supported, but in conflict with some network modes first */
-  readonly links: readonly string[];
+  /** The main network's; some network modes have no room for them */
+  readonly links: readonly EndpointLink[];
 }
 
 /** The CLI's names for what is refused when it is set. */
@@ -65,7 +66,7 @@ const HARMLESS: Readonly<Record<string, readonly unknown[]>> = {
  * @throws EngineError invalidArgument naming the option
  */
 export function parseHostConfig(fields: Fields): HostConfig {
-  const links = fields.texts('Links');
+  const links = parseLinks(fields.texts('Links'));
   const options: HostOptions = {
     networkMode: parseNetworkMode(fields.text('NetworkMode')),
     portBindings: parsePortBindings(fields.entries('PortBindings')),

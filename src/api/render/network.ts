@@ -70,7 +70,7 @@ export function renderEndpoint(view: EndpointView, containerId: string, version:
   const { endpoint, request } = view;
   return {
     IPAMConfig: request.address === undefined ? null : { IPv4Address: request.address },
-    Links: null,
+    Links: renderLinks(request),
     Aliases: renderAliases(view, shortId(containerId), version),
     MacAddress: endpoint?.mac ?? (atLeast(version, '1.44') ? (request.mac ?? '') : ''),
     DriverOpts: renderDriverOptions(request),
@@ -80,6 +80,11 @@ export function renderEndpoint(view: EndpointView, containerId: string, version:
     ...renderAddresses(view),
     ...(atLeast(version, '1.44') ? { DNSNames: orNull(view.dnsNames) } : {}),
   };
+}
+
+/** As Docker's CLI writes them: "container:alias" */
+function renderLinks({ links = [] }: EndpointRequest): readonly string[] | null {
+  return orNull(links.map(({ container, alias }) => `${container}:${alias}`));
 }
 
 /** Null and {} are the same to clients; what was asked for is all that is kept. */
