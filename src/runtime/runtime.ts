@@ -11,6 +11,9 @@ import type { RegistryOptions } from './registry/registry.ts';
 import { Snapshots } from './snapshots.ts';
 import { LocalVolumes } from './volumes/local.ts';
 
+/** containerd's content store in its root. */
+const CONTENT = 'io.containerd.content.v1.content';
+
 export interface RuntimeOptions {
   /** What outlives a reboot goes below it */
   readonly dataRoot: string;
@@ -35,11 +38,14 @@ export class Runtime {
   readonly snapshots: Snapshots;
   readonly volumes: LocalVolumes;
   readonly files: ContainerFiles;
+  /** Where our own containerd keeps blobs, by the hexadecimal digits of their digests; undefined: it is not ours */
+  readonly blobs: string | undefined;
   readonly #process: ContainerdProcess | undefined;
   #runc: Promise<string> | undefined;
 
   private constructor(containerd: Containerd, process: ContainerdProcess | undefined, options: RuntimeOptions) {
     this.containerd = containerd;
+    this.blobs = process === undefined ? undefined : join(options.dataRoot, 'containerd', CONTENT, 'blobs', 'sha256');
     this.#process = process;
     this.images = new Images(containerd, options);
     this.snapshots = new Snapshots(containerd);

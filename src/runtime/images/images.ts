@@ -14,7 +14,7 @@ import { type ConfigDocument, parseConfig } from './config.ts';
 import { decompress, expectErrors } from './decompress.ts';
 import { findImage } from './find.ts';
 import { type HistoryRow, imageHistory } from './history.ts';
-import { chainId, LAYER, unpack } from './layers.ts';
+import { chainId, LAYER, type LayerDescriptor, unpack } from './layers.ts';
 import { Queue, withLease } from './lease.ts';
 import { type ArchivedImage, archivedImages } from './load.ts';
 import { CONFIG, MANIFEST } from './manifest.ts';
@@ -45,6 +45,18 @@ export interface PrunedImages {
   readonly deleted: readonly ImageRemoval[];
   /** Bytes */
   readonly reclaimed: number;
+}
+
+/** What an image consists of, as the content store has it. */
+export interface ImageParts {
+  readonly config: LayerDescriptor;
+  readonly layers: readonly LayerDescriptor[];
+}
+
+export interface AdoptedLayer {
+  readonly layer: LayerDescriptor;
+  /** Its bytes; undefined: it is here already */
+  readonly content?: Readable;
 }
 
 /**
@@ -120,6 +132,47 @@ export class Images {
       const made = await this.#unpack({ config, layers, tags }, lease);
       await this.#queue.run(() => this.#name({ config, layers, tags }, made, () => undefined));
       return config.digest;
+    });
+  }
+
+  /** What an image consists of. @throws EngineError notFound */
+  async parts(reference: string): Promise<ImageParts> {
+    const { manifest } = findImage(await this.#catalog.all(), reference).content;
+    return { config: manifest.config, layers: manifest.layers };
+  }
+
+  readBlob(digest: string): AsyncGenerator<Buffer> {
+    return this.#blobs.read(digest);
+  }
+
+  /** @param id "sha256:…" */
+  async has(id: string): Promise<boolean> {
+    return (await this.#catalog.all()).some((image) => image.id === id);
+  }
+
+  /** Layers of all images, by diff id. */
+  async knownLayers(): Promise<Map<string, LayerDescriptor>> {
+    const images = await this.#catalog.all();
+    return new Map(
+      images.flatMap(({ content }) =>
+        content.manifest.layers.map((layer, index) => [content.config.layers[index] ?? '', layer] as const),
+      ),
+    );
+  }
+
+  /**
+   * Takes in an image somebody else has made, without a name.
+   * @param config as its digest names the image
+   * @param layers lowest first; those without content are here already
+   * @throws EngineError invalidArgument when it is malformed
+   */
+  async adopt(config: Buffer, layers: readonly AdoptedLayer[]): Promise<void> {
+    await withLease(this.#containerd, async (lease) => {
+      const blob = await this.#blobs.write([config], { lease });
+      for (const { content } of layers) if (content !== undefined) await this.#blobs.write(content, { lease });
+      const image = { config: blob, layers: layers.map(({ layer }) => layer), tags: [] };
+      const target = await this.#unpack(image, lease);
+      await this.#queue.run(() => this.#name(image, target, () => undefined));
     });
   }
 

@@ -1,0 +1,214 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { EngineError } from '../../model/errors.ts';
+import { CGROUP_PARENT } from '../cgroup-parent.ts';
+import { DEFAULT_CAPABILITIES } from '../spec/capabilities.ts';
+import type { HostFacts } from '../spec/host.ts';
+import { DEFAULT_PROFILE } from '../spec/seccomp-profile.ts';
+import type { WorkFolder } from './work.ts';
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const DOCKER_APPARMOR_PROFILE = 'docker-default';
+/** Bytes of what a short command may answer */
+const MAX_ANSWER = 16 << 20;
+
+/**
+ * Ends buildah and all it has started when this process ends or kills it: a PID namespace goes with its first process, and a
+ * mount namespace takes its mounts along. Its two streams come as one, in the order they were written.
+ */
+const CONTAINED = [
+  ...['setpriv', '--pdeathsig', 'KILL'],
+  ...['unshare', '--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc'],
+];
+
+/**
+ * In that mount namespace nothing below /var/lib can be written but our own folder: there buildah would keep a cache beside
+ * its storage that nothing leads elsewhere, and does without where it cannot.
+ */
+const PROTECTED =
+  'mount --rbind /var/lib /var/lib && mount --bind "$1" "$1" && mount -o remount,bind,ro /var/lib && shift &&';
+
+export interface LayerUsage {
+  readonly id: string;
+  readonly parent: string;
+  readonly created: string;
+  /** Bytes */
+  readonly size: number;
+}
+
+/** buildah with a storage and a configuration of its own: nothing of the host's /etc/containers or /var/lib/containers. */
+export class Buildah {
+  readonly storage: string;
+  readonly #root: string;
+  readonly #configuration: string;
+
+  /** @param root folder to keep everything in */
+  constructor(root: string) {
+    this.#root = root;
+    this.storage = join(root, 'storage');
+    this.#configuration = join(root, 'etc');
+  }
+
+  /** Writes the configuration. @throws EngineError unavailable when the program is missing */
+  async prepare(host: HostFacts): Promise<void> {
+    await promisify(execFile)('buildah', ['--version'], { env: { PATH } }).catch((cause: unknown) => {
+      const advice = 'apt-get install --no-install-recommends buildah';
+      throw new EngineError('unavailable', `docker build needs the program buildah on the host: ${advice}`, { cause });
+    });
+    mkdirSync(this.#configuration, { recursive: true, mode: 0o700 });
+    const files: Readonly<Record<string, string>> = {
+      'containers.conf': containersConf(host, join(this.#configuration, 'seccomp.json')),
+      'storage.conf': '[storage]\ndriver = "overlay"\n',
+      'registries.conf': 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n',
+      'policy.json': JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }),
+      'seccomp.json': JSON.stringify(DEFAULT_PROFILE),
+      'mounts.conf': '',
+    };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(this.#configuration, name), text);
+  }
+
+  /** Where a command's `--signature-policy` is. */
+  get policy(): string {
+    return join(this.#configuration, 'policy.json');
+  }
+
+  /**
+   * Runs a command, with all its output as one stream.
+   * @param signal kills it and whatever it has started
+   * @returns its exit code, when all it wrote has been heard
+   */
+  async run(
+    args: readonly string[],
+    work: WorkFolder,
+    options: { readonly signal: AbortSignal; readonly output: (chunk: Buffer) => Promise<void> },
+  ): Promise<number> {
+    const { signal, output } = options;
+    const child = this.#start('exec "$@" 2>&1', this.#command(args, work), work, signal);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+    try {
+      for await (const chunk of child.stdout ?? []) await output(chunk as Buffer);
+      return await promise;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Runs a short command. @returns what it answers @throws EngineError internal with its own words */
+  async ask(args: readonly string[], work: WorkFolder, signal: AbortSignal): Promise<string> {
+    const child = this.#start('exec "$@"', this.#command(args, work), work, signal);
+    const [stdout, stderr, code] = await Promise.all([
+      collect(child.stdout, signal),
+      collect(child.stderr, signal),
+      new Promise<number>((resolve) => {
+        child.once('error', () => resolve(1));
+        child.once('close', (status) => resolve(status ?? 1));
+      }),
+    ]);
+    signal.throwIfAborted();
+    if (code === 0) return stdout;
+    const words = stderr.split('\n').findLast((line) => line.startsWith('Error: ')) ?? stderr.trim();
+    throw new EngineError('internal', `buildah ${args[0]}: ${words.replace('Error: ', '')}`);
+  }
+
+  /** What is kept for later builds. buildah has no command that tells of single layers, so its own index is read. */
+  usage(): LayerUsage[] {
+    return this.#index('overlay-layers/layers.json').map((layer) => ({
+      id: String(layer['id']),
+      parent: String(layer['parent'] ?? ''),
+      created: String(layer['created'] ?? ''),
+      size: Number(layer['diff-size'] ?? 0),
+    }));
+  }
+
+  /** Ids of the images it has, as hexadecimal digits. */
+  images(): string[] {
+    return this.#index('overlay-images/images.json').map((image) => String(image['id']));
+  }
+
+  #index(name: string): readonly Readonly<Record<string, unknown>>[] {
+    try {
+      const index: unknown = JSON.parse(readFileSync(join(this.storage, name), 'utf8'));
+      return Array.isArray(index) ? index : [];
+    } catch {
+      // Not there before the first build; while it is being replaced, the next look finds it.
+      return [];
+    }
+  }
+
+  #command([name = '', ...args]: readonly string[], work: WorkFolder): string[] {
+    const folders = ['--root', this.storage, '--runroot', work.run, '--storage-driver', 'overlay'];
+    return ['buildah', ...folders, '--default-mounts-file', join(this.#configuration, 'mounts.conf'), name, ...args];
+  }
+
+  #start(script: string, command: readonly string[], work: WorkFolder, signal: AbortSignal): ChildProcess {
+    signal.throwIfAborted();
+    const shell = ['sh', '-c', `${PROTECTED} ${script}`, 'sh', this.#root, ...command];
+    const [program = '', ...args] = [...CONTAINED, ...shell];
+    const child = spawn(program, args, {
+      cwd: work.path,
+      env: this.#environment(work),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const kill = () => child.kill('SIGKILL');
+    signal.addEventListener('abort', kill, { once: true });
+    child.once('close', () => signal.removeEventListener('abort', kill));
+    return child;
+  }
+
+  #environment(work: WorkFolder): Record<string, string> {
+    return {
+      PATH,
+      HOME: work.temporary,
+      TMPDIR: work.temporary,
+      CONTAINERS_CONF: join(this.#configuration, 'containers.conf'),
+      CONTAINERS_STORAGE_CONF: join(this.#configuration, 'storage.conf'),
+      CONTAINERS_REGISTRIES_CONF: join(this.#configuration, 'registries.conf'),
+    };
+  }
+}
+
+/** containers.conf(5): what Docker gives to a container that asks for nothing. */
+function containersConf(host: HostFacts, seccomp: string): string {
+  const apparmor =
+    host.apparmorProfiles?.has(DOCKER_APPARMOR_PROFILE) === true ? DOCKER_APPARMOR_PROFILE : 'unconfined';
+  return [
+    '[containers]',
+    `default_capabilities = ${JSON.stringify(DEFAULT_CAPABILITIES.map((name) => name.replace('CAP_', '')))}`,
+    'default_sysctls = []',
+    'http_proxy = false',
+    `apparmor_profile = ${JSON.stringify(apparmor)}`,
+    `seccomp_profile = ${JSON.stringify(host.seccomp ? seccomp : 'unconfined')}`,
+    '[engine]',
+    'cgroup_manager = "cgroupfs"',
+    'events_logger = "none"',
+    'hooks_dir = []',
+    '',
+  ].join('\n');
+}
+
+/** Flags for commands that run something: with runc, its state and cgroups where this build's are. */
+export function runFlags(work: WorkFolder): string[] {
+  const parent = `${CGROUP_PARENT}/${work.cgroup}`;
+  return ['--isolation', 'oci', '--runtime', 'runc', '--runtime-flag', `root=${work.runc}`, '--cgroup-parent', parent];
+}
+
+async function collect(stream: NodeJS.ReadableStream | null, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream ?? []) {
+      size += (chunk as Buffer).length;
+      if (size > MAX_ANSWER) throw new EngineError('internal', 'buildah answered too much');
+      chunks.push(chunk as Buffer);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+  return Buffer.concat(chunks).toString();
+}

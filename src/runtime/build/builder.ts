@@ -1,0 +1,253 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { EngineError, errorMessage } from '../../model/errors.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { Images } from '../images/images.ts';
+import { Queue } from '../images/lease.ts';
+import type { HostFacts } from '../spec/host.ts';
+import { Buildah, type LayerUsage, runFlags } from './buildah.ts';
+import { readDockerfile, receiveContext } from './context.ts';
+import { parseDockerfile } from './dockerfile.ts';
+import type { BuildFailure } from './failure.ts';
+import { Narrator } from './narrator.ts';
+import { type BuildPlan, neededImages, planBuild, renderPlan } from './plan.ts';
+import { giveImage, takeImage } from './transfer.ts';
+import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
+
+/** What a build is asked to do, beside its context. */
+export interface BuildSettings {
+  /** In the context */
+  readonly dockerfile: string;
+  readonly arguments: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target: string;
+  readonly useCache: boolean;
+  /** Limits of commands, as buildah's flags: --memory=1g */
+  readonly flags: readonly string[];
+}
+
+/** Where commands of a build run. */
+export interface BuildPlace extends AsyncDisposable {
+  /** 64 hexadecimal digits, shown in place of a container's id */
+  readonly id: string;
+  /** buildah's --network */
+  readonly network: string;
+  /** Host files by the path they have inside: hosts, resolv.conf */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+export interface BuildHooks {
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+  /** Fulfilled when whoever listens has caught up */
+  readonly drained: () => Promise<void>;
+  /** Finds an image, or brings it here. @returns its id: "sha256:…" */
+  readonly image: (reference: string) => Promise<string>;
+  readonly place: () => Promise<BuildPlace>;
+}
+
+/** A build that began and did not end well. */
+class BuildError extends EngineError {
+  /** The exit code of the command that failed; 0: none did */
+  readonly code: number;
+
+  constructor({ message, code = 0 }: BuildFailure) {
+    super('internal', message);
+    this.name = 'BuildError';
+    this.code = code;
+  }
+}
+
+export interface BuilderOptions {
+  readonly dataRoot: string;
+  readonly images: Images;
+  readonly host: HostFacts;
+  readonly logger: Logger;
+  /** Folder of the content store's blobs; undefined: a containerd that is not ours */
+  readonly blobs: string | undefined;
+}
+
+/** Builds images with buildah, and keeps its cache. */
+export class Builder {
+  readonly #options: BuilderOptions;
+  readonly #root: string;
+  readonly #buildah: Buildah;
+  readonly #transfers = new Queue();
+  readonly #stopped = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  #prepared: Promise<void> | undefined;
+  /** Working containers of builds that were killed may be left in buildah's storage */
+  #untidy = false;
+
+  constructor(options: BuilderOptions) {
+    this.#options = options;
+    this.#root = join(options.dataRoot, 'builds');
+    this.#buildah = new Buildah(this.#root);
+    if (hasLeftWork(options.dataRoot)) void this.#idle(() => this.#clearLeft());
+  }
+
+  /**
+   * Builds an image.
+   * @returns its id: "sha256:…"
+   * @throws BuildError when a step fails; EngineError for a bad context or Dockerfile, before anything is said
+   */
+  async build(context: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
+    const signal = AbortSignal.any([hooks.signal, this.#stopped.signal]);
+    await this.#ready();
+    const building = this.#build(context, settings, { ...hooks, signal });
+    this.#running.add(building);
+    try {
+      return await building;
+    } finally {
+      this.#running.delete(building);
+      if (this.#untidy) void this.#idle(() => this.#tidy());
+    }
+  }
+
+  /** Kills what is being built. */
+  async close(): Promise<void> {
+    this.#stopped.abort(new EngineError('unavailable', 'the daemon is shutting down'));
+    await Promise.allSettled(this.#running);
+  }
+
+  usage(): LayerUsage[] {
+    return this.#buildah.usage();
+  }
+
+  /** Whether builds are going on, which may use any of the cache. */
+  get busy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  /** Takes the cache away, unless builds are using it. @returns what it was */
+  async prune(): Promise<LayerUsage[]> {
+    const removed = await this.#idle(async () => {
+      const usage = this.usage();
+      const trash = join(this.#root, 'trash');
+      if (existsSync(this.#buildah.storage)) await rename(this.#buildah.storage, trash);
+      await rm(trash, { recursive: true, force: true });
+      return usage;
+    });
+    return removed ?? [];
+  }
+
+  get #work(): string {
+    return workRoot(this.#options.dataRoot);
+  }
+
+  async #ready(): Promise<void> {
+    mkdirSync(this.#work, { recursive: true, mode: 0o700 });
+    this.#prepared ??= this.#buildah.prepare(this.#options.host);
+    try {
+      await this.#prepared;
+    } catch (error) {
+      // It may be installed meanwhile.
+      this.#prepared = undefined;
+      throw error;
+    }
+    // Whatever tidies up first must not meet a new build.
+    await this.#tidying;
+  }
+
+  async #build(source: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
+    await using work = new WorkFolder(this.#work);
+    await receiveContext(source, work.context, hooks.signal);
+    const text = readDockerfile(work.context, settings.dockerfile);
+    const plan = planBuild(parseDockerfile(text, settings.dockerfile), { ...settings, platform: this.#platform });
+    const bases = new Map<string, string>();
+    for (const reference of neededImages(plan)) bases.set(reference, await hooks.image(reference));
+    for (const id of new Set(bases.values())) {
+      await this.#transfers.run(() => giveImage(this.#transfer, id, work, hooks.signal));
+    }
+    const ids = new Map(Array.from(bases, ([reference, id]) => [reference, id.replace('sha256:', '')]));
+    writeFileSync(work.dockerfile, renderPlan(plan, ids));
+    const result = await this.#run(plan, bases, settings, hooks, work);
+    const id = `sha256:${result}`;
+    if (!(await this.#options.images.has(id))) await takeImage(this.#transfer, result, work, hooks.signal);
+    return id;
+  }
+
+  async #run(
+    plan: BuildPlan,
+    bases: ReadonlyMap<string, string>,
+    settings: BuildSettings,
+    hooks: BuildHooks,
+    work: WorkFolder,
+  ): Promise<string> {
+    await using place = await hooks.place();
+    const fullId = (prefix: string) => this.#buildah.images().find((id) => id.startsWith(prefix)) ?? prefix;
+    const narrator = new Narrator(plan, { bases, buildId: place.id, say: hooks.say, fullId });
+    const flags = [...commonFlags(this.#buildah.policy, settings), ...runFlags(work), ...placeFlags(place)];
+    const command = ['build', ...flags, '--file', work.dockerfile, work.context];
+    try {
+      const code = await this.#buildah.run(command, work, {
+        signal: hooks.signal,
+        output: (chunk) => {
+          narrator.feed(chunk);
+          return hooks.drained();
+        },
+      });
+      const failure = narrator.end(code);
+      hooks.signal.throwIfAborted();
+      if (failure !== undefined) throw new BuildError(failure);
+    } catch (error) {
+      this.#untidy = true;
+      throw error;
+    }
+    if (narrator.result === '') throw new EngineError('internal', 'buildah did not tell what it has built');
+    return narrator.result;
+  }
+
+  get #transfer() {
+    return { buildah: this.#buildah, images: this.#options.images, blobs: this.#options.blobs };
+  }
+
+  get #platform(): string {
+    return `linux/${this.#options.host.architecture}`;
+  }
+
+  #tidying: Promise<unknown> = Promise.resolve();
+
+  /** Does what needs the storage for itself; new builds wait for it. @returns undefined when builds are going on */
+  async #idle<T>(work: () => Promise<T>): Promise<T | undefined> {
+    await this.#tidying;
+    if (this.busy) return undefined;
+    const doing = work();
+    this.#tidying = doing.catch((error: unknown) => {
+      this.#options.logger.warn('what builds have left could not be taken away', { error: errorMessage(error) });
+    });
+    return doing.catch(() => undefined);
+  }
+
+  async #clearLeft(): Promise<void> {
+    await removeLeftWork(this.#work);
+    if (existsSync(this.#buildah.storage)) await this.#tidy();
+  }
+
+  async #tidy(): Promise<void> {
+    this.#untidy = false;
+    await using work = new WorkFolder(this.#work);
+    await this.#buildah.ask(['rm', '--all'], work, this.#stopped.signal);
+  }
+}
+
+/** Layers of every step are kept for the next build; Docker's format, because the standard knows no health checks. */
+function commonFlags(policy: string, settings: BuildSettings): string[] {
+  const { arguments: given, useCache, flags } = settings;
+  return [
+    ...['--signature-policy', policy, '--format', 'docker', '--layers', '--pull=never', '--force-rm'],
+    ...['--identity-label=false', '--http-proxy=false', '--skip-unused-stages=false'],
+    ...(useCache ? [] : ['--no-cache']),
+    ...Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...flags,
+  ];
+}
+
+function placeFlags({ network, files }: BuildPlace): string[] {
+  // Ours take the place of those buildah would write.
+  const own = network === 'none' ? ['--no-hosts'] : ['--no-hosts', '--dns=none'];
+  const mounts = Object.entries(files).flatMap(([inside, path]) => ['--volume', `${path}:${inside}`]);
+  return ['--network', network, ...own, ...mounts];
+}

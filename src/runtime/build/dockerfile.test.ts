@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseDockerfile } from './dockerfile.ts';
+import { neededImages, planBuild, renderPlan } from './plan.ts';
+
+const parse = (text: string) => parseDockerfile(text, 'Dockerfile');
+const OPTIONS = { target: '', arguments: {}, labels: {}, platform: 'linux/amd64' };
+
+describe('Dockerfiles', () => {
+  test('lines are continued, comments and empty lines left out, in the middle too', () => {
+    const { stages } = parse(
+      '\uFEFF# syntax=docker/dockerfile:1\n# c\nfrom a\r\n\nrun one \\\n  # c\n\n  two\\\n three\nCMD x',
+    );
+    assert.deepEqual(
+      stages[0]?.map(({ name, args, line }) => [name, args, line]),
+      [
+        ['FROM', 'a', 3],
+        ['RUN', 'one   two three', 5],
+        ['CMD', 'x', 10],
+      ],
+    );
+  });
+
+  test('another mark may continue lines', () => {
+    const { stages, escape: mark } = parse('# escape=`\nFROM a\nRUN dir C:\\`\n x\n');
+    assert.equal(mark, '`');
+    assert.equal(stages[0]?.[1]?.args, 'dir C:\\ x');
+  });
+
+  test('what is wrong is told with its line', () => {
+    const wrong = (text: string) => {
+      try {
+        parse(text);
+      } catch (error) {
+        return error instanceof Error ? error.message : '';
+      }
+      return 'nothing';
+    };
+    const on = (line: number, message: string) => `dockerfile parse error on line ${line}: ${message}`;
+    assert.equal(wrong('FROM a\n\nRUN a \\\n b\nRUNN x'), on(5, 'unknown instruction: RUNN'));
+    assert.equal(wrong('FROM a AS'), on(1, 'FROM requires either one or three arguments'));
+    assert.match(wrong('FROM a AS 1x'), /invalid name for build stage: "1x"/);
+    assert.equal(wrong('FROM a\nRUN'), on(2, 'RUN requires arguments'));
+    assert.equal(wrong('# nothing\n'), 'the Dockerfile (Dockerfile) cannot be empty');
+    assert.equal(wrong('ARG A\n'), 'no build stage in current context');
+    assert.equal(wrong('FROM a\nCOPY <<EOF /x\nEOF\n'), on(2, 'here-documents are not supported by Fairway yet'));
+    assert.equal(wrong('FROM a\nRUN echo $((1<<3))\n'), 'nothing');
+  });
+});
+
+describe('build plans', () => {
+  test('images are named by id, stages stay, the last stage gets the labels', () => {
+    const text =
+      'ARG V=1\nARG OTHER=b\nFROM a:$V AS One\nFROM $OTHER\nCOPY --chown=1 --from=one /x /x\nCOPY --from=c:2 --from=x /y /y\nRUN --mount=type=bind,from=d,target=/d true --from=e\n';
+    const plan = planBuild(parse(text), { ...OPTIONS, labels: { k: "it's" } });
+    assert.equal(plan.total, 8);
+    assert.deepEqual(neededImages(plan), ['a:1', 'b', 'c:2', 'x', 'd']);
+    const ids = new Map(neededImages(plan).map((name, index) => [name, String(index).repeat(4)]));
+    assert.equal(
+      renderPlan(plan, ids),
+      [
+        'ARG V=1',
+        'ARG OTHER=b',
+        'FROM 0000 AS one',
+        'FROM 1111',
+        'COPY --chown=1 --from=one /x /x',
+        'COPY --from=2222 --from=3333 /y /y',
+        'RUN --mount=type=bind,from=4444,target=/d true --from=e',
+        `LABEL 'k'='it'"'"'s'`,
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('a target ends the build, by name or by number; arguments given win', () => {
+    const dockerfile = parse('ARG V=1\nFROM a:$V AS one\nRUN x\nFROM one AS two\nFROM nosuch\n');
+    const plan = (target: string) => planBuild(dockerfile, { ...OPTIONS, target, arguments: { V: '2' } });
+    assert.deepEqual(neededImages(plan('TWO')), ['a:2']);
+    assert.equal(plan('0').total, 3);
+    assert.throws(() => plan('three'), /target stage "three" could not be found/);
+  });
+
+  test('another platform is refused, this one’s is fine', () => {
+    const plan = (platform: string) => planBuild(parse(`FROM --platform=${platform} a\n`), OPTIONS);
+    assert.deepEqual(neededImages(plan('$BUILDPLATFORM')), ['a']);
+    assert.throws(() => plan('linux/s390x'), /--platform=linux\/s390x is not supported/);
+  });
+});

@@ -1,0 +1,69 @@
+import type { Instruction } from './dockerfile.ts';
+import type { Stage } from './plan.ts';
+
+/** Why a build ended, in Docker's words. */
+export interface BuildFailure {
+  readonly message: string;
+  /** The exit code of the command that failed; undefined: it was none */
+  readonly code?: number;
+}
+
+const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+
+/**
+ * @param words buildah's last ones
+ * @param step at which it failed; undefined: before the first, or in a trigger of the base
+ */
+export function buildFailure(words: string, step: Instruction | undefined, stage: Stage | undefined): BuildFailure {
+  const runtime = /runc create failed: (.*?)"?$/m.exec(words)?.[1];
+  if (runtime !== undefined) {
+    return { message: `OCI runtime create failed: runc create failed: ${runtime.replaceAll('\\"', '"')}` };
+  }
+  const status = /: while running runtime: exit status (\d+)$/m.exec(words)?.[1];
+  if (status !== undefined) {
+    const command = commandOf(words, step, stage);
+    return { message: `The command '${command}' returned a non-zero code: ${status}`, code: Number(status) };
+  }
+  const reason = words
+    .trim()
+    .replace(/^Error: /, '')
+    .replace(/^building at STEP ".*?": (?=[^"]*)/s, '');
+  return {
+    message:
+      copyFailure(reason, step) ?? userFailure(reason) ?? (reason === '' ? 'buildah ended without a word' : reason),
+  };
+}
+
+function commandOf(words: string, step: Instruction | undefined, stage: Stage | undefined): string {
+  if (step?.name !== 'RUN' || stage === undefined) return /at STEP "RUN (.*)": while/s.exec(words)?.[1] ?? '';
+  const args = step.args.replace(/^(?:--\S+\s+)*/, '');
+  const list = stringList(args);
+  if (list !== undefined) return list.join(' ');
+  const before = stage.steps.slice(0, stage.steps.indexOf(step));
+  const shell = before.findLast(({ name }) => name === 'SHELL');
+  return [...(stringList(shell?.args ?? '') ?? DEFAULT_SHELL), args].join(' ');
+}
+
+function stringList(text: string): string[] | undefined {
+  if (!text.startsWith('[')) return undefined;
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function copyFailure(reason: string, step: Instruction | undefined): string | undefined {
+  if (step?.name !== 'COPY' && step?.name !== 'ADD') return undefined;
+  const missing = /copier: stat: "\/?(.*?)": no such file or directory/.exec(reason)?.[1];
+  if (missing === undefined)
+    return /matched nothing/.test(reason) ? `${step.name} failed: no source files were specified` : undefined;
+  const why = step.args.startsWith('--from=') ? '' : 'file not found in build context or excluded by .dockerignore: ';
+  return `${step.name} failed: ${why}stat ${missing}: file does not exist`;
+}
+
+function userFailure(reason: string): string | undefined {
+  const user = /unknown user error looking up user "(.*?)"/.exec(reason)?.[1];
+  return user === undefined ? undefined : `unable to find user ${user}: no matching entries in passwd file`;
+}

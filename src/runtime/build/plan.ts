@@ -1,0 +1,172 @@
+import { EngineError } from '../../model/errors.ts';
+import { splitWords } from '../images/words.ts';
+import { type Dockerfile, fromParts, type Instruction, parseError } from './dockerfile.ts';
+
+/** Where a stage begins. */
+type Base =
+  | { readonly kind: 'scratch' }
+  | { readonly kind: 'stage'; readonly index: number }
+  | { readonly kind: 'image'; readonly reference: string };
+
+export interface Stage {
+  /** '' without a name */
+  readonly name: string;
+  readonly base: Base;
+  /** The first is its FROM */
+  readonly steps: readonly Instruction[];
+}
+
+/** What will be done, stage by stage, the target's last. */
+export interface BuildPlan {
+  readonly arguments: readonly Instruction[];
+  readonly stages: readonly Stage[];
+  readonly escape: string;
+  /** All steps, as they are counted for the user */
+  readonly total: number;
+}
+
+export interface PlanOptions {
+  /** Name or index of a stage; '': the last one */
+  readonly target: string;
+  readonly arguments: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** This machine's: "linux/amd64" */
+  readonly platform: string;
+}
+
+/** @throws EngineError invalidArgument in Docker's words */
+export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPlan {
+  const variables = globalArguments(dockerfile.arguments, options);
+  const stages: Stage[] = [];
+  for (const steps of dockerfile.stages) stages.push(planStage(steps, stages, variables, options));
+  const last = stages.findLastIndex((_, index) => isTarget(stages, index, options.target));
+  if (last < 0) throw new EngineError('invalidArgument', `target stage "${options.target}" could not be found`);
+  const chosen = stages.slice(0, last + 1).map((stage, index) => (index === last ? withLabels(stage, options) : stage));
+  const total = chosen.reduce((sum, { steps }) => sum + steps.length, dockerfile.arguments.length);
+  return { arguments: dockerfile.arguments, stages: chosen, escape: dockerfile.escape, total };
+}
+
+function isTarget(stages: readonly Stage[], index: number, target: string): boolean {
+  if (target === '') return true;
+  return stages[index]?.name.toLowerCase() === target.toLowerCase() || String(index) === target;
+}
+
+/** ARG before the first FROM: what FROM may use. */
+function globalArguments(instructions: readonly Instruction[], options: PlanOptions): Map<string, string> {
+  const platform = options.platform.split('/');
+  const known = new Map<string, string>();
+  for (const side of ['TARGET', 'BUILD']) {
+    known.set(`${side}PLATFORM`, options.platform);
+    known.set(`${side}OS`, platform[0] ?? '');
+    known.set(`${side}ARCH`, platform[1] ?? '');
+  }
+  for (const { args } of instructions) {
+    for (const word of splitWords(args, (name) => known.get(name))) {
+      const [name = '', ...rest] = word.split('=');
+      const given = options.arguments[name] ?? (rest.length > 0 ? rest.join('=') : undefined);
+      if (given !== undefined) known.set(name, given);
+    }
+  }
+  return known;
+}
+
+function planStage(
+  steps: readonly Instruction[],
+  before: readonly Stage[],
+  variables: ReadonlyMap<string, string>,
+  options: PlanOptions,
+): Stage {
+  const [{ args, line } = { args: '', line: 0 }] = steps;
+  const from = fromParts(args, line);
+  const expand = (text: string) => splitWords(text, (name) => variables.get(name)).join(' ');
+  const image = expand(from.image);
+  if (image === '') throw parseError(line, `base name (${from.image}) should not be blank`);
+  const platform = expand(from.platform);
+  if (platform !== '' && platform !== options.platform) {
+    throw parseError(
+      line,
+      `FROM --platform=${platform} is not supported by Fairway yet: this host runs ${options.platform}`,
+    );
+  }
+  const index = before.findLastIndex(({ name }) => name !== '' && name.toLowerCase() === image.toLowerCase());
+  const name = from.name.toLowerCase();
+  if (image === 'scratch') return { name, base: { kind: 'scratch' }, steps };
+  return { name, base: index < 0 ? { kind: 'image', reference: image } : { kind: 'stage', index }, steps };
+}
+
+/** Labels of the command line are one more step, as in Docker. */
+function withLabels(stage: Stage, { labels }: PlanOptions): Stage {
+  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (pairs.length === 0) return stage;
+  const args = pairs.map(([name, value]) => `${quote(name)}=${quote(value)}`).join(' ');
+  return { ...stage, steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0 }] };
+}
+
+/** In single quotes nothing is replaced; they end for a quote of the text itself. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'"'"'`)}'`;
+}
+
+/** Images the plan needs from outside, each once: those stages begin with, and those files are copied from. */
+export function neededImages(plan: BuildPlan): string[] {
+  const needed = new Set<string>();
+  for (const { base, steps } of plan.stages) {
+    if (base.kind === 'image') needed.add(base.reference);
+    for (const step of steps) for (const name of sources(step)) if (!isStage(plan, name)) needed.add(name);
+  }
+  return [...needed];
+}
+
+const COPY_SOURCE = /(^|\s)(--from=)(\S+)/g;
+const MOUNT_SOURCE = /(^|\s)(--mount=(?:\S+,)?from=)([^\s,]+)/g;
+
+/** What COPY --from and RUN --mount=from name. Flags come first. */
+function sources({ name, args }: Instruction): string[] {
+  const pattern = name === 'RUN' ? MOUNT_SOURCE : COPY_SOURCE;
+  if (name !== 'RUN' && name !== 'COPY') return [];
+  return [...leadingFlags(args).matchAll(pattern)].map((match) => match[3] ?? '');
+}
+
+function leadingFlags(args: string): string {
+  return /^(?:--\S+\s+)*/.exec(args)?.[0] ?? '';
+}
+
+function isStage(plan: BuildPlan, name: string): boolean {
+  return plan.stages.some(
+    (stage, index) => (stage.name !== '' && stage.name === name.toLowerCase()) || String(index) === name,
+  );
+}
+
+/**
+ * The plan as a Dockerfile for buildah, one instruction a line, in which every image is named by its id: so it is the image
+ * that was found here, and nothing is ever looked for elsewhere.
+ *
+ * @param ids of all needed images, as hexadecimal digits
+ */
+export function renderPlan(plan: BuildPlan, ids: ReadonlyMap<string, string>): string {
+  const lines = plan.escape === '\\' ? [] : [`# escape=${plan.escape}`];
+  for (const { name, args } of plan.arguments) lines.push(`${name} ${args}`);
+  for (const stage of plan.stages) {
+    const as = stage.name === '' ? '' : ` AS ${stage.name}`;
+    lines.push(`FROM ${baseName(plan, stage.base, ids)}${as}`);
+    for (const step of stage.steps.slice(1)) lines.push(`${step.name} ${substitute(step, ids)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function baseName(plan: BuildPlan, base: Base, ids: ReadonlyMap<string, string>): string {
+  if (base.kind === 'scratch') return 'scratch';
+  if (base.kind === 'stage') return plan.stages[base.index]?.name ?? '';
+  return ids.get(base.reference) ?? base.reference;
+}
+
+function substitute({ name, args }: Instruction, ids: ReadonlyMap<string, string>): string {
+  if (name !== 'RUN' && name !== 'COPY') return args;
+  const flags = leadingFlags(args);
+  const pattern = name === 'RUN' ? MOUNT_SOURCE : COPY_SOURCE;
+  const replaced = flags.replace(
+    pattern,
+    (_, blank: string, flag: string, source: string) => `${blank}${flag}${ids.get(source) ?? source}`,
+  );
+  return replaced + args.slice(flags.length);
+}

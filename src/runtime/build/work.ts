@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CGROUP_PARENT, hierarchies } from '../cgroup-parent.ts';
+
+/** Of our cgroups below Fairway's parent */
+const PREFIX = 'build-';
+const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc'];
+/** Processes that were killed may take a moment to go. */
+const ATTEMPTS = 50;
+const ATTEMPT_MS = 20;
+
+/** Everything one build needs on disk and leaves to nobody: gone with it, or with the next start of the daemon. */
+export class WorkFolder implements AsyncDisposable {
+  readonly path: string;
+  readonly cgroup: string;
+
+  /** @param root of all builds' folders */
+  constructor(root: string) {
+    const name = randomBytes(8).toString('hex');
+    this.path = join(root, name);
+    this.cgroup = PREFIX + name;
+    for (const folder of FOLDERS) mkdirSync(join(this.path, folder), { recursive: true, mode: 0o700 });
+  }
+
+  /** The files the client sent. */
+  get context(): string {
+    return join(this.path, 'context');
+  }
+
+  get temporary(): string {
+    return join(this.path, 'tmp');
+  }
+
+  /** An image on its way to buildah. */
+  get base(): string {
+    return join(this.path, 'base');
+  }
+
+  /** And back. */
+  get result(): string {
+    return join(this.path, 'result');
+  }
+
+  get dockerfile(): string {
+    return join(this.path, 'Dockerfile');
+  }
+
+  /** buildah's own state of what is mounted, which ends with its mount namespace. */
+  get run(): string {
+    return join(this.path, 'run');
+  }
+
+  get runc(): string {
+    return join(this.path, 'runc');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await removeCgroup(this.cgroup);
+    await rm(this.path, { recursive: true, force: true, maxRetries: ATTEMPTS, retryDelay: ATTEMPT_MS });
+  }
+}
+
+/** @param dataRoot the daemon's */
+export function workRoot(dataRoot: string): string {
+  return join(dataRoot, 'builds', 'work');
+}
+
+/** Whether a daemon was killed in the middle of a build. */
+export function hasLeftWork(dataRoot: string): boolean {
+  const root = workRoot(dataRoot);
+  return existsSync(root) && readdirSync(root).length > 0;
+}
+
+/** Takes away what builds of a daemon that was killed have left. @returns whether there was anything */
+export async function removeLeftWork(root: string): Promise<boolean> {
+  const left = readdirSync(root);
+  for (const name of left) {
+    await removeCgroup(PREFIX + name);
+    await rm(join(root, name), { recursive: true, force: true });
+  }
+  return left.length > 0;
+}
+
+async function removeCgroup(name: string): Promise<void> {
+  for (const mountPoint of hierarchies(readFileSync('/proc/self/mountinfo', 'utf8'))) {
+    const folder = join(mountPoint, CGROUP_PARENT, name);
+    for (let attempt = 0; !removeTree(folder) && attempt < ATTEMPTS; attempt++) await sleep(ATTEMPT_MS);
+  }
+}
+
+/** Only folders can be removed there, the inner ones first. @returns whether it is gone */
+function removeTree(folder: string): boolean {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) removeTree(join(folder, entry.name));
+    }
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  }
+}
