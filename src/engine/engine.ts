@@ -14,6 +14,7 @@ import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
 import { Store } from '../store/store.ts';
 import { Archives } from './archives.ts';
+import { Builds } from './builds.ts';
 import type { EngineConfig } from './config.ts';
 import { stopRun } from './container-stop.ts';
 import { Containers } from './containers.ts';
@@ -47,6 +48,7 @@ export class Engine {
   readonly images: ImageStore;
   readonly volumes: Volumes;
   readonly registries: Registries;
+  readonly builds: Builds;
   readonly execs: Execs;
   readonly events: Events;
   readonly system: System;
@@ -65,6 +67,7 @@ export class Engine {
     this.images = new ImageStore(core, pruning);
     this.volumes = new Volumes(core, pruning);
     this.registries = new Registries(core);
+    this.builds = new Builds(core, this.registries);
     this.execs = new Execs(core);
     this.events = core.events;
     this.system = new System(core, dns);
@@ -92,7 +95,7 @@ export class Engine {
   async close(): Promise<void> {
     const { config, live, reconciler, forwarding } = this.#core;
     live.cancelRestarts();
-    await this.#starting;
+    await Promise.all([this.#starting, this.builds.close()]);
     if (!config.liveRestore || config.leaveNoTrace) await stopAll(this.#core);
     if (config.leaveNoTrace) {
       await reconciler.clear();

@@ -6,11 +6,16 @@ import type { NamespaceName } from '../model/resource.ts';
 import type { EngineConfig } from './config.ts';
 import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
 import { containerByName } from './lookup.ts';
-import { resolvConf } from './sandbox-files.ts';
+import { type ResolverSettings, resolvConf } from './sandbox-files.ts';
 import type { State } from './state.ts';
 
 /** The host's resolv.conf is read anew at most so often, in milliseconds: a laptop changes its network while containers run. */
 const HOST_FILE_AGE = 1000;
+
+/** A build runs in a sandbox of its own and is no container: for the outside it asks whom the daemon's settings name. */
+const NOBODY: { readonly spec: ResolverSettings } = {
+  spec: { dns: [], dnsSearch: [], dnsOptions: [], networkMode: { kind: 'network', name: 'default' } },
+};
 
 /** Who is called what on one network. */
 interface Directory {
@@ -91,8 +96,7 @@ export class Names implements NameSource {
     const { owner } = this.#view(namespace);
     const known = this.#outside.get(namespace);
     if (known !== undefined && known.until > Date.now()) return known;
-    const { upstreams, ndotsSet } =
-      owner === undefined ? { upstreams: [], ndotsSet: false } : resolvConf(this.#config, owner, true);
+    const { upstreams, ndotsSet } = resolvConf(this.#config, owner ?? NOBODY, true);
     const outside = { until: Date.now() + HOST_FILE_AGE, upstreams, ndotsSet };
     this.#outside.set(namespace, outside);
     return outside;

@@ -52,8 +52,14 @@ function recordOf({ spec }: Container, endpoint: Endpoint) {
   return ownRecord(addressOf(endpoint.address), spec.hostname, spec.domainname);
 }
 
+export type ResolverSettings = Pick<Container['spec'], 'dns' | 'dnsSearch' | 'dnsOptions' | 'networkMode'>;
+
 /** The container's resolv.conf, and what its resolver must know, from the host's file and the settings as they are now. */
-export function resolvConf(config: EngineConfig, container: Container, resolver: boolean): ContainerResolvConf {
+export function resolvConf(
+  config: EngineConfig,
+  container: { readonly spec: ResolverSettings },
+  resolver: boolean,
+): ContainerResolvConf {
   const { spec } = container;
   const { network } = config;
   const mode = resolvMode(container, resolver);
@@ -65,7 +71,7 @@ export function resolvConf(config: EngineConfig, container: Container, resolver:
   return renderContainerResolvConf(hostResolvConf(mode), overrides, mode);
 }
 
-function resolvMode({ spec }: Container, resolver: boolean): ResolvMode {
+function resolvMode({ spec }: { readonly spec: ResolverSettings }, resolver: boolean): ResolvMode {
   if (resolver) return { kind: 'resolver' };
   return spec.networkMode.kind === 'host' ? { kind: 'host' } : { kind: 'legacy', ipv6: false };
 }

@@ -1,4 +1,4 @@
-export type EventType = 'container' | 'image' | 'network' | 'daemon' | 'volume';
+export type EventType = 'builder' | 'container' | 'image' | 'network' | 'daemon' | 'volume';
 
 /** What happened, as `docker events` tells it. */
 export interface EngineEvent {
