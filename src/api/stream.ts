@@ -49,7 +49,7 @@ export class OutputSink {
 }
 
 /** Fulfilled when the stream takes more, or never will again. */
-async function drained(target: Writable): Promise<void> {
+export async function drained(target: Writable): Promise<void> {
   if (target.destroyed || !target.writableNeedDrain) return;
   const over = new AbortController();
   await Promise.race([

@@ -1,4 +1,7 @@
 import type { Archives } from '../engine/archives.ts';
+
+import type { Builds } from '../engine/builds.ts';
+
 import type { Containers } from '../engine/containers.ts';
 import type { Events } from '../engine/events.ts';
 import type { Execs } from '../engine/execs.ts';
@@ -19,6 +22,7 @@ export interface EngineSurface {
   readonly images: Public<ImageStore>;
   readonly volumes: Public<Volumes>;
   readonly registries: Public<Registries>;
+  readonly builds: Public<Builds>;
   readonly execs: Public<Execs>;
   readonly events: Public<Pick<Events, 'subscribe'>>;
   readonly system: Public<System>;

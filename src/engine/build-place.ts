@@ -103,7 +103,7 @@ function builderContainer(networkMode: NetworkMode, extraHosts: readonly string[
     mounts: [],
     restartCount: 0,
     stoppedByHand: false,
-    state: { status: 'created', pid: 0, exitCode: 0, error: '', startedAt: NEVER, finishedAt: NEVER },
+    state: { status: 'created', pid: 0, exitCode: 0, oomKilled: false, error: '', startedAt: NEVER, finishedAt: NEVER },
   };
 }
 

@@ -70,6 +70,12 @@ export class FakeEngine {
       archives: this.#archives(),
       volumes: this.#volumes(),
       registries: this.#registries(),
+      builds: {
+        build: async () => this.#unused('build'),
+        usage: async () => [],
+        prune: async () => [],
+        close: async () => undefined,
+      },
       execs: this.#execs(),
       events: this.events,
       system: {

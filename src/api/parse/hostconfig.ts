@@ -146,7 +146,7 @@ function parseNameServer(text: string): IpAddress {
 }
 
 /** "host:address"; the address may be host-gateway and, for IPv6, in brackets. Docker's API takes "=" for ":", too. */
-function parseExtraHost(text: string): string {
+export function parseExtraHost(text: string): string {
   const [, host, address = ''] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
   if (host === undefined) throw invalid(`bad format for add-host: "${text}"`);
   const bare = address.replace(/^\[(.*)\]$/, '$1');

@@ -23,6 +23,19 @@ export function parseRegistryAuth(headers: IncomingHttpHeaders): RegistryAuth {
   }
 }
 
+/** X-Registry-Config of a build: what X-Registry-Auth holds, by registry. @throws EngineError invalidArgument */
+export function parseRegistryConfig(headers: IncomingHttpHeaders): Map<string, RegistryAuth> {
+  const text = headers['x-registry-config'];
+  if (typeof text !== 'string' || text === '') return new Map();
+  if (text.length > LARGEST || !/^[\w+/=-]*$/.test(text)) throw invalid('invalid X-Registry-Config header: no base64');
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
+    return new Map(Object.entries(value ?? {}).map(([server, auth]) => [server, parseAuthConfig(auth)]));
+  } catch (error) {
+    throw invalid(`invalid X-Registry-Config header: ${error instanceof Error ? error.message : 'no JSON'}`);
+  }
+}
+
 /** An AuthConfig of the Engine API. @throws EngineError invalidArgument */
 export function parseAuthConfig(value: unknown): RegistryAuth {
   if (value === null) return ANONYMOUS;

@@ -4,22 +4,24 @@ import { renderSummary } from '../render/list.ts';
 import { renderVolume } from '../render/volume.ts';
 import { invalid } from '../status.ts';
 import type { EngineSurface } from '../surface.ts';
+import { renderBuildCache } from './build.ts';
 import { containerSizes } from './containers.ts';
 
 const TYPES: readonly string[] = ['container', 'image', 'volume', 'build-cache'];
 
-/** GET /system/df: everything, or the kinds that ?type= names; the others are null. There is no build cache here. */
+/** GET /system/df: everything, or the kinds that ?type= names; the others are null. */
 export async function diskUsage(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const types = exchange.query.getAll('type');
   for (const type of types) if (!TYPES.includes(type)) throw invalid(`unknown object type: ${type}`);
   const wanted = (type: string) => types.length === 0 || types.includes(type);
-  const [images, containers, volumes] = await Promise.all([
+  const [images, containers, volumes, cache] = await Promise.all([
     wanted('image') ? imageUsage(engine, exchange) : { LayersSize: 0, Images: null },
     wanted('container') ? containerUsage(engine, exchange) : null,
     wanted('volume') ? volumeUsage(engine) : null,
+    wanted('build-cache') ? engine.builds.usage() : null,
   ]);
-  const body = { ...images, Containers: containers, Volumes: volumes, BuildCache: wanted('build-cache') ? [] : null };
-  return { status: 200, body };
+  const BuildCache = cache === null ? null : cache.map(renderBuildCache);
+  return { status: 200, body: { ...images, Containers: containers, Volumes: volumes, BuildCache } };
 }
 
 async function imageUsage(engine: EngineSurface, { version }: Exchange) {

@@ -1,6 +1,10 @@
 import type { Routes } from '../router.ts';
 import type { EngineSurface } from '../surface.ts';
+
 import { archiveRoutes } from './archives.ts';
+
+import { buildRoutes } from './build.ts';
+
 import { containerRoutes } from './containers.ts';
 import { execRoutes } from './exec.ts';
 import { fairwayRoutes } from './fairway.ts';
@@ -26,6 +30,7 @@ export function routes(engine: EngineSurface): Routes[] {
     registryRoutes(engine),
     imageRoutes(engine),
     volumeRoutes(engine),
+    buildRoutes(engine),
     fairwayRoutes(engine),
     refusedRoutes(),
   ];

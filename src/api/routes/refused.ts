@@ -39,10 +39,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   'GET /containers/{}/stats': 'docker stats',
   'GET /containers/{}/checkpoints': 'docker checkpoint',
   'POST /containers/{}/checkpoints': 'docker checkpoint',
-  'POST /build': 'docker build',
-  'POST /build/cancel': 'docker build',
-  'POST /session': 'BuildKit',
-  'POST /grpc': 'BuildKit',
   'POST /swarm/init': 'swarm mode',
   'POST /swarm/join': 'swarm mode',
   'GET /plugins/privileges': 'installing plugins',
@@ -57,8 +53,6 @@ export function refusedRoutes(): Routes {
   return {
     ...Object.fromEntries([...managers, ...others]),
     'POST /swarm/leave': refuseSwarm('This node is not part of a swarm'),
-    // Nothing is built here, so there is no cache to keep: `docker system prune` asks all the same.
-    'POST /build/prune': () => ({ status: 200, body: { CachesDeleted: null, SpaceReclaimed: 0 } }),
     'GET /plugins': () => ({ status: 200, body: [] }),
     'GET /plugins/{*}/json': (exchange) => {
       throw new EngineError('notFound', `plugin "${exchange.parameter()}" not found`);

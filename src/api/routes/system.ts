@@ -7,6 +7,7 @@ import { renderInfo, renderVersion } from '../render/system.ts';
 import type { Routes } from '../router.ts';
 import { invalid } from '../status.ts';
 import type { EngineSurface } from '../surface.ts';
+
 import { diskUsage } from './disk-usage.ts';
 
 /** Nobody may answer for the daemon, least of all a cache. */
@@ -14,6 +15,8 @@ const PING_HEADERS = {
   'Cache-Control': 'no-cache, no-store, must-revalidate',
   Pragma: 'no-cache',
   'Content-Type': 'text/plain; charset=utf-8',
+  // The classic builder: a CLI with buildx would otherwise ask for BuildKit.
+  'Builder-Version': '1',
   Swarm: 'inactive',
 };
 

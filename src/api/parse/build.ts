@@ -1,0 +1,133 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { BuildRequest } from '../../engine/builds.ts';
+import { invalid, unsupportedOption } from '../status.ts';
+import { Fields } from './fields.ts';
+import { parseExtraHost } from './hostconfig.ts';
+import { parseNetworkMode } from './mode.ts';
+import { queryFlag, queryText } from './query.ts';
+import { parseRegistryConfig } from './registry-auth.ts';
+
+/** What BuildKit clients must do here, for every door they may come by. */
+export const NO_BUILDKIT =
+  'BuildKit is not supported by Fairway yet: set DOCKER_BUILDKIT=0, or let BuildKit run in a container: docker buildx create --driver docker-container --use';
+
+/** buildah's flags by the query's names; values are numbers that buildah takes as they are: bytes, shares, microseconds. */
+const LIMITS: Readonly<Record<string, string>> = {
+  memory: 'memory',
+  memswap: 'memory-swap',
+  cpushares: 'cpu-shares',
+  cpuperiod: 'cpu-period',
+  cpuquota: 'cpu-quota',
+  shmsize: 'shm-size',
+};
+const SETS: Readonly<Record<string, string>> = { cpusetcpus: 'cpuset-cpus', cpusetmems: 'cpuset-mems' };
+
+/** What is set to this, or not at all, asks for what happens anyway. */
+const UNSUPPORTED: Readonly<Record<string, { readonly flag: string; readonly allowed?: string }>> = {
+  remote: { flag: 'a remote build context' },
+  cgroupparent: { flag: '--cgroup-parent' },
+  isolation: { flag: '--isolation', allowed: 'default' },
+  outputs: { flag: '--output' },
+};
+
+/**
+ * POST /build, the classic builder's.
+ * @param platform this machine's: "linux/amd64"
+ * @throws EngineError invalidArgument for what is malformed, and for options Fairway does not know, naming them
+ */
+export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): BuildRequest {
+  refuse(query, platform);
+  return {
+    tags: query.getAll('t').filter((tag) => tag !== ''),
+    dockerfile: queryText(query, 'dockerfile') ?? 'Dockerfile',
+    arguments: stringMap(query, 'buildargs'),
+    labels: stringMap(query, 'labels'),
+    target: query.get('target') ?? '',
+    useCache: !queryFlag(query, 'nocache'),
+    pull: queryFlag(query, 'pull'),
+    auths: parseRegistryConfig(headers),
+    networkMode: parseNetworkMode(query.get('networkmode') ?? ''),
+    extraHosts: query.getAll('extrahosts').map(parseExtraHost),
+    flags: [...limits(query), ...ulimits(query)],
+  };
+}
+
+function refuse(query: URLSearchParams, platform: string): void {
+  if ((query.get('version') ?? '1') === '2' || query.has('session')) throw invalid(NO_BUILDKIT);
+  for (const [name, { flag, allowed }] of Object.entries(UNSUPPORTED)) {
+    const value = queryText(query, name);
+    if (value !== undefined && value !== allowed && value !== '[]') throw unsupportedOption(flag);
+  }
+  if (queryFlag(query, 'squash')) throw invalid('squash is only supported with experimental mode');
+  if (list(query, 'cachefrom').length > 0) throw unsupportedOption('--cache-from');
+  if (query.getAll('securityopt').some((option) => option !== '' && option !== '[]' && option !== 'null')) {
+    throw invalid('The daemon on this platform does not support setting security options on build');
+  }
+  const asked = queryText(query, 'platform')?.toLowerCase();
+  if (asked !== undefined && asked !== platform && asked !== 'linux') {
+    throw unsupportedOption(`--platform ${asked}`);
+  }
+}
+
+function* limits(query: URLSearchParams): Generator<string> {
+  for (const [name, flag] of Object.entries(LIMITS)) {
+    const value = number(query, name);
+    if (value !== 0) yield `--${flag}=${value}`;
+  }
+  for (const [name, flag] of Object.entries(SETS)) {
+    const value = queryText(query, name);
+    if (value === undefined) continue;
+    if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value))
+      throw invalid(`Invalid value ${value} for ${flag.replace('-', ' ')}`);
+    yield `--${flag}=${value}`;
+  }
+}
+
+/** Docker reads no number as 0, which is no limit. */
+function number(query: URLSearchParams, name: string): number {
+  const value = query.get(name) ?? '';
+  if (value === '') return 0;
+  const parsed = /^-?\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isNaN(parsed)) throw invalid(`invalid value for ${name}: parsing "${value}": invalid syntax`);
+  return parsed;
+}
+
+function ulimits(query: URLSearchParams): string[] {
+  return list(query, 'ulimits').map((item) => {
+    const fields = new Fields(item, 'Ulimits');
+    const name = fields.text('Name');
+    if (!/^[a-z]+$/.test(name)) throw invalid(`invalid ulimit type: ${name}`);
+    const soft = fields.integer('Soft') ?? 0;
+    const flag = `--ulimit=${name}=${soft}:${fields.integer('Hard') ?? soft}`;
+    fields.close();
+    return flag;
+  });
+}
+
+function list(query: URLSearchParams, name: string): readonly unknown[] {
+  const value = json(query, name) ?? [];
+  if (!Array.isArray(value)) throw invalid(`invalid ${name}: it must be a list`);
+  return value;
+}
+
+/** What is null was named without a value: it is not set. */
+function stringMap(query: URLSearchParams, name: string): Record<string, string> {
+  const fields = new Fields({ [name]: json(query, name) }, '');
+  return Object.fromEntries(
+    fields.entries(name).flatMap(([key, value]) => {
+      if (value === null) return [];
+      if (typeof value !== 'string') throw invalid(`invalid ${name}: ${key} must be a string`);
+      return [[key, value]];
+    }),
+  );
+}
+
+function json(query: URLSearchParams, name: string): unknown {
+  const text = queryText(query, name);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(`error reading ${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

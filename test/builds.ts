@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { TestDaemon } from './daemon.ts';
+import { eventually, type Finished } from './host.ts';
+
+/** What the CLI says of the classic builder, whatever the daemon. */
+const DEPRECATION = /^DEPRECATED: The legacy builder[\s\S]*?\n\n/;
+const SENDING = /^Sending build context to Docker daemon.*[\r\n]+/;
+
+/** `docker build` on a test daemon. */
+export class Builds {
+  readonly #daemon: TestDaemon;
+  #contexts = 0;
+
+  constructor(daemon: TestDaemon) {
+    this.#daemon = daemon;
+  }
+
+  /** Makes a build context on the host. @returns its folder there */
+  context(files: Readonly<Record<string, string>>): string {
+    const folder = `/run/contexts/${++this.#contexts}`;
+    for (const [path, text] of Object.entries(files)) {
+      const target = this.#daemon.host.path(join(folder, path));
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, text);
+    }
+    return folder;
+  }
+
+  /** `docker build …`, without what the CLI itself says. */
+  async run(...args: string[]): Promise<Finished> {
+    const { code, stdout, stderr } = await this.#daemon.docker(['build', ...args]);
+    return { code, stdout: stdout.replace(SENDING, ''), stderr: stderr.replace(DEPRECATION, '') };
+  }
+
+  /** One that must succeed. @returns stdout */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(...args);
+    assert.equal(code, 0, `${stdout}${stderr}${this.#daemon.log.slice(-2000)}`);
+    return stdout;
+  }
+
+  /** Waits until no build has left a process, a file or a cgroup. */
+  async nothingLeft(): Promise<void> {
+    const look = 'ls /run/data/builds/work; find /sys/fs/cgroup -name "build-*"; pgrep buildah';
+    await eventually(
+      'builds leave nothing',
+      async () => (await this.#daemon.host.exec(['sh', '-c', look])).stdout === '',
+    );
+  }
+}

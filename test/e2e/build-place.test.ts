@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Builds } from '../builds.ts';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+describe('what builds run in', () => {
+  let daemon: TestDaemon;
+  let builds: Builds;
+  before(async () => {
+    daemon = await TestDaemon.create();
+    builds = new Builds(daemon);
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+  const run = (image: string, script: string) => daemon.ok('run', '--rm', image, 'sh', '-c', script);
+  /** The PID of the one build that the CLI has been asked for and that still goes on. */
+  const client = () => daemon.host.out(['pgrep', '-n', '-f', '^docker build --no-cache']);
+
+  test('commands are on the network they are given, with its names, and leave nothing of it', async () => {
+    await daemon.ok('network', 'create', 'net');
+    await daemon.ok('run', '-d', '--name', 'web', '--network', 'net', 'busybox', 'httpd', '-f', '-h', '/var/www');
+    const outside = daemon.host.spawnLan(['busybox', 'httpd', '-f', '-p', '192.0.2.1:80', '-h', '/etc']);
+    const onNetwork = async (name: string, ...commands: string[]) => {
+      const dockerfile = ['FROM busybox', ...commands.map((line) => `RUN ${line}`)].join('\n');
+      return builds.ok(
+        '--no-cache',
+        '--network',
+        name,
+        '--add-host',
+        'extra:198.51.100.7',
+        builds.context({ Dockerfile: dockerfile }),
+      );
+    };
+    await eventually(
+      'the neighbour serves',
+      async () => (await daemon.host.exec(['curl', '-sf', 'http://192.0.2.1/hostname'])).code === 0,
+    );
+    const bridge = await onNetwork(
+      'default',
+      'wget -qO- http://192.0.2.1/hostname >/dev/null && echo out',
+      'ip route',
+      'cat /etc/hosts /etc/resolv.conf',
+    );
+    assert.match(bridge, /\nout\n/);
+    assert.match(bridge, /default via 172\.17\.0\.1 dev eth0/);
+    assert.match(bridge, /198\.51\.100\.7\s+extra/);
+    assert.match(bridge, /nameserver 192\.0\.2\.1/);
+    const named = await onNetwork(
+      'net',
+      'wget -qO- http://web/',
+      'cat /etc/resolv.conf',
+      'wget -qO- http://192.0.2.1/hostname >/dev/null && echo out',
+    );
+    assert.match(named, /It works/);
+    assert.match(named, /nameserver 127\.0\.0\.11/);
+    assert.match(named, /\nout\n/);
+    assert.match(await onNetwork('container:web', 'wget -qO- http://127.0.0.1/'), /It works/);
+    assert.match(await onNetwork('host', 'ip addr show docker0'), /172\.17\.0\.1/);
+    assert.doesNotMatch(await onNetwork('none', 'ip -4 addr'), /eth0/);
+    const missing = await builds.run('--network', 'nosuch', builds.context({ Dockerfile: 'FROM busybox\nRUN true\n' }));
+    assert.match(missing.stderr, /network nosuch not found/);
+    assert.equal(await daemon.ok('network', 'inspect', '-f', '{{len .Containers}}', 'net'), '1');
+    await daemon.ok('rm', '-f', 'web');
+    await daemon.ok('network', 'rm', 'net');
+    outside.kill();
+    assert.equal(
+      await daemon.host.shell('ls /run/fairway/netns /run/data/containers'),
+      '/run/data/containers:\n\n/run/fairway/netns:',
+    );
+    assert.equal(
+      await daemon.host.shell('nft list tables | grep -v fairway || true'),
+      '',
+      'nobody else has touched the firewall',
+    );
+  });
+
+  test('limits and capabilities hold for commands', async () => {
+    const dockerfile =
+      'FROM busybox\nRUN ulimit -n; df -k /dev/shm | tail -1; grep -E "CapBnd|Seccomp:|NoNewPrivs" /proc/self/status; env | grep -ci proxy; true\n';
+    const stdout = await builds.ok(
+      '--no-cache',
+      '--ulimit',
+      'nofile=123:456',
+      '--shm-size',
+      '8m',
+      '--memory',
+      '256m',
+      builds.context({ Dockerfile: dockerfile }),
+    );
+    assert.match(stdout, /\n123\n/);
+    assert.match(stdout, /\s8192\s/);
+    assert.match(stdout, /CapBnd:\s+00000000a80425fb\n/);
+    assert.match(stdout, /Seccomp:\s+2\n/);
+    assert.match(stdout, /\n0\n/);
+  });
+
+  test('builds go on side by side; one whose client has gone ends with all it has started', async () => {
+    const slow = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 987\n' });
+    const cli = daemon.host.spawn(['docker', 'build', '--no-cache', slow], daemon.env());
+    let heard = '';
+    cli.stdout?.on('data', (chunk: Buffer) => {
+      heard += chunk.toString();
+    });
+    await eventually('the command runs', () => heard.includes('begun'), 30_000);
+    const others = ['a', 'b', 'c'].map((name) =>
+      builds.ok(
+        '--no-cache',
+        '-t',
+        `side:${name}`,
+        builds.context({ Dockerfile: `FROM busybox\nRUN echo ${name} > /name\n` }),
+      ),
+    );
+    await Promise.all(others);
+    for (const name of ['a', 'b', 'c']) assert.equal(await run(`side:${name}`, 'cat /name'), name);
+    assert.equal((await daemon.host.exec(['pgrep', '-f', 'sleep 987'])).code, 0, 'the first still goes on');
+    await daemon.host.out(['kill', '-INT', await client()]);
+    await eventually(
+      'the command is gone',
+      async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 987'])).code === 1,
+    );
+    await builds.nothingLeft();
+    await eventually(
+      'working containers are gone',
+      async () =>
+        (await daemon.host.shell('cat /run/data/builds/storage/overlay-containers/containers.json')).trim() === '[]',
+    );
+    await daemon.ok('rmi', 'side:a', 'side:b', 'side:c');
+  });
+
+  test('a daemon killed in the middle leaves nothing for its successor', async () => {
+    await daemon.ok('network', 'create', 'short');
+    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 986\n' });
+    const cli = daemon.host.spawn(['docker', 'build', '--no-cache', '--network', 'short', folder], daemon.env());
+    let heard = '';
+    cli.stdout?.on('data', (chunk: Buffer) => {
+      heard += chunk.toString();
+    });
+    await eventually('the command runs', () => heard.includes('begun'), 30_000);
+    await daemon.stop('SIGKILL');
+    await eventually(
+      'the command is gone',
+      async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 986'])).code === 1,
+    );
+    await daemon.start();
+    await builds.nothingLeft();
+    assert.equal(
+      await daemon.host.shell('ls /run/fairway/netns /run/data/containers'),
+      '/run/data/containers:\n\n/run/fairway/netns:',
+    );
+    await daemon.ok('network', 'rm', 'short');
+    assert.match(await builds.ok(builds.context({ Dockerfile: 'FROM busybox\nRUN echo after\n' })), /\nafter\n/);
+  });
+
+  test('the cache is counted, and can be taken away', async () => {
+    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=5\n' });
+    await builds.ok('-t', 'big', folder);
+    const size = async () =>
+      Number(
+        (await daemon.ok('system', 'df', '--format', '{{.Type}} {{.TotalCount}}'))
+          .split('\n')
+          .at(-1)
+          ?.replace('Build Cache ', ''),
+      );
+    assert.ok((await size()) >= 2);
+    assert.match(await daemon.ok('builder', 'prune', '-f'), /Total reclaimed space: [1-9]/);
+    assert.equal(await size(), 0);
+    assert.equal(await run('big', 'stat -c %s /big'), String(5 << 20), 'images stay');
+    assert.match(await builds.ok('-t', 'big', folder), /Running in/);
+    await daemon.ok('system', 'prune', '-f');
+    assert.equal(await size(), 0);
+    await daemon.ok('rmi', 'big');
+    assert.equal((await daemon.host.exec(['ls', '/var/lib/containers'])).code, 2, 'nothing of the host’s is used');
+  });
+});
