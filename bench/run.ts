@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { benchLogs } from './logs.ts';
 import { median, type Paired, paired, row, timed } from './measure.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
 import { pulls } from './pull.ts';
@@ -32,6 +33,7 @@ console.log(row(await pulls(ours, theirs, rounds)));
 await networks();
 await ranges();
 await networkPart();
+await benchLogs(ours, theirs, Math.min(rounds, 5));
 await idle();
 await resolver();
 

@@ -12,6 +12,9 @@ import type { Delivery, Rotation } from './settings.ts';
 const HIGH_WATER = 1 << 20;
 /** So little is written on the spot, in some 5 µs: nobody is kept waiting for that. Bytes */
 const AT_ONCE = 8 << 10;
+/** What comes so soon after a write is gathered for so long, or until it is so much. Milliseconds, bytes */
+const GATHERING = 3;
+const GATHERED = 256 << 10;
 /** A file is overrun by the entries that are written together: so small a part of it. */
 const RUNS_PER_FILE = 16;
 const NEWLINE = 0x0a;
@@ -64,6 +67,9 @@ export class LogFile implements ContainerLog {
   #waiting: Piece[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
+  /** Milliseconds since 1970 */
+  #lastWrite = 0;
+  #hurry: (() => void) | undefined;
   #warned = false;
   #closed = false;
 
@@ -108,7 +114,10 @@ export class LogFile implements ContainerLog {
   }
 
   async flush(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    while (this.#writing !== undefined) {
+      this.#hurry?.();
+      await this.#writing;
+    }
   }
 
   async close(): Promise<void> {
@@ -141,12 +150,14 @@ export class LogFile implements ContainerLog {
     if (dropBeyond !== undefined && this.#waitingBytes > 0 && this.#waitingBytes + raw.length > dropBeyond) return;
     const encoded = Buffer.from(encodeEntries(raw, stream, time, this.#attributes));
     const piece = { stream, raw, encoded, end: this.#cut[stream] };
-    if (this.#writing === undefined && encoded.length <= AT_ONCE && (this.#file?.room ?? 0) > 0) {
+    const quiet = this.#writing === undefined && Date.now() - this.#lastWrite > GATHERING;
+    if (quiet && encoded.length <= AT_ONCE && (this.#file?.room ?? 0) > 0) {
       this.#writeNow(piece);
       return;
     }
     this.#waiting.push(piece);
     this.#waitingBytes += encoded.length;
+    if (this.#waitingBytes >= GATHERED) this.#hurry?.();
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
@@ -161,8 +172,22 @@ export class LogFile implements ContainerLog {
     this.#written([piece]);
   }
 
+  /** Few large writes are cheaper than many small ones, for us and for whoever follows. */
+  async #gather(): Promise<void> {
+    if (this.#waitingBytes >= GATHERED || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHERING);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#hurry = undefined;
+  }
+
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
+      await this.#gather();
       const pieces = this.#waiting;
       this.#waiting = [];
       this.#waitingBytes = 0;
@@ -208,6 +233,7 @@ export class LogFile implements ContainerLog {
   #written(pieces: readonly Piece[]): void {
     for (const { stream, end } of pieces) this.#logged[stream] = end;
     this.#note();
+    this.#lastWrite = Date.now();
     for (const follower of this.#followers) follower.written();
   }
 
