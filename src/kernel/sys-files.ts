@@ -4,6 +4,8 @@ import { failure, lazily, libcFunction, O_CLOEXEC } from './sys.ts';
 
 interface LibcFiles {
   unshare(flags: number): number;
+  setns(fd: number, type: number): number;
+  fchdir(fd: number): number;
   chroot(path: string): number;
   chdir(path: string): number;
   umask(mask: number): number;
@@ -21,6 +23,8 @@ interface LibcFiles {
 /** What only work on containers' files needs. The new mount calls are in glibc since 2.36; openat2(2) by its number. */
 const libcFiles: () => LibcFiles = lazily(() => ({
   unshare: libcFunction('int unshare(int)'),
+  setns: libcFunction('int setns(int, int)'),
+  fchdir: libcFunction('int fchdir(int)'),
   chroot: libcFunction('int chroot(const char*)'),
   chdir: libcFunction('int chdir(const char*)'),
   umask: libcFunction('uint32_t umask(uint32_t)'),
@@ -41,6 +45,16 @@ const CLONE_NEWNS = 0x20000;
 /** unshare(2): this thread gets a root, a working directory, a umask and a mount namespace of its own. */
 export function unshareFiles(): void {
   if (libcFiles().unshare(CLONE_FS | CLONE_NEWNS) < 0) throw failure('make a mount namespace');
+}
+
+/** setns(2) of this thread, which must have called unshareFiles() before; its root is then the namespace's. */
+export function enterMountNamespace(fd: number): void {
+  if (libcFiles().setns(fd, CLONE_NEWNS) < 0) throw failure('enter a mount namespace');
+}
+
+/** fchdir(2). Of the whole process, unless the thread has called unshareFiles(). */
+export function fchdir(fd: number): void {
+  if (libcFiles().fchdir(fd) < 0) throw failure('enter a directory');
 }
 
 /** chroot(2) and chdir(2) into it. Of the whole process, unless the thread has called unshareFiles(). */

@@ -78,6 +78,7 @@ export class Runtime {
 
   /** Containers keep running. @param options.keep leaves our containerd running, too, for the next start to take up */
   async close(options: { readonly keep?: boolean } = {}): Promise<void> {
+    this.files.close();
     this.containerd.close();
     await (options.keep === true ? this.#process?.release() : this.#process?.stop());
   }

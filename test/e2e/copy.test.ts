@@ -124,7 +124,7 @@ describe('docker cp, diff and export', () => {
 
   test('a container that swaps a directory for a link to the host’s while cp runs', async () => {
     await daemon.ok('run', '-d', '--name', 'swapper', '-v', 'swapped:/s', 'busybox', 'sh', '-c', SWAPPING);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 10; round++) {
       const { stdout } = await sh('docker cp swapper:/s/x/file - | tar xO');
       assert.ok(['', 'inside\n'].includes(stdout), `read from the host: ${stdout}`);
       await sh('tar c tree | docker cp - swapper:/s/x');

@@ -50,11 +50,15 @@ async function send(
   contentType: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  const response = exchange.open(contentType, headers);
-  for await (const chunk of tar) {
-    if (exchange.signal.aborted) break;
-    await writeAll(response, chunk as Buffer);
+  try {
+    const response = exchange.open(contentType, headers);
+    for await (const chunk of tar) {
+      if (exchange.signal.aborted) break;
+      await writeAll(response, chunk as Buffer);
+    }
+    response.end();
+  } finally {
+    tar.destroy();
   }
-  response.end();
   return 'answered';
 }

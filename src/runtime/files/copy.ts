@@ -14,7 +14,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
-import { close, umount2 } from '../../kernel/sys.ts';
+import { umount2 } from '../../kernel/sys.ts';
 import { attachTree, chdir, lgetxattr, llistxattr, lsetxattr, mknod } from '../../kernel/sys-files.ts';
 import { KernelError } from '../../model/errors.ts';
 import { attach } from './jail.ts';
@@ -36,7 +36,6 @@ export function copyUp(seen: SeenMount, tree: number): void {
   // The image's directory stays reachable as the working directory when the volume covers it.
   chdir(source);
   attachTree(tree, source);
-  close(tree);
   if (readdirSync(source).length === 0) {
     const target = asBytes(source);
     copyEntries('.', target, new Map());

@@ -1,12 +1,12 @@
-/** The thread of ContainerFiles: does one job in a jail of its own, tells how it went, and ends. */
+/** A thread of ContainerFiles: does one job after the other, each in a jail of its own, and tells how it went. */
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { close } from '../../kernel/sys.ts';
 import { EngineError, errorMessage, KernelError } from '../../model/errors.ts';
 import { findChanges } from './changes.ts';
 import { copyUp, detach } from './copy.ts';
-import { attach, enterDirectories, enterLayers, enterRoot, refuseReadOnly, sealRoot } from './jail.ts';
+import { attach, enterDirectories, enterLayers, enterRoot, Home, refuseReadOnly, sealRoot, Trees } from './jail.ts';
 import type { Answer, Job, PathStat, RootView } from './job.ts';
 import { Packer } from './pack.ts';
 import { asBytes, asText, bytePath, followLinks } from './paths.ts';
@@ -28,8 +28,7 @@ async function run(job: Job): Promise<unknown> {
     case 'export':
       return exportAll(job);
     case 'copyUp':
-      for (const { seen, tree } of enterRoot(job.root, job.scratch)) copyUp(seen, tree);
-      return detach(job.root.mounts);
+      return fill(job);
     case 'changes':
       enterLayers(job.layers, job.scratch);
       return findChanges();
@@ -40,8 +39,17 @@ async function run(job: Job): Promise<unknown> {
 }
 
 function enterWhole(root: RootView, scratch: string): void {
-  for (const { seen, tree } of enterRoot(root, scratch)) attach(seen, tree);
+  using trees = new Trees();
+  enterRoot(root, scratch, trees);
+  for (const seen of root.mounts) attach(seen, trees.of(seen));
   if (root.readOnly) sealRoot();
+}
+
+function fill({ root, scratch }: Job & { kind: 'copyUp' }): void {
+  using trees = new Trees();
+  enterRoot(root, scratch, trees);
+  for (const seen of root.mounts) copyUp(seen, trees.of(seen));
+  detach(root.mounts);
 }
 
 /** A link at the end of the path is not followed, unless a slash follows it (lstat(2)). */
@@ -106,13 +114,21 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-const job: Job = workerData;
-try {
-  tell({ kind: 'done', value: await run(job) });
-} catch (error) {
-  tell({ kind: 'failed', code: codeOf(error), message: errorMessage(error) });
-} finally {
+/** The answer comes last: whoever has it may send the next job. A thread that cannot come back ends. */
+async function work(job: Job, home: Home): Promise<void> {
+  let answer: Answer;
+  try {
+    answer = { kind: 'done', value: await run(job) };
+  } catch (error) {
+    answer = { kind: 'failed', code: codeOf(error), message: errorMessage(error) };
+  } finally {
+    home.return();
+  }
+  tell(answer);
   // The other end of the pipe learns by it that this is all.
   if ('input' in job) close(job.input);
   if ('output' in job) close(job.output);
 }
+
+const home = new Home();
+parentPort?.on('message', (job: Job) => void work(job, home));

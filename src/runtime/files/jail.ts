@@ -1,5 +1,6 @@
 import {
   closeSync,
+  constants,
   fstatSync,
   mkdirSync,
   openSync,
@@ -15,6 +16,8 @@ import {
   chdir,
   chroot,
   cloneTree,
+  enterMountNamespace,
+  fchdir,
   makeReadOnly,
   openBeneath,
   umask,
@@ -36,22 +39,53 @@ const LONGEST_OPTIONS = 4000;
 const O_PATH = 0o10000000;
 
 /**
- * Where this thread works on files that containers can change under its hands. It gets a mount namespace of its own, which
- * no container and not even the rest of the daemon sees, and its root becomes the container's: no path, whatever links it
- * goes by and whoever changes them meanwhile, leads anywhere else. The thread never returns: it ends with its work.
+ * The way back for a thread that works on files which containers can change under its hands. For each job it gets a mount
+ * namespace of its own, which no container and not even the rest of the daemon sees, and its root becomes the container's:
+ * no path, whatever links it goes by and whoever changes them meanwhile, leads anywhere else.
  */
+export class Home {
+  readonly #root = openSync('/', O_PATH);
+  readonly #namespace = openSync('/proc/thread-self/ns/mnt', constants.O_RDONLY);
+
+  /** The job's namespace ends with it, and everything that was mounted there. */
+  return(): void {
+    enterMountNamespace(this.#namespace);
+    fchdir(this.#root);
+    chroot('.');
+  }
+}
+
 function enterPrivateNamespace(): void {
   unshareFiles();
   mount('none', '/', null, MS_REC | MS_PRIVATE, null);
   umask(0);
 }
 
-/** The container's root becomes the thread's. @returns its mounts, not yet mounted: their sources are out of sight now */
-export function enterRoot({ layers, mounts }: RootView, scratch: string): readonly { seen: SeenMount; tree: number }[] {
+/** Detached mounts, taken before their sources are out of sight. */
+export class Trees implements Disposable {
+  readonly #descriptors = new Map<Pick<SeenMount, 'source' | 'subpath'>, number>();
+
+  take(seen: Pick<SeenMount, 'source' | 'subpath'>): void {
+    this.#descriptors.set(seen, openTree(seen));
+  }
+
+  /** @throws EngineError internal for one that was not taken */
+  of(seen: Pick<SeenMount, 'source' | 'subpath'>): number {
+    const descriptor = this.#descriptors.get(seen);
+    if (descriptor === undefined) throw new EngineError('internal', `${seen.source} was not opened`);
+    return descriptor;
+  }
+
+  [Symbol.dispose](): void {
+    for (const descriptor of this.#descriptors.values()) close(descriptor);
+  }
+}
+
+/** The container's root becomes the thread's; its mounts are taken along, not yet mounted. */
+export function enterRoot({ layers, mounts }: RootView, scratch: string, trees: Trees): void {
   enterPrivateNamespace();
-  const trees = mounts.map((seen) => ({ seen, tree: openTree(seen) }));
+  for (const seen of mounts) trees.take(seen);
   chroot(findMounted(layers) ?? mountLayers(layers, scratch));
-  return trees;
 }
 
 /** Mounts in the container's root, and makes what they are mounted on where it is missing, as at a start. */
@@ -59,7 +93,6 @@ export function attach(seen: SeenMount, tree: number): void {
   makeMountpoint(seen.destination, tree);
   if (seen.readOnly) makeReadOnly(tree);
   attachTree(tree, seen.destination);
-  close(tree);
 }
 
 /** The root itself becomes read-only: in this thread's namespace, and without what is mounted in it. */
@@ -86,28 +119,35 @@ function isBelow(path: string, directory: string): boolean {
 /** Directories as /0, /1 …, and nothing beside them. */
 export function enterDirectories(directories: readonly string[], scratch: string): void {
   enterPrivateNamespace();
-  const trees = directories.map((source) => openTree({ source, subpath: '' }));
+  using trees = new Trees();
+  const places = directories.map((source) => ({ source, subpath: '' }));
+  for (const place of places) trees.take(place);
   enterEmpty(scratch);
-  for (const [index, tree] of trees.entries()) {
+  for (const [index, place] of places.entries()) {
     mkdirSync(`/${index}`);
-    attachTree(tree, `/${index}`);
+    attachTree(trees.of(place), `/${index}`);
   }
 }
 
 /** A container's own layer as /upper, what lies below it as /lower. */
 export function enterLayers(layers: readonly SnapshotMount[], scratch: string): void {
   enterPrivateNamespace();
-  const upper = openTree({ source: writableLayer(layers), subpath: '' });
+  using trees = new Trees();
+  const upper = { source: writableLayer(layers), subpath: '' };
+  trees.take(upper);
   const below = layersOf(layers).slice(1);
   const [only, ...more] = below;
   if (only === undefined) throw new EngineError('internal', 'the container has no layers below its own');
-  const lower = more.length === 0 ? only : mountReadOnly(below, scratch);
-  const tree = openTree({ source: lower, subpath: '' });
+  const lower = { source: more.length === 0 ? only : mountReadOnly(below, scratch), subpath: '' };
+  trees.take(lower);
   enterEmpty(scratch);
-  mkdirSync('/upper');
-  attachTree(upper, '/upper');
-  mkdirSync('/lower');
-  attachTree(tree, '/lower');
+  for (const [path, place] of [
+    ['/upper', upper],
+    ['/lower', lower],
+  ] as const) {
+    mkdirSync(path);
+    attachTree(trees.of(place), path);
+  }
 }
 
 function enterEmpty(scratch: string): void {
