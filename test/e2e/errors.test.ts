@@ -58,7 +58,7 @@ describe('bad input leaves no trace', () => {
     [['run', '--rm', '-v', 'relative/path:/x', 'busybox', 'true'], 125, /./],
     [['run', '--rm', '-v', 'n!x:/x', 'busybox', 'true'], 125, /includes invalid characters/],
     [['run', '--rm', '--memory', '5m', 'busybox', 'true'], 125, /Minimum memory limit allowed is 6MB/],
-    [['run', '--rm', '--kernel-memory', '64m', 'busybox', 'true'], 125, /not supported/],
+    [['run', '--rm', '--storage-opt', 'size=1G', 'busybox', 'true'], 125, /not supported/],
     [['run', '--rm', '--restart', 'always', 'busybox', 'true'], 125, /./],
     [
       ['run', '--rm', '--mount', 'type=bind,source=/nowhere,target=/x', 'busybox', 'true'],
@@ -95,7 +95,7 @@ describe('bad input leaves no trace', () => {
     [['start', 'nosuch'], 1, /No such container: nosuch/],
     [['rm', 'nosuch'], 1, /No such container: nosuch/],
     [['volume', 'create', '-d', 'nfs', 'xx'], 1, /error looking up volume plugin nfs: plugin "nfs" not found/],
-    [['pull', 'busybox'], 1, /not supported/],
+    [['search', 'busybox'], 1, /not supported/],
     [['swarm', 'init'], 1, /./],
   ];
   for (const [command, code, message] of REFUSED) {
