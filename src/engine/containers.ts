@@ -27,6 +27,7 @@ import type {
   WaitResult,
 } from './requests.ts';
 import { isActive } from './sandboxes.ts';
+import { followStats, readStats, type Stats } from './stats.ts';
 import { containerView } from './view-builder.ts';
 import type { ContainerView } from './views.ts';
 
@@ -173,6 +174,16 @@ export class Containers {
     const { log } = containerPaths(core.config, core.state, container);
     const signal = AbortSignal.any([query.signal, ended.signal]);
     yield* readLog(container, log, { ...query, signal }, run?.log);
+  }
+
+  /** What it uses now. */
+  stats(reference: string): Stats {
+    return readStats(this.#core, reference);
+  }
+
+  /** The same, each second. */
+  followStats(reference: string, signal: AbortSignal): AsyncGenerator<Stats> {
+    return followStats(this.#core, reference, signal);
   }
 
   /** @param psArgs '' is -ef */

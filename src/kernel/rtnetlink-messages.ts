@@ -1,4 +1,5 @@
 /** What rtnetlink says, read into the model's words. rtnetlink(7); include/uapi/linux/{rtnetlink,if_link,if_addr}.h */
+
 import {
   addressFromBytes,
   type InterfaceAddress,
@@ -9,6 +10,7 @@ import {
   makePrefix,
   type Prefix,
 } from '../model/address.ts';
+import type { LinkCounters, LinkTraffic } from '../model/usage.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
 import { AF_INET, AF_INET6 } from './sys.ts';
 
@@ -31,6 +33,7 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 export const IFLA_MASTER = 10;
+const IFLA_STATS64 = 23;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
 export const IFLA_GROUP = 27;
@@ -147,6 +150,17 @@ export function parseLink(message: Message): LinkInfo {
     isolated: isIsolated(info),
     data: info.nested(IFLA_INFO_DATA),
   };
+}
+
+/** struct rtnl_link_stats64 (linux/if_link.h): packets, bytes, errors, dropped, each first received, then sent */
+export function parseCounters(message: Message): LinkCounters {
+  const attributes = Attributes.parse(fixedHeader(message, IFINFO_SIZE), IFINFO_SIZE);
+  const counters = attributes.bytes(IFLA_STATS64) ?? Buffer.alloc(64);
+  const at = (index: number) => (counters.length < 64 ? 0 : Number(counters.readBigUInt64LE(index * 8)));
+  const traffic = (from: number): LinkTraffic => {
+    return { packets: at(from), bytes: at(from + 2), errors: at(from + 4), dropped: at(from + 6) };
+  };
+  return { name: attributes.text(IFLA_IFNAME) ?? '', received: traffic(0), sent: traffic(1) };
 }
 
 function isIsolated(info: Attributes): boolean {

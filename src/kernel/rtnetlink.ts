@@ -1,3 +1,4 @@
+import type { LinkCounters } from '../model/usage.ts';
 import { MessageBatch, NLM_F_ACK } from './netlink.ts';
 import { failure, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
@@ -30,6 +31,13 @@ export class RouteSocket implements Disposable {
 
   links(): rt.LinkInfo[] {
     return this.#socket.dump(rt.RTM_GETLINK, writeLinkRequest, rt.parseLink);
+  }
+
+  /** What went through each link, by name. */
+  counters(): ReadonlyMap<string, LinkCounters> {
+    const header = Buffer.alloc(16); // struct ifinfomsg
+    const counters = this.#socket.dump(rt.RTM_GETLINK, (batch) => batch.raw(header), rt.parseCounters);
+    return new Map(counters.map((link) => [link.name, link]));
   }
 
   /** One link, in time that does not depend on how many there are. @param which index, or name */

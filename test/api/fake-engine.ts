@@ -136,6 +136,8 @@ export class FakeEngine {
       attach: async (...args) => this.#note('attach', args, this.process),
       resize: noted('resize'),
       logs: (...args) => this.#note('logs', args, logRecords()),
+      stats: (reference) => ({ container: this.#find(reference).container }),
+      followStats: async function* () {},
       top: async () => ({ titles: ['PID'], processes: [['1']] }),
       prune: async (...args) => this.#note('prune', args, { deleted: [], reclaimed: 0 }),
     };

@@ -32,7 +32,8 @@ export type ReplyName =
   | 'events'
   | 'exec'
   | 'df'
-  | 'top';
+  | 'top'
+  | 'stats';
 
 /** Bodies of the docker CLI 28.2, docker-compose 1.29, dockerode and testcontainers. */
 export const requests = read('requests.json') as RecordedRequests;

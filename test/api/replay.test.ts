@@ -8,9 +8,12 @@ import { renderEvent } from '../../src/api/render/event.ts';
 import { renderHistory, renderImage, renderImageSummary } from '../../src/api/render/image.ts';
 import { renderSummary } from '../../src/api/render/list.ts';
 import { renderNetwork } from '../../src/api/render/network.ts';
+import { renderStats } from '../../src/api/render/stats.ts';
 import { renderInfo, renderVersion } from '../../src/api/render/system.ts';
 import { parseApiVersion } from '../../src/api/version.ts';
+import type { Sample } from '../../src/engine/stats.ts';
 import type { EngineEvent } from '../../src/model/event.ts';
+import { readLegacyUsage } from '../../src/runtime/stats/cgroup.ts';
 import { replies, requests, shapeDifferences } from './golden.ts';
 import { containerView, createdView, history, hostNetworkView, image, info, networkView, version } from './samples.ts';
 
@@ -113,6 +116,20 @@ describe('replies have the shape Docker gave them', () => {
     assertShape(replies.image, renderImage(image, v141), layers);
     assertShape((replies.images as unknown[]).slice(1), [renderImageSummary(image, v141, -1)]);
     assertShape((replies.history as unknown[]).slice(1), renderHistory(history));
+  });
+
+  test('stats, on cgroup v1', () => {
+    const zero = { bytes: 0, packets: 0, errors: 0, dropped: 0 };
+    const usage = readLegacyUsage((_, file) => (file === 'cpuacct.usage_percpu' ? '1 2' : '0'));
+    const now: Sample = {
+      at: '2026-11-21T01:23:20.688Z',
+      usage,
+      machine: { total: 1, processors: 2 },
+      networks: new Map([['eth0', { name: 'eth0', received: zero, sent: zero }]]),
+    };
+    assertShape(replies.stats, renderStats({ container: containerView.container, now, before: now }), [
+      '.pids_stats.limit: new',
+    ]);
   });
 
   test('info', () => {

@@ -121,7 +121,7 @@ describe('requests that make no sense', () => {
 
   test('what Fairway does not do is refused in words', async () => {
     for (const [method, path, status, words] of [
-      ['GET', '/containers/x/stats', 501, /docker stats is not supported by Fairway yet/],
+      ['GET', '/containers/h5web/stats?one-shot=1', 400, /cannot have stream=true and one-shot=true/],
       ['POST', '/build', 501, /docker build is not supported/],
       ['GET', '/services', 503, /^This node is not a swarm manager\./],
       ['GET', '/images/search?term=web', 501, /searching registries is not supported/],

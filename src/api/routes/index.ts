@@ -13,6 +13,7 @@ import { lifecycleRoutes } from './lifecycle.ts';
 import { networkRoutes } from './networks.ts';
 import { refusedRoutes } from './refused.ts';
 import { registryRoutes } from './registry.ts';
+import { statsRoutes } from './stats.ts';
 import { streamRoutes } from './streams.ts';
 import { systemRoutes } from './system.ts';
 import { volumeRoutes } from './volumes.ts';
@@ -24,6 +25,7 @@ export function routes(engine: EngineSurface): Routes[] {
     containerRoutes(engine),
     archiveRoutes(engine),
     lifecycleRoutes(engine),
+    statsRoutes(engine),
     streamRoutes(engine),
     execRoutes(engine),
     networkRoutes(engine),

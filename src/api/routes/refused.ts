@@ -36,7 +36,6 @@ const MANAGER_ONLY = [
 
 /** What Docker does and Fairway does not, by what a user would call it. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'GET /containers/{}/stats': 'docker stats',
   'GET /containers/{}/checkpoints': 'docker checkpoint',
   'POST /containers/{}/checkpoints': 'docker checkpoint',
   'POST /swarm/init': 'swarm mode',

@@ -120,7 +120,7 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
   };
 }
 
-/** Where the container's cgroup is in every hierarchy. */
+/** Where the container’s cgroup is in every hierarchy, seen from its root, so that no ".." leads out of it. */
 export function cgroupOf({ id, spec }: Container): string {
   return join('/', spec.cgroupParent ?? CGROUP_PARENT, id);
 }
@@ -133,7 +133,6 @@ function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux
     namespaces: chooseNamespaces(input),
     devices: [...(privileged ? (input.hostDevices ?? []) : []), ...(input.devices?.nodes ?? [])],
     resources: { devices: deviceRules(input), ...ociLimits(resources, numberOf) },
-    // Seen from the hierarchy's root, so that no ".." leads out of it.
     cgroupsPath: cgroupOf(container),
     sysctl: { ...domainnameSetting(input), ...input.sysctls },
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
