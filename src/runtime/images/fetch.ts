@@ -142,7 +142,7 @@ export class Fetcher {
   ): Promise<void> {
     const id = shortDigest(layer.digest);
     const chain = chains[index] ?? '';
-    const step = { diffId: diffIds[index] ?? '', parent: chains[index - 1] ?? '', chain };
+    const step = { index, diffId: diffIds[index] ?? '', parent: chains[index - 1] ?? '', chain };
     await this.#unpacking.run(chain, watcher, async (signal, report) => {
       const bar = (current: number) => report({ status: 'Extracting', id, detail: { current, total: layer.size } });
       bar(0);

@@ -37,13 +37,15 @@ export async function unpack(
 ): Promise<void> {
   const chains = chainIds(diffIds);
   for (const [index, layer] of layers.entries()) {
-    const step = { layer, diffId: diffIds[index] ?? '', parent: chains[index - 1] ?? '', chain: chains[index] ?? '' };
-    await unpackLayer(containerd, step, lease);
+    const [diffId = '', parent = '', chain = ''] = [diffIds[index], chains[index - 1], chains[index]];
+    await unpackLayer(containerd, { index, layer, diffId, parent, chain }, lease);
   }
 }
 
 /** One layer to put on those below it. */
 export interface UnpackStep {
+  /** Of the layer in its image, counted from 0, lowest first */
+  readonly index: number;
   readonly layer: LayerDescriptor;
   readonly diffId: string;
   /** '' for the lowest */
@@ -58,13 +60,13 @@ export async function unpackLayer(
   lease: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { layer, diffId, parent, chain } = step;
+  const { index, layer, diffId, parent, chain } = step;
   if (await hasSnapshot(containerd, chain)) return;
   const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
   const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
   try {
     const { applied } = await containerd.diff.apply({ diff: layer, mounts }, { signal });
-    if (applied?.digest !== diffId) throw wrongLayer(layer.digest, diffId, applied?.digest);
+    if (applied?.digest !== diffId) throw wrongLayer(index, diffId, applied?.digest);
     await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
   } catch (error) {
     await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
@@ -83,9 +85,9 @@ export async function hasSnapshot(containerd: Containerd, chain: string): Promis
   }
 }
 
-function wrongLayer(layer: string, expected: string, found = ''): EngineError {
+function wrongLayer(index: number, expected: string, found = ''): EngineError {
   return new EngineError(
     'invalidArgument',
-    `invalid diffID for layer ${layer}: expected "${expected}", got "${found}"`,
+    `invalid diffID for layer ${index}: expected "${expected}", got "${found}"`,
   );
 }

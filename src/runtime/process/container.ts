@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineError } from '../../model/errors.ts';
+import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Resources } from '../../model/resources.ts';
 import { SNAPSHOTTER } from '../containerd/client.ts';
 import { RESOURCES_URL } from '../containerd/protos/tasks.ts';
@@ -23,6 +23,8 @@ const INIT = 'runc:[2:INIT]';
 /** Milliseconds between looks at it, and how many at most */
 const LOOK = 1;
 const LOOKS = 1000;
+/** How often runc is asked to freeze a container */
+const FREEZES = 50;
 
 export interface ContainerContext extends ProcessContext {
   readonly host: HostFacts;
@@ -81,8 +83,16 @@ export class ContainerProcess extends TaskProcess implements Process {
     await super.kill(signal, all);
   }
 
+  /** runc gives up on a freezer of cgroup v1 after some 0.1 s (libcontainer/cgroups/fs/freezer.go), too soon for a busy machine. */
   async pause(): Promise<void> {
-    await this.context.containerd.tasks.pause(this.name);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.context.containerd.tasks.pause(this.name);
+        return;
+      } catch (error) {
+        if (attempt === FREEZES || !errorMessage(error).includes('unable to freeze')) throw error;
+      }
+    }
   }
 
   async resume(): Promise<void> {
