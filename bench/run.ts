@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execs, memoryPerContainer, parallelStarts } from './crowd.ts';
 import { benchLogs } from './logs.ts';
 import { median, type Paired, paired, row, timed } from './measure.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
@@ -29,12 +30,15 @@ await compare('docker run --rm busybox true (whole CLI)', 0.6, (peer) => async (
 await compare('docker run --rm --network none', undefined, (peer) => async () => {
   await docker(peer, 'run', '--rm', '--network', 'none', 'busybox', 'true');
 });
+console.log(row(await execs(ours, theirs, rounds)));
+console.log(row(await parallelStarts(ours, theirs, Math.ceil(rounds / 3))));
 console.log(row(await pulls(ours, theirs, rounds)));
 await networks();
 await ranges();
 await networkPart();
 await benchLogs(ours, theirs, Math.min(rounds, 5));
 await idle();
+await memory();
 await resolver();
 
 async function version(peer: Peer): Promise<string> {
@@ -159,6 +163,15 @@ async function idle(): Promise<void> {
   const status = await ours.host.out(['cat', `/proc/${pid}/status`]);
   const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   console.log(`idle: ${rss.toFixed(0)} MiB resident (bar 120 MB), ${used * 10} ms of processor in 10 s`);
+}
+
+/** Of daemon, containerd and shims. */
+async function memory(): Promise<void> {
+  const own = await memoryPerContainer(ours);
+  const other = theirs === undefined ? undefined : await memoryPerContainer(theirs);
+  const beside =
+    other === undefined ? '' : `, Docker ${other.toFixed(1)} MiB, ${(own / other).toFixed(2)} × (bar 1.1 ×)`;
+  console.log(`memory a running container costs beyond its own processes: ${own.toFixed(1)} MiB${beside}`);
 }
 
 /** Names at 127.0.0.11, through the redirect of a sandbox: bar 60,000 answers a second on one core. */

@@ -53,6 +53,8 @@ export class Channel {
     const session = http2.connect('http://localhost', {
       createConnection: () => net.connect(this.#socketPath),
       settings: { enablePush: false, initialWindowSize: WINDOW },
+      // containerd names no limit, and Node would take that for 100: each running container holds one stream.
+      peerMaxConcurrentStreams: 0xffff_ffff,
       maxSessionMemory: 64,
     });
     // Every call under way is told by its own stream; without a listener the session would throw.
@@ -100,9 +102,13 @@ export class Call {
     await sent;
   }
 
-  /** Nothing more will be sent. */
-  finish(): void {
-    this.#stream.end();
+  /**
+   * The only message, and in the same breath that nothing more comes: a server that answers before it has heard that resets
+   * the stream, and Node may lose the answer then.
+   */
+  sendOnly(pieces: readonly Uint8Array[]): void {
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    this.#stream.end(Buffer.concat([messagePrefix(size), ...pieces]));
   }
 
   /** Ends the call without waiting for its status. */

@@ -95,8 +95,7 @@ async function callUnary(channel: Channel, path: string, m: AnyMethod, request: 
 
 async function* callStream(channel: Channel, path: string, m: AnyMethod, request: never, options?: CallOptions) {
   const call = channel.open(path, options);
-  await call.send(m.encode(request));
-  call.finish();
+  call.sendOnly(m.encode(request));
   try {
     for await (const answer of call.messages()) yield m.decode(answer);
   } finally {

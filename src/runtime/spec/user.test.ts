@@ -40,7 +40,10 @@ test('who is not there is named in Docker’s words', () => {
   assert.throws(() => findUser({}, 'foo', []), nobody);
   const noGroup = said('unable to find group foo: no matching entries in group file');
   assert.throws(() => findUser(files, 'web:foo', []), noGroup);
-  assert.throws(() => findUser(files, '', ['foo']), noGroup);
+  assert.throws(
+    () => findUser(files, '', ['foo']),
+    said('Unable to find group foo: no matching entries in group file'),
+  );
   assert.throws(() => findUser(files, '2147483648', []), said('uids and gids must be in range 0-2147483647'));
   assert.throws(() => findUser(files, '-1', []), said('uids and gids must be in range 0-2147483647'));
 });

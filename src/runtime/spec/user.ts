@@ -68,10 +68,11 @@ function findGroup(groups: readonly Group[], wanted: string): number {
   throw new EngineError('internal', `unable to find group ${wanted}: no matching entries in group file`);
 }
 
+/** Docker's sentence begins with a capital here. */
 function findAddedGroup(groups: readonly Group[], wanted: string): number {
   const id = parseId(wanted) ?? groups.find((group) => group.name === wanted)?.gid;
   if (id !== undefined) return id;
-  throw new EngineError('internal', `unable to find group ${wanted}: no matching entries in group file`);
+  throw new EngineError('internal', `Unable to find group ${wanted}: no matching entries in group file`);
 }
 
 /** undefined: it is a name. */
