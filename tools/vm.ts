@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
 const DEFAULT_FILES = [
   'test/runtime/process*.test.ts',
   'test/drivers/*.test.ts',
-  'test/e2e/limits*.test.ts',
+  'test/e2e/limits.test.ts',
   'test/e2e/lifecycle.test.ts',
 ];
 

@@ -27,6 +27,7 @@ fi
 mkdir -p "/lib/modules/$release"
 mount --bind "$modules" "/lib/modules/$release"
 sysctl -qw kernel.modprobe="$(command -v modprobe)"
+modprobe virtio_blk
 ip link set lo up
 hostname vm
 # Containers' layers cannot be on the root, because it is an overlay itself; and test hosts cover /run.

@@ -53,6 +53,8 @@ function machine(kernel: Kernel, initramfs: string): string[] {
     ...['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', append],
     ...['-device', 'virtio-rng-pci', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
+    // An empty disk, for what is about disks.
+    ...['-blockdev', 'driver=null-co,node-name=disk,size=64M', '-device', 'virtio-blk-pci,drive=disk'],
     ...['-virtfs', 'local,path=/,security_model=none,multidevs=remap,readonly=on,mount_tag=host'],
   ];
 }
