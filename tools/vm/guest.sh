@@ -3,9 +3,11 @@
 . /run/vm-settings
 export PATH="$node:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root TERM=dumb
 
-# Ends QEMU by its device isa-debug-exit, whose port is 0xf4; QEMU's own exit code is then (code << 1) | 1.
+# Ends QEMU by its device isa-debug-exit, whose port is 0xf4. QEMU's exit code has room for (code + 1) << 1.
 leave() {
-  printf "\\$(printf %o "$1")" | dd of=/dev/port bs=1 seek=244 conv=notrunc 2>/dev/null
+  code=$1
+  if [ "$code" -gt 126 ]; then code=126; fi
+  printf "\\$(printf %o $((code + 1)))" | dd of=/dev/port bs=1 seek=244 conv=notrunc 2>/dev/null
 }
 trap 'leave 1' EXIT
 set -e

@@ -33,11 +33,18 @@ export async function runInGuest(kernel: Kernel, options: GuestOptions): Promise
       child.once('error', reject);
       child.once('exit', (status) => resolve(status ?? 0));
     });
-    // isa-debug-exit makes (code << 1) | 1 of the code it is given; 0 is a guest that reset itself, which is what a panic does.
-    return code % 2 === 1 ? code >> 1 : 255;
+    return exitCode(code);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/**
+ * guest.sh hands its code + 1 to isa-debug-exit, which makes (n << 1) | 1 of it. 1 is thereby QEMU's own failure, 0 a guest
+ * that reset itself, which is what a panic does.
+ */
+function exitCode(status: number): number {
+  return status % 2 === 1 && status > 1 ? (status >> 1) - 1 : 255;
 }
 
 /**
@@ -54,7 +61,7 @@ function machine(kernel: Kernel, initramfs: string): string[] {
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', append],
     ...['-device', 'virtio-rng-pci', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
     // An empty disk, for what is about disks.
-    ...['-blockdev', 'driver=null-co,node-name=disk,size=64M', '-device', 'virtio-blk-pci,drive=disk'],
+    ...['-blockdev', 'driver=null-co,node-name=disk,size=67108864', '-device', 'virtio-blk-pci,drive=disk'],
     ...['-virtfs', 'local,path=/,security_model=none,multidevs=remap,readonly=on,mount_tag=host'],
   ];
 }
