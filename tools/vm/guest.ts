@@ -76,8 +76,13 @@ async function buildInitramfs(kernel: Kernel, options: GuestOptions, scratch: st
   await copyFile(join(import.meta.dirname, 'init'), join(root, 'init'));
   await chmod(join(root, 'init'), 0o755);
   const modules = await modulePaths(kernel);
-  for (const path of modules) await copyFile(path, join(root, 'modules', basename(path)));
-  await writeFile(join(root, 'modules/order'), modules.map((path) => `${basename(path)}\n`).join(''));
+  for (const path of modules) {
+    // Debian compresses them since 13; the guest's busybox would have the kernel refuse each one first.
+    const target = join(root, 'modules', basename(path, '.xz'));
+    if (path.endsWith('.xz')) await run('sh', ['-c', 'busybox xzcat "$1" > "$2"', 'sh', path, target]);
+    else await copyFile(path, target);
+  }
+  await writeFile(join(root, 'modules/order'), modules.map((path) => `${basename(path, '.xz')}\n`).join(''));
   await writeFile(join(root, 'settings'), settings(kernel, options));
   const archive = join(scratch, 'initramfs');
   await run('sh', ['-c', 'find . | busybox cpio -o -H newc > "$1"', 'sh', archive], { cwd: root });

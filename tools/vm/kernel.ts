@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -42,6 +42,8 @@ async function unpack(name: string, deb: string | undefined, root: string): Prom
     const file = deb ?? (await download(name, scratch));
     const unpacked = join(scratch, 'root');
     await run('dpkg', ['-x', file, unpacked]);
+    // Packages since Debian 13 unpack to /usr/lib alone.
+    if (!existsSync(join(unpacked, 'lib'))) await symlink('usr/lib', join(unpacked, 'lib'));
     for (const release of await readdir(join(unpacked, 'lib/modules'))) await run('depmod', ['-b', unpacked, release]);
     await rename(unpacked, root);
   } finally {
