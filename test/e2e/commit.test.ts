@@ -54,6 +54,13 @@ describe('docker commit', () => {
     assert.equal(history[0], 'sh -c echo one > /one|first');
     assert.equal(history.length, (await daemon.ok('history', '-q', 'busybox')).split('\n').length + 1);
     await daemon.ok('save', '-o', '/run/steps.tar', 'steps:1');
+    const digest = committed.at(-1)?.replace('sha256:', '') ?? '';
+    const layer = await daemon.host.shell(`tar -xOf /run/steps.tar blobs/sha256/${digest} | tar -t`);
+    assert.deepEqual(
+      layer.split('\n').filter((path) => !path.endsWith('/')),
+      ['one'],
+      'nothing but what it wrote',
+    );
     await daemon.ok('rm', 'step');
     await daemon.ok('rmi', 'steps:1');
     await daemon.ok('load', '-i', '/run/steps.tar');

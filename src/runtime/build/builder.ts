@@ -95,8 +95,7 @@ export class Builder {
    */
   async build(context: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
     const signal = AbortSignal.any([hooks.signal, this.#stopped.signal]);
-    await this.#ready();
-    const building = this.#build(context, settings, { ...hooks, signal });
+    const building = this.#ready().then(() => this.#build(context, settings, { ...hooks, signal }));
     this.#running.add(building);
     try {
       return await building;

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, constants, lstatSync, mkdirSync, utimesSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { mknod } from '../../kernel/sys-files.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import type { Mount } from '../containerd/protos/types.ts';
+import { layersOf, writableLayer } from '../spec/root.ts';
 import type { Blob } from './blobs.ts';
 import type { ImageContent } from './catalog.ts';
 import { applyChanges } from './changes.ts';
@@ -28,6 +33,12 @@ export interface CommitRequest {
 /** Digest of a tar without entries: 1,024 zero bytes. */
 const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
 
+/** The daemon and runc make these, empty, in every container whose image has none. */
+const OWN_FILES: readonly string[] = ['.dockerenv', 'etc/hostname', 'etc/hosts', 'etc/mtab', 'etc/resolv.conf'];
+/** Device 0/0 as a character device: overlayfs.rst, "whiteouts and opaque directories" */
+const WHITEOUT = 0;
+const MODE_BITS = 0o7777;
+
 /**
  * What a container has written, as a layer in the content store: removed files are whiteouts, links, owners and attributes
  * are kept (containerd's differ).
@@ -41,17 +52,60 @@ export async function writtenLayer(
   lease: string,
 ): Promise<LayerDescriptor | undefined> {
   const { snapshots } = containerd;
-  const key = `commit-${randomBytes(6).toString('hex')} ${container}`;
-  const below = { snapshotter: SNAPSHOTTER, key, parent: chainId(image.config.layers) };
+  const name = `${randomBytes(6).toString('hex')} ${container}`;
+  const below = { snapshotter: SNAPSHOTTER, key: `commit-${name}`, parent: chainId(image.config.layers) };
+  const above = { ...below, key: `cover-${name}` };
   const { mounts: left } = await snapshots.view(below, { lease });
   try {
-    const { mounts: right } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: container });
-    const { diff } = await containerd.diff.diff({ left, right, mediaType: LAYER, ref: key }, { lease });
+    const { mounts: cover } = await snapshots.prepare(above, { lease });
+    const { mounts } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: container });
+    const right = coveredMounts(mounts, cover);
+    const { diff } = await containerd.diff.diff({ left, right, mediaType: LAYER, ref: below.key }, { lease });
     if (diff === undefined || diff.digest === EMPTY_LAYER) return undefined;
     return { mediaType: LAYER, digest: diff.digest, size: diff.size };
   } finally {
-    await snapshots.remove({ snapshotter: SNAPSHOTTER, key });
+    // With the lease at the latest.
+    await snapshots.remove(above).catch(() => undefined);
+    await snapshots.remove(below);
   }
+}
+
+/**
+ * The container's root to read from: its writable layer as the highest of the lower ones, because a second mount that writes
+ * there would clear the work directory under a running container. On top lies a layer that hides what the daemon and runc have
+ * put there.
+ *
+ * @param cover mounts of a new, empty layer on the same image
+ */
+function coveredMounts(mounts: readonly Mount[], cover: readonly Mount[]): readonly Mount[] {
+  const [mount] = mounts;
+  if (mount?.type !== 'overlay') return mounts;
+  const hiding = writableLayer(cover);
+  const layers = layersOf(mounts);
+  hideOwnFiles(hiding, layers);
+  const others = mount.options.filter((option) => !/^(lower|upper|work)dir=/.test(option));
+  return [{ ...mount, options: [...others, `lowerdir=${[hiding, ...layers].join(':')}`] }];
+}
+
+/** Only what is still as it was made, and is not the image's: the rest is the container's. */
+function hideOwnFiles(hiding: string, [upper = '', ...lowers]: readonly string[]): void {
+  for (const path of OWN_FILES) {
+    const own = lstatSync(join(upper, path), { throwIfNoEntry: false });
+    if (own?.isFile() !== true || own.size > 0) continue;
+    if (lowers.some((lower) => lstatSync(join(lower, path), { throwIfNoEntry: false }) !== undefined)) continue;
+    const folder = dirname(path);
+    if (folder !== '.') mkdirSync(join(hiding, folder), { recursive: true });
+    mknod(join(hiding, path), constants.S_IFCHR, WHITEOUT);
+    if (folder !== '.') likeThat(join(hiding, folder), join(upper, folder));
+  }
+}
+
+/** A folder of the uppermost layer is shown with that layer's attributes. */
+function likeThat(folder: string, model: string): void {
+  const { uid, gid, mode, atime, mtime } = lstatSync(model);
+  chownSync(folder, uid, gid);
+  chmodSync(folder, mode & MODE_BITS);
+  utimesSync(folder, atime, mtime);
 }
 
 /**

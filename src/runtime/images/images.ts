@@ -9,7 +9,7 @@ import { Archive } from './archive.ts';
 import { Blobs } from './blobs.ts';
 import { Catalog, describeImage, hasName, type StoredImage } from './catalog.ts';
 import { applyChanges } from './changes.ts';
-import { type CommitRequest, committedConfig, writtenLayer } from './commit.ts';
+import type { CommitRequest } from './commit.ts';
 import { type ConfigDocument, parseConfig } from './config.ts';
 import { decompress, expectErrors } from './decompress.ts';
 import { findImage } from './find.ts';
@@ -122,6 +122,7 @@ export class Images {
     const tags = repository === '' ? [] : [parseTag(repository, tag)];
     const { content } = findImage(await this.#catalog.all(), request.image);
     return withLease(this.#containerd, async (lease) => {
+      const { committedConfig, writtenLayer } = await import('./commit.ts');
       const base = await this.#blobs.readDocument(content.manifest.config.digest);
       // Bad changes are told before the work.
       committedConfig(base, request, undefined);
