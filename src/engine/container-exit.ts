@@ -5,7 +5,7 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { ranOutOfMemory } from '../runtime/process/oom.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
 import { cgroupOf } from '../runtime/spec/spec.ts';
-import { releaseMounts, tellUnmounted } from './container-mounts.ts';
+import { releaseMounts, tellUnmounted, volumesOf } from './container-mounts.ts';
 import { clearRemains, removeVolumesOf, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import type { LiveContainer, Run } from './live.ts';
@@ -91,13 +91,16 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   // Whoever stopped it tells of that first.
   await immediately();
   const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
-  if (vanishes) strikeOut(core, id);
+  // Who waits for a container to be gone finds its volumes gone, too.
+  const leavesVolumes = volumesOf(ended).some(({ anonymous }) => anonymous);
+  if (vanishes && !leavesVolumes) strikeOut(core, id);
   await tolerate(core, ended, () => run.process.delete());
   dropSharedMemory(core, id);
   await releaseMounts(core, ended);
   if (vanishes) {
     await clearRemains(core, id);
     await removeVolumesOf(core, ended);
+    strikeOut(core, id);
   } else await tolerate(core, ended, () => core.processes.discard(id));
   if (pause !== undefined) live.restarts.schedule(pause, () => void startAgain());
 }

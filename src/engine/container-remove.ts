@@ -65,17 +65,17 @@ export async function removeHeld(core: Core, id: string, options: { readonly vol
   const container = core.state.containers.get(id);
   if (container === undefined) return;
   await clearRemains(core, id);
-  strikeOut(core, id);
   if (options.volumes) await removeVolumesOf(core, container);
+  strikeOut(core, id);
 }
 
-/** The volumes nobody gave a name, unless another container has them too. For a container that is no longer written down. */
+/** The volumes nobody gave a name, unless another container has them too. */
 export async function removeVolumesOf(core: Core, container: Container): Promise<void> {
   for (const { name, anonymous } of volumesOf(container)) {
     const volume = core.state.volumes.get(name);
-    if (!anonymous || volume === undefined || volumeUsers(core.state, name).length > 0) continue;
+    if (!anonymous || volume === undefined || volumeUsers(core.state, name, container.id).length > 0) continue;
     try {
-      await removeVolume(core, volume);
+      await removeVolume(core, volume, container.id);
     } catch (error) {
       core.logger.warn('an anonymous volume could not be removed', { volume: name, error: errorMessage(error) });
     }

@@ -33,10 +33,10 @@ export function makeVolumes({ runtime, events }: Core, volumes: readonly Volume[
   }
 }
 
-/** Containers that have it among their mounts, running or not. */
-export function volumeUsers(state: State, name: string): string[] {
+/** Containers that have it among their mounts, running or not. @param except one that is about to vanish */
+export function volumeUsers(state: State, name: string, except?: string): string[] {
   return [...state.containers.values()]
-    .filter(({ mounts }) => mounts.some((mount) => mount.type === 'volume' && mount.name === name))
+    .filter(({ id, mounts }) => id !== except && mounts.some((mount) => mount.type === 'volume' && mount.name === name))
     .map(({ id }) => id);
 }
 
@@ -44,8 +44,8 @@ export function volumeUsers(state: State, name: string): string[] {
  * Takes a volume away with its files. The record and the name go at once, so that whoever comes meanwhile gets a new one.
  * @throws EngineError conflict in Docker's words while a container has it
  */
-export async function removeVolume(core: Core, volume: Volume): Promise<void> {
-  const users = volumeUsers(core.state, volume.id);
+export async function removeVolume(core: Core, volume: Volume, except?: string): Promise<void> {
+  const users = volumeUsers(core.state, volume.id, except);
   if (users.length > 0) {
     throw new EngineError('conflict', `remove ${volume.id}: volume is in use - [${users.join(', ')}]`);
   }

@@ -10,12 +10,23 @@ import { renderSummary } from '../../src/api/render/list.ts';
 import { renderNetwork } from '../../src/api/render/network.ts';
 import { renderStats } from '../../src/api/render/stats.ts';
 import { renderInfo, renderVersion } from '../../src/api/render/system.ts';
+import { renderVolume } from '../../src/api/render/volume.ts';
 import { parseApiVersion } from '../../src/api/version.ts';
 import type { Sample } from '../../src/engine/stats.ts';
 import type { EngineEvent } from '../../src/model/event.ts';
 import { readLegacyUsage } from '../../src/runtime/stats/cgroup.ts';
 import { replies, requests, shapeDifferences } from './golden.ts';
-import { containerView, createdView, history, hostNetworkView, image, info, networkView, version } from './samples.ts';
+import {
+  containerView,
+  createdView,
+  history,
+  hostNetworkView,
+  image,
+  info,
+  networkView,
+  version,
+  volumeView,
+} from './samples.ts';
 
 const v141 = parseApiVersion('1.41');
 
@@ -105,6 +116,11 @@ describe('replies have the shape Docker gave them', () => {
   test('the list of containers', () => {
     const summary = renderSummary({ ...containerView, networks: containerView.networks.slice(0, 1) }, v141, Date.now());
     assertShape(replies.containers, [summary]);
+  });
+
+  test('volumes', () => {
+    const { Volumes } = replies.df as { Volumes: unknown };
+    assertShape(Volumes, [renderVolume(volumeView, 0)]);
   });
 
   test('networks', () => {

@@ -199,6 +199,43 @@ EOF`);
     assert.equal(await ok('grep -c /run/fairway/files /proc/mounts; ls -A /run/fairway/files'), '0');
   });
 
+  test('a full disk is told, and nothing else suffers', async () => {
+    await daemon.ok('volume', 'create', '-o', 'type=tmpfs', '-o', 'device=tmpfs', '-o', 'o=size=64k', 'small');
+    await daemon.ok('create', '--name', 'tight', '-v', 'small:/small', 'busybox');
+    await ok('head -c 1000000 /dev/zero > large');
+    await fails(/no space left on device/i, 'docker cp large tight:/small/');
+    await ok('docker cp large tight:/tmp/; docker cp tight:/tmp/large - | tar xO | cmp - large');
+    await daemon.ok('rm', 'tight');
+    await daemon.ok('volume', 'rm', 'small');
+  });
+
+  test('a container that swaps links under the mounts of another one that starts', async () => {
+    const swap = 'cd /s; mkdir d; ln -s /run/secret l; while :; do mv d x; mv x d; mv l x; mv x l; done';
+    await daemon.ok('run', '-d', '--name', 'swapper', '-v', 'swapped:/s', 'busybox', 'sh', '-c', swap);
+    for (let round = 0; round < 6; round++) {
+      const mounts = [
+        '-v',
+        'swapped:/s',
+        '-v',
+        'inner:/s/x/deep',
+        '--mount',
+        'type=volume,src=swapped,dst=/p,volume-subpath=x',
+      ];
+      const { stdout } = await daemon.docker([
+        'run',
+        '--rm',
+        ...mounts,
+        'busybox',
+        'sh',
+        '-c',
+        'cat /p/file; echo planted > /s/x/deep/planted',
+      ]);
+      assert.doesNotMatch(stdout, /secret/);
+    }
+    assert.equal(await ok('cat /run/secret/file; ls /run/secret'), 'secret\nfile');
+    await daemon.ok('rm', '-f', 'swapper');
+  });
+
   test('sizes: what a container wrote, and with its image', async () => {
     await daemon.ok(
       'run',

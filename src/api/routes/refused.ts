@@ -27,6 +27,7 @@ const MANAGER_ONLY = [
   'GET /secrets/{*}',
   'POST /secrets/{*}',
   'DELETE /secrets/{*}',
+  'PUT /volumes/{}',
   'GET /configs',
   'POST /configs/create',
   'GET /configs/{*}',

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { close, mount } from '../../kernel/sys.ts';
+import { close, mount, umount2 } from '../../kernel/sys.ts';
 import {
   attachTree,
   chdir,
@@ -33,6 +33,7 @@ const MS_REMOUNT = 0x20;
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
 const MS_PRIVATE = 1 << 18;
+const MNT_DETACH = 2;
 /** mount(2) takes one page of options; some bytes are the kernel's own. */
 const LONGEST_OPTIONS = 4000;
 /** open(2): the descriptor is only a place to start from. Not among Node's constants. */
@@ -176,17 +177,27 @@ function takeTree(fd: number, end: (fd: number) => void): number {
 
 /**
  * The path where a running container's root is mounted for its runtime: mounting the same layers twice would give two
- * views that do not know of each other's changes (Documentation/filesystems/overlayfs.rst).
+ * views that do not know of each other's changes (Documentation/filesystems/overlayfs.rst). For the same reason the other
+ * containers' roots are let go of: their layers shall not stay mounted here when they are started anew meanwhile.
  */
 function findMounted(layers: readonly SnapshotMount[]): string | undefined {
-  const upper = `upperdir=${writableLayer(layers)}`;
-  for (const line of readFileSync('/proc/thread-self/mountinfo', 'utf8').split('\n')) {
+  const upper = writableLayer(layers);
+  const roots = overlaysOf(dirname(dirname(upper)));
+  const own = roots.find(({ options }) => options.includes(`upperdir=${upper}`));
+  for (const { path } of roots) if (path !== own?.path) umount2(path, MNT_DETACH);
+  return own?.path;
+}
+
+/** @param snapshots the directory in which containers' layers lie: other overlays are none of ours */
+function overlaysOf(snapshots: string): { readonly path: string; readonly options: readonly string[] }[] {
+  const lines = readFileSync('/proc/thread-self/mountinfo', 'utf8').split('\n');
+  return lines.flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
-    if (!after.startsWith('overlay ')) continue;
+    const path = decodeOctal(before.split(' ')[4] ?? '');
     const options = (after.split(' ')[2] ?? '').split(',').map(decodeOctal);
-    if (options.includes(upper)) return decodeOctal(before.split(' ')[4] ?? '');
-  }
-  return undefined;
+    const ours = after.startsWith('overlay ') && options.some((option) => option.startsWith(`upperdir=${snapshots}/`));
+    return ours ? [{ path, options }] : [];
+  });
 }
 
 /** proc_pid_mountinfo(5): blanks and the like are written as octal numbers. */

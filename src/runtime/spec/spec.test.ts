@@ -245,3 +245,29 @@ test('AppArmor: Docker’s profile where it is loaded, a named one anyway, none 
   assert.equal(build().process.apparmorProfile, undefined);
   assert.throws(() => build({ securityOptions: ['apparmor=mine'] }), { kind: 'invalidArgument' });
 });
+
+test('tmpfs: Docker’s defaults, the user’s words over them', () => {
+  const tmpfs = (options: readonly string[], more: object = {}) => {
+    const place = { type: 'tmpfs', origin: 'tmpfs', destination: '/t', readOnly: false, mode: '' } as const;
+    return optionsOf({ mounts: [{ ...place, options, ...more }] }, '/t')?.join();
+  };
+  assert.equal(tmpfs([]), 'noexec,nosuid,nodev,rprivate');
+  assert.equal(tmpfs(['exec', 'size=1m', 'size=2m']), 'exec,nosuid,nodev,rprivate,size=2m');
+  assert.equal(
+    tmpfs([], { size: 5, permissions: 0o1770, readOnly: true }),
+    'noexec,nosuid,nodev,rprivate,ro,mode=1770,size=5',
+  );
+});
+
+test('binds without what lies below, and read-only above it alone', () => {
+  assert.deepEqual(optionsOf({ mounts: [bind('/d', { recursive: false, readOnly: true })] }, '/d'), [
+    'bind',
+    'ro',
+    'rprivate',
+  ]);
+  const above = { readOnly: true, readOnlyBelow: false };
+  assert.deepEqual(optionsOf({ mounts: [bind('/d', above)] }, '/d'), ['rbind', 'ro', 'rprivate']);
+  const force = () =>
+    build({ mounts: [bind('/d', { readOnly: true, readOnlyBelow: true })] }, { host: { ...host, kernel: [5, 10] } });
+  assert.throws(force, { message: /need Linux 5\.12/ });
+});
