@@ -32,7 +32,6 @@ const v141 = parseApiVersion('1.41');
 
 /** Recorded requests that ask for what Fairway does not do: refused in words that name the option. */
 const REFUSED: Readonly<Record<string, RegExp>> = {
-  'compose-run': /^--link \(/,
   'run-two-networks': /^Container cannot be created with multiple network endpoints: h5net2?, h5net2?$/,
 };
 
