@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -54,18 +55,23 @@ describe('logs', () => {
 
   test('following loses and doubles nothing while files turn over', async () => {
     const script =
-      'until [ -e /go ]; do sleep 0.05; done; seq 1 10000; until [ -e /end ]; do sleep 0.05; done; echo end';
+      'echo begin; until [ -e /go ]; do sleep 0.05; done; seq 1 10000; until [ -e /end ]; do sleep 0.05; done; echo end';
     await daemon.ok('run', '-d', '--name', 'followed', '--log-opt', 'max-size=200k', 'busybox', 'sh', '-c', script);
-    const followers = [1, 2, 3].map(() => daemon.docker(['logs', '-f', 'followed']));
+    const heard = ['', '', ''];
+    const followers = heard.map((_, i) => {
+      const client = daemon.host.spawn(['docker', 'logs', '-f', 'followed'], daemon.env());
+      client.stdout?.on('data', (chunk: Buffer) => (heard[i] += chunk.toString()));
+      return once(client, 'close');
+    });
+    await eventually('all of them follow', () => heard.every((text) => text === 'begin\n'));
     await daemon.ok('exec', 'followed', 'touch', '/go');
     await eventually(
       'the container has said it all',
       async () => (await logged('--tail', '1', 'followed'))[0] === '10000',
     );
     await daemon.ok('exec', 'followed', 'touch', '/end');
-    for (const { stdout } of await Promise.all(followers)) {
-      assert.deepEqual(stdout.trimEnd().split('\n'), [...numbers(1, 10_000), 'end']);
-    }
+    await Promise.all(followers);
+    for (const text of heard) assert.deepEqual(text.trimEnd().split('\n'), ['begin', ...numbers(1, 10_000), 'end']);
     await daemon.ok('rm', 'followed');
   });
 
