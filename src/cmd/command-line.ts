@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { type Given, type Setting, type SettingName, settingEntries } from './options.ts';
 
+/** What the daemon is started with, unparsed. */
 export interface CommandLine {
   readonly given: Given;
   readonly configFile?: string;
@@ -28,6 +29,7 @@ export function parseCommandLine(args: readonly string[], version: string): Comm
   return collect(command.opts());
 }
 
+/** Every setting as a flag. It never ends the process: its ending is thrown (CommanderError). */
 function describeCommand(version: string): Command {
   const command = new Command('fairwayd')
     .description('The Fairway daemon: a container engine that serves the Docker Engine API.')
@@ -54,6 +56,7 @@ function mistake(error: CommanderError): string {
   return `${sentence}\nSee 'fairwayd --help'.\n`;
 }
 
+/** By our names; what was not given is left out, so that the file's word counts. */
 function collect(options: Readonly<Record<string, unknown>>): CommandLine {
   const given: Given = {};
   for (const [name, setting] of settingEntries()) {

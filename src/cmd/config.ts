@@ -22,6 +22,7 @@ import {
 } from './options.ts';
 import { parseCount, parseInsecureRegistry, parseMirror } from './registry-options.ts';
 
+/** Paths of PEM files. */
 interface TlsFiles {
   readonly ca: string;
   readonly cert: string;
@@ -78,6 +79,7 @@ function readConfigFile(path: string | undefined): Given {
   return fromJson(content as Readonly<Record<string, unknown>>, failed);
 }
 
+/** By the file's keys. @throws EngineError invalidArgument, made by `failed`, that names every unknown key */
 function fromJson(content: Readonly<Record<string, unknown>>, failed: (why: string) => EngineError): Given {
   const byKey = new Map(
     settingEntries().flatMap(([name, setting]) =>
@@ -102,6 +104,7 @@ function jsonType(setting: Setting): string {
   return { text: 'string or number', flag: 'boolean', list: 'list' }[setting.kind];
 }
 
+/** The file's JSON in the words of the command line, so that both are parsed by the same code. */
 function settingText(setting: Setting, value: unknown, wrong: () => EngineError): string | readonly string[] {
   if (setting.kind === 'list') {
     if (setting.key === 'log-opts') return pairsOf(value, wrong);
@@ -131,6 +134,7 @@ function listItem(item: unknown, wrong: () => EngineError): string {
     .join();
 }
 
+/** Neither wins: dockerd refuses to start then, and so do we. @throws EngineError invalidArgument naming all of them */
 function refuseTwice(flags: Given, file: Given): void {
   const shown = (value: unknown) => (Array.isArray(value) ? `[${value.join(' ')}]` : String(value));
   const twice = settingEntries().filter(([name]) => flags[name] !== undefined && file[name] !== undefined);
@@ -152,6 +156,7 @@ class Reader {
     this.#given = given;
   }
 
+  /** '' counts as not given. */
   text(name: SettingName): string | undefined {
     const value = this.#given[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
@@ -174,6 +179,7 @@ class Reader {
   }
 }
 
+/** @throws EngineError invalidArgument in dockerd's words */
 function parseConfig(given: Given): DaemonConfig {
   const read = new Reader(given);
   const execRoot = read.text('execRoot') ?? '/run/fairway';
@@ -216,6 +222,7 @@ function parseLog(read: Reader): LogConfig {
   return log;
 }
 
+/** `--tls` and `--tlsverify` mean the same here: clients always show a certificate. @throws EngineError invalidArgument */
 function parseTls(read: Reader): { tls?: TlsFiles } {
   const wanted = read.flag('tlsVerify', 'tlsverify', false) || read.flag('tls', 'tls', false);
   const [ca, cert, key] = [read.text('tlsCaCert'), read.text('tlsCert'), read.text('tlsKey')];
@@ -237,6 +244,7 @@ function refuseOpenTcp(config: DaemonConfig): void {
   );
 }
 
+/** @throws EngineError invalidArgument in dockerd's words */
 function parseNetworkConfig(read: Reader): NetworkConfig {
   const bip = read.text('bip');
   const bridge = read.text('bridge');

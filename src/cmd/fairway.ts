@@ -34,12 +34,14 @@ async function main(): Promise<void> {
   }
 }
 
+/** @throws Error for a TCP address: the client speaks to this machine's daemon only */
 function socketPath(host: string): string {
   const address = parseListenAddress(host);
   if (address.kind === 'unix') return address.path;
   throw new Error(`only unix sockets are supported, not ${host}`);
 }
 
+/** For people, or as JSON for programs. */
 function print<T>(value: T, render: (value: T) => string, asJson: boolean | undefined): void {
   process.stdout.write(asJson === true ? `${JSON.stringify(value, undefined, 2)}\n` : render(value));
 }

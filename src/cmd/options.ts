@@ -210,6 +210,7 @@ export type SettingName = keyof typeof SETTINGS;
 /** What a source (command line or file) said, before it is parsed. */
 export type Given = Partial<Record<SettingName, string | readonly string[]>>;
 
+/** In the order `fairwayd --help` shows them. */
 export function settingEntries(): [SettingName, Setting][] {
   return Object.entries(SETTINGS) as [SettingName, Setting][];
 }
@@ -230,7 +231,7 @@ export function parseListenAddress(text: string): ListenAddress {
   return { kind: 'tcp', host: (tcp[1] ?? '').replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(tcp[2]) };
 }
 
-/** "true", "false", "1", "0", as Go's strconv.ParseBool takes them. */
+/** "true", "false", "1", "0", as Go's strconv.ParseBool takes them. @param name the flag, for the message @throws EngineError invalidArgument */
 export function parseBoolean(name: string, text: string): boolean {
   if (/^(1|t|true)$/i.test(text)) return true;
   if (/^(0|f|false)$/i.test(text)) return false;
@@ -240,6 +241,10 @@ export function parseBoolean(name: string, text: string): boolean {
   );
 }
 
+/**
+ * In bytes: 68 (RFC 791: what every host must take) to 65,535 (the length field of IPv4). 0 is the default, as in dockerd.
+ * @throws EngineError invalidArgument
+ */
 export function parseMtu(text: string): number {
   if (!/^\d{1,5}$/.test(text) || (Number(text) !== 0 && Number(text) < 68) || Number(text) > 65_535) {
     throw new EngineError('invalidArgument', `invalid argument "${text}" for "--mtu" flag: want 68 to 65535 bytes`);
@@ -247,6 +252,7 @@ export function parseMtu(text: string): number {
   return Number(text) === 0 ? 1500 : Number(text);
 }
 
+/** dockerd's names; "fatal" says no less than "error" here. @throws EngineError invalidArgument */
 export function parseLogLevel(text: string): LogLevel {
   const known: Readonly<Record<string, LogLevel>> = {
     debug: 'debug',
@@ -260,7 +266,7 @@ export function parseLogLevel(text: string): LogLevel {
   return level;
 }
 
-/** `base=10.10.0.0/16,size=24`, as dockerd's --default-address-pool. */
+/** `base=10.10.0.0/16,size=24`, as dockerd's --default-address-pool. @throws EngineError invalidArgument */
 export function parseAddressPool(text: string): { base: Prefix; size: number } {
   const fields = new Map(
     text.split(',').map((part): [string, string] => {
@@ -283,6 +289,7 @@ export function parseAddressPool(text: string): { base: Prefix; size: number } {
   return { base, size };
 }
 
+/** IPv4 or IPv6. @param name the flag, for the message @throws EngineError invalidArgument */
 export function parseAddressFlag(name: string, text: string): IpAddress {
   if (!isIpAddress(text))
     throw new EngineError(
@@ -292,10 +299,12 @@ export function parseAddressFlag(name: string, text: string): IpAddress {
   return parseIpAddress(text);
 }
 
+/** The default bridge's address with its prefix: "172.18.0.1/16". @throws EngineError invalidArgument */
 export function parseBip(text: string): InterfaceAddress {
   return asFlag('bip', () => parseInterfaceAddress(text));
 }
 
+/** A subnet without host bits. @param name the flag, for the message @throws EngineError invalidArgument */
 export function parseCidrFlag(name: string, text: string): Prefix {
   return asFlag(name, () => parsePrefix(text));
 }

@@ -23,10 +23,12 @@ export function renderPlan(plan: readonly PlanLine[]): string {
   return `${lines.join('\n')}\n${counted(plan.length, 'step')}\n`;
 }
 
+/** A table under its title, indented by two; '' for one without rows. */
 function section(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
   return rows.length === 0 ? '' : `${title}\n${table(head, rows).replace(/^/gm, '  ')}`;
 }
 
+/** What a driver does not have (host and none have neither bridge nor subnet) is "-". */
 function networkRows(status: EngineStatus): string[][] {
   return status.networks.map((network) => [
     network.name,
@@ -57,10 +59,12 @@ function portRows(status: EngineStatus): string[][] {
   ]);
 }
 
+/** As `-p` takes it: "8080", or "7000-7499" for several. */
 function range(first: number, count: number): string {
   return count === 1 ? String(first) : `${first}-${first + count - 1}`;
 }
 
+/** What a reconcile would change now, and what was mended last. One line when there is neither. */
 function renderDrift(drift: EngineStatus['drift']): string {
   const pending =
     drift.pending.length === 0

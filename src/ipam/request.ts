@@ -51,6 +51,7 @@ export function checkPools(requests: readonly PoolRequest[]): CheckedPool[] {
   return pools;
 }
 
+/** @param problems is added to, in Docker's words; with any, what is returned counts for nothing */
 function checkPool(request: PoolRequest, problems: string[]): CheckedPool {
   const { subnet: text, range, gateway, auxiliary } = request;
   const rest = range !== undefined || gateway !== undefined || Object.keys(auxiliary).length > 0;
@@ -71,10 +72,12 @@ function checkPool(request: PoolRequest, problems: string[]): CheckedPool {
   return problems.length > 0 ? { auxiliary: {} } : checked(within, request);
 }
 
+/** What it is, how the message shows it, and the address as text. */
 function named(auxiliary: Readonly<Record<string, string>>): (readonly [string, string, string])[] {
   return Object.entries(auxiliary).map(([name, address]) => ['auxiliary address', name, address] as const);
 }
 
+/** For a request without problems: what is parsed here cannot fail. */
 function checked(subnet: Prefix, { range, gateway, auxiliary }: PoolRequest): CheckedPool {
   const entries = Object.entries(auxiliary).map(([name, address]) => [name, parseIpAddress(address)] as const);
   return {
@@ -85,6 +88,7 @@ function checked(subnet: Prefix, { range, gateway, auxiliary }: PoolRequest): Ch
   };
 }
 
+/** Of `--ip-range`; [] when it is a block of the subnet. */
 function rangeProblems(text: string, subnet: Prefix): string[] {
   const range = parseBlock(text);
   if (range === undefined) return [`invalid ip-range ${text}: invalid CIDR block notation`];
@@ -102,6 +106,7 @@ function rangeProblems(text: string, subnet: Prefix): string[] {
   return problems;
 }
 
+/** Why an address cannot be in the subnet; undefined when it can. */
 function addressProblem(text: string, subnet: Prefix): string | undefined {
   if (!isIpAddress(text)) return 'invalid address';
   const address = parseIpAddress(text);
@@ -110,6 +115,7 @@ function addressProblem(text: string, subnet: Prefix): string | undefined {
   return undefined;
 }
 
+/** An address with its prefix length, host bits included; undefined when it is none. */
 function parseBlock(text: string): InterfaceAddress | undefined {
   const slash = text.indexOf('/');
   if (slash < 0 || !isIpAddress(text.slice(0, slash)) || !/^\d{1,3}$/.test(text.slice(slash + 1))) return undefined;

@@ -64,6 +64,7 @@ export class Executor {
     if (link.kind === 'link') this.#links.rename(index, link.name);
   }
 
+  /** In the order things rest on each other, what rests on others first. */
   #remove(steps: readonly PlanStep[]): void {
     const namespaces = stepsOf(steps, 'namespace', 'remove').map(({ resource }) => resource.name);
     const going = new Set(namespaces);
@@ -84,6 +85,7 @@ export class Executor {
     });
   }
 
+  /** The other way round: namespaces, links, addresses and routes, then what needs them. */
   #make(steps: readonly PlanStep[], careful: boolean): void {
     this.#timed('namespaces', () => {
       for (const { resource } of stepsOf(steps, 'namespace', 'create')) this.#parts.places.create(resource.name);
@@ -104,6 +106,7 @@ export class Executor {
     this.#parts.announcer.announce(veths.filter((link) => link.type === 'veth'));
   }
 
+  /** Tells how long `work` took, when it did not throw. */
   #timed(step: string, work: () => void): void {
     const start = performance.now();
     work();
@@ -115,6 +118,7 @@ export class Executor {
     if (changes.length > 0) this.#parts.firewall.apply(changes);
   }
 
+  /** One visit to each namespace: /proc/sys/net shows that of the thread which opens it. */
   #write(sysctls: readonly StepOf<'sysctl'>['resource'][]): void {
     for (const [name, group] of byNamespace(sysctls)) {
       const { namespace } = this.#parts.places.at(name);
@@ -159,6 +163,7 @@ export class Executor {
     }
   }
 
+  /** Routes before the addresses they need; a link that is gone took both along. */
   #removeAddressing(steps: readonly PlanStep[]): void {
     const addresses = stepsOf(steps, 'address', 'remove').map(({ resource }) => resource);
     const routes = stepsOf(steps, 'route', 'remove').map(({ resource }) => resource);

@@ -73,6 +73,7 @@ export class Links {
     }
   }
 
+  /** Hairpin mode where bridged frames pass the firewall: Places.bridgesAreFiltered. */
   #addVeth(batch: RouteBatch, { name, mtu, master, isolated, up, peer }: VethLink, owner: Owner): void {
     const { namespace } = this.#places.at(peer.namespace);
     batch.addVeth({
@@ -105,6 +106,7 @@ export class Links {
     batch.send();
   }
 
+  /** What its bridge is told of the port. */
   #portOf({ master, isolated }: VethLink) {
     return { master: this.#places.host.index(master), isolated, hairpin: this.#places.bridgesAreFiltered() };
   }
@@ -171,6 +173,7 @@ export class Links {
   }
 }
 
+/** Asks the kernel: an adopted bridge is ours only when we have made it. */
 function isOwn(host: Place, name: string): boolean {
   const found = host.socket.link(name);
   return found !== undefined && isOurs(found);

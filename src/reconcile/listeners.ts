@@ -45,6 +45,7 @@ export class Listeners {
     this.#serve = serve;
   }
 
+  /** Memory is the truth here: nobody else can close a socket of ours. */
   observe(): ListenerResource[] {
     return [...this.#held.values()].map(({ resource }) => resource);
   }
@@ -78,6 +79,7 @@ export class Listeners {
     held?.handle[Symbol.dispose]();
   }
 
+  /** On free ports: 53 stays the container's. Sockets first, so that the redirect never leads to nobody. */
   #openResolver(resource: ResolverListener): Disposable {
     const place = this.#places.at(resource.namespace);
     using opening = new DisposableStack();
@@ -89,6 +91,7 @@ export class Listeners {
     return this.#serve(resource.namespace, { udp: udp.fd, tcp: tcp.fd });
   }
 
+  /** @throws PortUnavailable for what a user can do about it; anything else as it came */
   #reserve(resource: PortReservation, find: (key: string) => Resource | undefined): Disposable {
     const { protocol, address, port, count } = resource;
     try {

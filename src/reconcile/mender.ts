@@ -53,6 +53,7 @@ export class Mender {
     return plan.length === 0 ? outcomes : [...outcomes, ...this.#carryOut(plan, scope)];
   }
 
+  /** What differs within the scope, read anew. */
   #plan(scope: Scope): PlanStep[] {
     const plan = diff(this.#observer.observe(this.#wishes.keys, scope), this.#wishes.keys);
     return this.removesGarbage ? plan : plan.filter(({ owner }) => owner !== undefined);
@@ -79,10 +80,12 @@ export class Mender {
   }
 }
 
+/** Garbage, which nobody owns, comes first. */
 function turn(owner: Owner | undefined): number {
   return TURNS.indexOf(owner?.split(':')[0]);
 }
 
+/** A failure is told, not thrown: the others' turn comes all the same. */
 function attempt<S extends PlanStep | undefined>(step: S, work: () => void): { step: S; failure?: unknown } {
   try {
     work();

@@ -111,6 +111,7 @@ export class Observer {
     });
   }
 
+  /** The host always, and the sandboxes of the scope that are there. */
   #read(pinned: ReadonlySet<NamespaceName>, wishes: readonly Resource[], scope: Scope): Map<NamespaceName, Picture> {
     const pictures = new Map([['host' as NamespaceName, pictureOf(this.#places.host)]]);
     for (const wish of wishes) {
@@ -123,6 +124,7 @@ export class Observer {
     return pictures;
   }
 
+  /** A wish as the kernel has it; undefined when it does not. What was not read counts as it is wished. */
   #see(
     wish: Resource,
     pictures: ReadonlyMap<NamespaceName, Picture>,
@@ -147,10 +149,12 @@ export class Observer {
   }
 }
 
+/** Of the host's namespace: what is in a sandbox is the other end of one, and goes with it. */
 function isHostLink(resource: Resource): resource is LinkResource {
   return resource.kind === 'link' && resource.namespace === 'host';
 }
 
+/** Three dumps; links are found by name and by index. */
 function pictureOf(place: Place): Picture {
   const links = place.links();
   const known = new Map<string | number, LinkInfo>(
@@ -252,6 +256,7 @@ function seeAddress(wish: AddressResource, { link: find, addresses, routes }: Pi
   return routes.some((route) => route.destination === subnet && route.link === link.index) ? wish : undefined;
 }
 
+/** /32 and /128: the kernel makes no route with them. */
 function isHostAddress(address: InterfaceAddress): boolean {
   return lengthOf(address) === (address.includes(':') ? 128 : 32);
 }

@@ -2,6 +2,7 @@ import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
 
+/** What each table holds: one model value a row, under its `id`. */
 interface Rows {
   readonly networks: Network;
   readonly volumes: Volume;
@@ -16,6 +17,7 @@ export type Row<T extends TableName> = Rows[T];
 /** In the order they are written: what is referred to comes first. */
 export const TABLES: readonly TableName[] = ['networks', 'volumes', 'sandboxes', 'endpoints', 'containers'];
 
+/** As typeOf() names them. */
 type FieldType = 'string' | 'boolean' | 'number' | 'array' | 'object';
 
 /** What a row cannot do without. Deeper fields were written by this program and are taken as they are. */
@@ -57,7 +59,7 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
   },
 };
 
-/** @throws Error naming the field that is wrong */
+/** A row as it was written, looked at before it is believed. @throws Error naming the field that is wrong */
 export function parseRow<T extends TableName>(table: T, id: string, json: string): Row<T> {
   const value: unknown = JSON.parse(json);
   if (typeOf(value) !== 'object') throw new Error('the row is no object');
@@ -69,6 +71,7 @@ export function parseRow<T extends TableName>(table: T, id: string, json: string
   return value as Row<T>;
 }
 
+/** typeof, but for null and arrays, which it calls objects. */
 function typeOf(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;

@@ -53,7 +53,7 @@ export class Store implements Disposable {
     }
   }
 
-  /** @throws EngineError internal when a row is not what this version writes */
+  /** All rows, in the order they were first written. @throws EngineError internal when a row is not what this version writes */
   rows<T extends TableName>(table: T): Row<T>[] {
     const found = this.#database.prepare(`SELECT id, json FROM ${table} ORDER BY rowid`).all();
     return found.map(({ id, json }) => {
@@ -81,10 +81,12 @@ export class Store implements Disposable {
     return row === undefined ? undefined : String(row['value']);
   }
 
+  /** At once, outside of any transaction. */
   setMeta(key: string, value: string): void {
     this.#database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value);
   }
 
+  /** The file is free for another process. May be repeated. */
   close(): void {
     if (this.#database.isOpen) this.#database.close();
   }
@@ -147,6 +149,7 @@ function pragma(database: DatabaseSync, name: string): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
 }
 
+/** With what can be done about it. */
 function damaged(path: string, reason: string): EngineError {
   const advice = 'move it away to start without networks and containers';
   return new EngineError('internal', `Cannot use ${path}: the file is damaged (${reason}); ${advice}`);
