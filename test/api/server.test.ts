@@ -122,7 +122,7 @@ describe('requests that make no sense', () => {
   test('what Fairway does not do is refused in words', async () => {
     for (const [method, path, status, words] of [
       ['GET', '/containers/h5web/stats?one-shot=1', 400, /cannot have stream=true and one-shot=true/],
-      ['POST', '/build', 501, /docker build is not supported/],
+      ['POST', '/containers/h5web/checkpoints', 501, /docker checkpoint is not supported/],
       ['GET', '/services', 503, /^This node is not a swarm manager\./],
       ['GET', '/images/search?term=web', 501, /searching registries is not supported/],
       ['GET', '/volumes/v', 404, /^get v: no such volume$/],
