@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { type Given, type Setting, type SettingName, settingEntries } from './options.ts';
 
 /** What the daemon is started with, unparsed. */
@@ -45,9 +45,16 @@ function describeCommand(version: string): Command {
         (value: string, former: string[]) => [...former, value],
         [] as string[],
       );
-    else command.option(setting.flags, setting.help);
+    else command.addOption(describeOption(setting));
   }
   return command;
+}
+
+/** To commander `--no-x` would take back `--x`; to dockerd `--no-new-privileges` is a name like others. */
+function describeOption({ flags, help }: Setting): Option {
+  const option = new Option(flags, help);
+  option.negate = false;
+  return option;
 }
 
 /** commander's sentence in dockerd's shape. */

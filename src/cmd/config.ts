@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { NetworkConfig } from '../engine/config.ts';
+import type { ContainerDefaults, NetworkConfig } from '../engine/config.ts';
 import type { LogConfig } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import { checkLogConfig } from '../runtime/logs/settings.ts';
+import { parseContainerDefaults } from './container-defaults.ts';
 import type { LogLevel } from './logger.ts';
 import {
   type Given,
@@ -45,6 +46,7 @@ export interface DaemonConfig {
   readonly initPath?: string;
   readonly leaveNoTrace: boolean;
   readonly network: NetworkConfig;
+  readonly defaults: ContainerDefaults;
   readonly log: LogConfig;
   readonly registry: RegistryConfig;
 }
@@ -108,6 +110,7 @@ function jsonType(setting: Setting): string {
 function settingText(setting: Setting, value: unknown, wrong: () => EngineError): string | readonly string[] {
   if (setting.kind === 'list') {
     if (setting.key === 'log-opts') return pairsOf(value, wrong);
+    if (setting.key === 'default-ulimits') return ulimitsOf(value, wrong);
     if (!Array.isArray(value)) throw wrong();
     return value.map((item: unknown) => listItem(item, wrong));
   }
@@ -122,6 +125,15 @@ function pairsOf(value: unknown, wrong: () => EngineError): string[] {
   return Object.entries(value).map(([name, item]: [string, unknown]) => {
     if (typeof item !== 'string') throw wrong();
     return `${name}=${item}`;
+  });
+}
+
+/** {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}} */
+function ulimitsOf(value: unknown, wrong: () => EngineError): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong();
+  return Object.entries(value).map(([name, limit]) => {
+    if (typeof limit !== 'object' || limit === null) throw wrong();
+    return `${name}=${String(limit.Soft)}:${String(limit.Hard)}`;
   });
 }
 
@@ -199,6 +211,12 @@ function parseConfig(given: Given): DaemonConfig {
     ...read.optional('initPath', 'initPath', String),
     leaveNoTrace: read.flag('leaveNoTrace', 'leave-no-trace', false),
     network: parseNetworkConfig(read),
+    defaults: parseContainerDefaults({
+      ulimits: read.list('defaultUlimits'),
+      noNewPrivileges: read.flag('noNewPrivileges', 'no-new-privileges', false),
+      seccompProfile: read.text('seccompProfile') ?? 'builtin',
+      ...read.optional('usernsRemap', 'usernsRemap', String),
+    }),
     log: parseLog(read),
     registry: parseRegistryConfig(read),
   };

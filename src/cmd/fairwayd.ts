@@ -38,6 +38,7 @@ async function run(config: DaemonConfig): Promise<void> {
     ...(config.containerd === undefined ? {} : { containerd: config.containerd }),
     logger,
     network: config.network,
+    defaults: config.defaults,
     log: config.log,
     registry: config.registry,
     liveRestore: config.liveRestore,

@@ -105,6 +105,25 @@ const SETTINGS = {
     kind: 'flag',
     help: 'run an init in containers that forwards signals and reaps processes (default false)',
   },
+  defaultUlimits: {
+    flags: '--default-ulimit <name=soft:hard>',
+    key: 'default-ulimits',
+    kind: 'list',
+    help: 'rlimit of containers that set none themselves (repeatable)',
+  },
+  noNewPrivileges: {
+    flags: '--no-new-privileges [bool]',
+    key: 'no-new-privileges',
+    kind: 'flag',
+    help: 'containers gain no privileges by set-user-ID programs, unless they say otherwise',
+  },
+  seccompProfile: {
+    flags: '--seccomp-profile <file>',
+    key: 'seccomp-profile',
+    kind: 'text',
+    help: 'seccomp profile of containers that name none: a file, "builtin" or "unconfined"',
+  },
+  usernsRemap: { flags: '--userns-remap <user>', key: 'userns-remap', kind: 'text', help: 'not supported yet' },
   initPath: { flags: '--init-path <file>', key: 'init-path', kind: 'text', help: 'the program for --init' },
   leaveNoTrace: {
     flags: '--leave-no-trace [bool]',

@@ -1,7 +1,9 @@
 import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
 import type { LogConfig } from '../model/container.ts';
+import type { Ulimit } from '../model/isolation.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RegistryConfig } from '../model/registry.ts';
+import type { SecurityChoice } from '../runtime/spec/security.ts';
 
 /** A range networks take their subnets from when nobody names one. */
 export interface AddressPoolConfig {
@@ -34,6 +36,15 @@ export interface NetworkConfig {
   readonly ipMasq: boolean;
 }
 
+/** What containers get that say nothing themselves. */
+export interface ContainerDefaults {
+  readonly ulimits: readonly Ulimit[];
+  readonly noNewPrivileges: boolean;
+  readonly seccomp: SecurityChoice['seccomp'];
+  /** For `docker info`: a file, builtin or unconfined */
+  readonly seccompName: string;
+}
+
 export interface EngineConfig {
   /** What outlives a reboot: store, images, container files */
   readonly dataRoot: string;
@@ -55,6 +66,8 @@ export interface EngineConfig {
   readonly init: boolean;
   /** The program for it; undefined: found on the host */
   readonly initPath?: string;
+  /** undefined: Docker's */
+  readonly defaults?: ContainerDefaults;
   /** `Engine.close` stops containers and takes back all that was made in the kernel */
   readonly leaveNoTrace: boolean;
   /** Shown by `docker info` and `docker version` */

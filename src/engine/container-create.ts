@@ -8,8 +8,10 @@ import type { Mount } from '../model/mount.ts';
 import { shortId } from '../model/network.ts';
 import { mergeLogConfig } from '../runtime/logs/settings.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
+import { chooseCapabilities } from '../runtime/spec/capabilities.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
+import { parseSecurityOptions } from '../runtime/spec/security.ts';
 import { fillVolumes, type MountPlan, planMounts } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
@@ -48,6 +50,8 @@ export async function createContainer(
   const spec = completeSpec(core, mergeImage({ ...asked, logConfig, resources }, image), id);
   checkMounts(spec.mounts);
   checkSysctls(spec);
+  parseSecurityOptions(spec.securityOptions);
+  chooseCapabilities(spec, core.host.capabilities);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
   if (spec.portBindings.length > MAX_PORTS) {
     throw new EngineError('invalidArgument', `a container can publish ${MAX_PORTS} ports at most`);

@@ -7,7 +7,7 @@ import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts'
 import type { Process } from '../runtime/process/process.ts';
 import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
 import { findInit, withInit } from '../runtime/spec/init.ts';
-import { buildSpec } from '../runtime/spec/spec.ts';
+import { buildSpec, type SpecInput } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
 import { placeMounts } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
@@ -41,6 +41,7 @@ export async function createProcess(
     ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
     ...(spec.privileged ? { hostDevices: readHostDevices() } : {}),
     shared: sharedNamespaces(core, container),
+    ...defaultsFor(core),
     sysctls: place.kind === 'own' ? otherSysctls(spec) : spec.isolation.sysctls,
     devices: mapDevices(spec.isolation.devices, spec.privileged),
   });
@@ -52,6 +53,11 @@ export async function createProcess(
     stdin: spec.openStdin,
     spool: keepsFile(container),
   });
+}
+
+/** What the daemon's flags say. */
+function defaultsFor({ config: { defaults } }: Core): Pick<SpecInput, 'defaultUlimits' | 'defaultSecurity'> {
+  return defaults === undefined ? {} : { defaultUlimits: defaults.ulimits, defaultSecurity: defaults };
 }
 
 /** `-v` makes what is missing on the host, as a directory. */

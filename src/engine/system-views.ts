@@ -21,6 +21,8 @@ export interface EngineInfo {
   readonly memory: number;
   readonly dataRoot: string;
   readonly cgroupVersion: '1' | '2';
+  /** As Docker lists them: "name=seccomp,profile=builtin" */
+  readonly securityOptions: readonly string[];
   /** What its cgroups can limit */
   readonly limits: CgroupAbilities;
   readonly ipv4Forwarding: boolean;

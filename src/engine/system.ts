@@ -45,6 +45,7 @@ export class System {
       dataRoot: config.dataRoot,
       cgroupVersion: host.unifiedCgroups ? '2' : '1',
       limits: host.cgroups,
+      securityOptions: securityOptions(this.#core),
       ipv4Forwarding: forwards,
       liveRestore: config.liveRestore,
       debug: config.debug,
@@ -179,6 +180,17 @@ function proxies(): EngineInfo['proxies'] {
   const read = (name: string) => process.env[name] ?? process.env[name.toLowerCase()] ?? '';
   const masked = (text: string) => text.replace(/^([a-z]+:\/\/)?[^@/]*@/i, '$1xxxxx:xxxxx@');
   return { http: masked(read('HTTP_PROXY')), https: masked(read('HTTPS_PROXY')), except: read('NO_PROXY') };
+}
+
+/** In Docker's order and words (moby: daemon/info.go). */
+function securityOptions({ host, config }: Core): string[] {
+  const { seccompName = 'builtin', noNewPrivileges = false } = config.defaults ?? {};
+  return [
+    ...(host.apparmorProfiles === undefined ? [] : ['name=apparmor']),
+    ...(host.seccomp ? [`name=seccomp,profile=${seccompName}`] : []),
+    ...(host.unifiedCgroups ? ['name=cgroupns'] : []),
+    ...(noNewPrivileges ? ['name=no-new-privileges'] : []),
+  ];
 }
 
 function bridgeName(resource: Resource): string[] {

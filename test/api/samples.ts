@@ -264,6 +264,7 @@ export const info: EngineInfo = {
   dataRoot: '/var/lib/fairway',
   cgroupVersion: '1',
   limits: readLegacy(new Map()),
+  securityOptions: ['name=seccomp,profile=builtin'],
   ipv4Forwarding: true,
   liveRestore: true,
   debug: false,

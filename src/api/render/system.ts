@@ -107,7 +107,7 @@ export function renderInfo(info: EngineInfo, version: ApiVersion, now: Date) {
     ...renderRuntimes(info),
     ...(atLeast(version, '1.49') ? { FirewallBackend: { Driver: 'nftables' } } : {}),
     DefaultAddressPools: info.addressPools.map(({ base, size }) => ({ Base: base, Size: size })),
-    SecurityOptions: ['name=seccomp,profile=builtin', ...(info.cgroupVersion === '2' ? ['name=cgroupns'] : [])],
+    SecurityOptions: info.securityOptions,
     Warnings: info.warnings.length === 0 ? null : info.warnings,
   };
 }

@@ -9,12 +9,15 @@ export interface SecurityChoice {
   readonly apparmor?: string;
 }
 
+/** Docker's, where neither the container nor the daemon's flags say anything. */
+const DEFAULTS: SecurityChoice = { noNewPrivileges: false, seccomp: 'default' };
+
 /**
  * SELinux labels are taken and mean nothing, since Fairway sets none.
  * @throws EngineError invalidArgument `invalid --security-opt 2: "X"` in Docker's words
  */
-export function parseSecurityOptions(options: readonly string[]): SecurityChoice {
-  let choice: SecurityChoice = { noNewPrivileges: false, seccomp: 'default' };
+export function parseSecurityOptions(options: readonly string[], defaults = DEFAULTS): SecurityChoice {
+  let choice: SecurityChoice = defaults;
   for (const option of options) choice = { ...choice, ...parseOption(option) };
   return choice;
 }

@@ -67,8 +67,9 @@ export interface SpecInput {
   readonly sysctls?: Readonly<Record<string, string>>;
   /** What `--device` gives: mapDevices() */
   readonly devices?: MappedDevices;
-  /** The daemon's, for what the container does not limit itself */
+  /** The daemon's, for what the container says nothing about */
   readonly defaultUlimits?: readonly Ulimit[];
+  readonly defaultSecurity?: SecurityChoice;
   /** Of a block device of the host; deviceNumber() unless told */
   readonly numberOf?: (path: string) => OciDeviceNumber;
 }
@@ -80,7 +81,7 @@ export interface SpecInput {
 export function buildSpec(input: SpecInput): OciSpec {
   const { container, host } = input;
   const { spec } = container;
-  const security = parseSecurityOptions(spec.securityOptions);
+  const security = parseSecurityOptions(spec.securityOptions, input.defaultSecurity);
   const capabilities = chooseCapabilities(spec, host.capabilities);
   return {
     ociVersion: '1.0.2',
@@ -167,13 +168,14 @@ function chooseUlimits(own: readonly Ulimit[], defaults: readonly Ulimit[]): Oci
   return [...limits.values()].map(({ name, soft, hard }) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
 }
 
-/** A user's own profile holds for a privileged container too; the default does not. */
+/** A user's own profile holds for a privileged container too; the default, built in or the daemon's, does not. */
 function chooseSeccomp(input: SpecInput, capabilities: readonly string[], security: SecurityChoice) {
-  const { host, container } = input;
-  if (security.seccomp === 'unconfined') return undefined;
-  if (security.seccomp === 'default' && (container.spec.privileged || !host.seccomp)) return undefined;
-  const profile = security.seccomp === 'default' ? DEFAULT_PROFILE : security.seccomp;
-  return resolveProfile(profile, { ...host, capabilities });
+  const { host, container, defaultSecurity } = input;
+  const { seccomp } = security;
+  const isDefault = seccomp === 'default' || seccomp === defaultSecurity?.seccomp;
+  if (seccomp === 'unconfined' || (isDefault && container.spec.privileged)) return undefined;
+  if (seccomp === 'default' && !host.seccomp) return undefined;
+  return resolveProfile(seccomp === 'default' ? DEFAULT_PROFILE : seccomp, { ...host, capabilities });
 }
 
 /** Docker's own profile is taken where it is loaded; Fairway loads none. A profile asked for must be there: runc says so. */

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCommandLine } from './command-line.ts';
+import { parseContainerDefaults } from './container-defaults.ts';
+
+const given = { ulimits: [], noNewPrivileges: false, seccompProfile: 'builtin' };
+
+test('--no-new-privileges is a flag of its own, not the end of another one', () => {
+  assert.deepEqual(parseCommandLine(['--no-new-privileges'], '1'), { given: { noNewPrivileges: 'true' } });
+  assert.deepEqual(parseCommandLine([], '1'), { given: {} });
+});
+
+test('ulimits by name, soft and hard', () => {
+  const { ulimits } = parseContainerDefaults({ ...given, ulimits: ['nofile=1024:2048', 'nproc=5', 'core=0:-1'] });
+  assert.deepEqual(ulimits, [
+    { name: 'nofile', soft: 1024, hard: 2048 },
+    { name: 'nproc', soft: 5, hard: 5 },
+    { name: 'core', soft: 0, hard: -1 },
+  ]);
+  for (const bad of ['nofile', 'nofile=x', 'nofile=2:1', 'nofile=-1:5', '=1']) {
+    assert.throws(() => parseContainerDefaults({ ...given, ulimits: [bad] }), /for "--default-ulimit" flag/);
+  }
+});
+
+test('user namespaces are refused, and profiles that are none', () => {
+  assert.throws(() => parseContainerDefaults({ ...given, usernsRemap: 'default' }), /--userns-remap is not supported/);
+  assert.throws(() => parseContainerDefaults({ ...given, seccompProfile: '/nosuch' }), /opening seccomp profile/);
+  assert.equal(parseContainerDefaults({ ...given, seccompProfile: 'unconfined' }).seccomp, 'unconfined');
+});

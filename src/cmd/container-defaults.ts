@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import type { ContainerDefaults } from '../engine/config.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
+import type { Ulimit } from '../model/isolation.ts';
+import { parseProfile } from '../runtime/spec/seccomp.ts';
+
+/** What the daemon's flags say of containers that say nothing themselves. */
+export interface GivenDefaults {
+  /** "nofile=1024:2048" */
+  readonly ulimits: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** A file, "builtin" or "unconfined" */
+  readonly seccompProfile: string;
+  readonly usernsRemap?: string;
+}
+
+/** @throws EngineError invalidArgument naming the flag */
+export function parseContainerDefaults(given: GivenDefaults): ContainerDefaults {
+  if (given.usernsRemap !== undefined) {
+    throw new EngineError(
+      'invalidArgument',
+      '--userns-remap is not supported by Fairway yet: the owners of a container’s files would have to be mapped',
+    );
+  }
+  return {
+    ulimits: given.ulimits.map(parseUlimit),
+    noNewPrivileges: given.noNewPrivileges,
+    seccomp: readSeccompProfile(given.seccompProfile),
+    seccompName: given.seccompProfile,
+  };
+}
+
+/** "name=soft[:hard]", as dockerd's --default-ulimit; -1 is no limit. */
+function parseUlimit(text: string): Ulimit {
+  const [, name = '', soft, hard = soft] = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/.exec(text) ?? [];
+  const limit = { name, soft: Number(soft), hard: Number(hard) };
+  const above = limit.hard !== -1 && (limit.soft === -1 || limit.soft > limit.hard);
+  if (name === '' || above) {
+    throw new EngineError(
+      'invalidArgument',
+      `invalid argument "${text}" for "--default-ulimit" flag: want NAME=SOFT:HARD`,
+    );
+  }
+  return limit;
+}
+
+function readSeccompProfile(name: string): ContainerDefaults['seccomp'] {
+  if (name === 'unconfined') return 'unconfined';
+  if (name === 'builtin') return 'default';
+  try {
+    return parseProfile(readFileSync(name, 'utf8'));
+  } catch (error) {
+    throw new EngineError('invalidArgument', `opening seccomp profile (${name}) failed: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
