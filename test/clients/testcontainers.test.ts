@@ -40,7 +40,7 @@ if (!isInside) {
 
     test('files are copied in before the start and out afterwards', async () => {
       await using container = await new GenericContainer('busybox')
-        .withCopyContentToContainer([{ content: 'copied', target: '/srv/deep/file' }])
+        .withCopyContentToContainer([{ content: 'copied\n', target: '/srv/deep/file' }])
         .withCommand(['sh', '-c', 'cat /srv/deep/file; sleep 1000'])
         .withWaitStrategy(Wait.forLogMessage('copied'))
         .start();
