@@ -39,7 +39,7 @@ describe('what builds run in', () => {
       'default',
       'wget -qO- http://192.0.2.1/hostname >/dev/null && echo out',
       'ip route',
-      'cat /etc/hosts /etc/resolv.conf',
+      'cat /etc/hosts /etc/resolv.conf; echo >> /etc/hosts',
     );
     assert.match(bridge, /\nout\n/);
     assert.match(bridge, /default via 172\.17\.0\.1 dev eth0/);

@@ -90,6 +90,8 @@ RUN ["cp", "/one", "/last"]
       '--build-arg',
       'OTHER=1',
       '--label',
+      'lines=a\nb',
+      '--label',
       "a=it's $HOME",
       folder,
     );
@@ -98,6 +100,7 @@ RUN ["cp", "/one", "/last"]
     assert.match(stdout, /\[Warning\] One or more build-args \[OTHER\] were not consumed\n/);
     assert.equal(await run('stages', 'cat /one /zero /last; ls /copied'), 'given\ngiven\ngiven\n/copied');
     assert.equal(await daemon.ok('image', 'inspect', '-f', '{{index .Config.Labels "a"}}', 'stages'), "it's $HOME");
+    assert.equal(await daemon.ok('image', 'inspect', '-f', '{{index .Config.Labels "lines"}}', 'stages'), 'a\nb');
     const upToOne = await builds.ok('-t', 'target', '--target', 'one', '--build-arg', 'BASE=busybox', folder);
     assert.match(upToOne, /Step 4\/4 : RUN echo/);
     assert.equal(await run('target', 'cat /word'), 'default');
@@ -135,6 +138,9 @@ RUN ["cp", "/one", "/last"]
       command.stderr,
       `The command '/bin/sh -c echo seen; echo "Error: no" >&2; exit 3' returned a non-zero code: 3\n`,
     );
+    const quiet = await builds.run('-q', builds.context({ Dockerfile: 'FROM busybox\nRUN echo why; exit 4\n' }));
+    assert.equal(quiet.code, 4);
+    assert.match(quiet.stdout + quiet.stderr, /\nwhy\n[\s\S]*returned a non-zero code: 4\n/);
     const shell = await failed('FROM busybox\nSHELL ["sh", "-ec"]\nRUN false\n');
     assert.equal(shell.stderr, "The command 'sh -ec false' returned a non-zero code: 1\n");
     const program = await failed('FROM busybox\nRUN ["nosuch", "x"]\n');
@@ -186,6 +192,18 @@ RUN ["cp", "/one", "/last"]
     assert.match(await post('', '/etc/passwd'), /Cannot unpack the build context/);
     await daemon.host.shell('cd /run; mkdir -p evil; ln -sf /etc/passwd evil/Dockerfile; tar -C evil -cf evil.tar .');
     assert.match(await post('', '/run/evil.tar'), /Forbidden path outside the build context/);
+    await daemon.host.shell(`cd /run; mkdir -p outside trap; printf 'FROM busybox' > trap/Dockerfile; touch climber
+      tar -C trap -cf climbing.tar --transform 's,climber,../climber,' -P Dockerfile ../climber; rm climber
+      ln -s /run/outside trap/link; tar -C trap -cf linking.tar Dockerfile link
+      rm trap/link; mkdir trap/link; touch trap/link/x; tar -C trap -rf linking.tar link/x`);
+    assert.match(await post('', '/run/climbing.tar'), /Cannot unpack the build context: .*contains '\.\.'/);
+    assert.match(await post('', '/run/linking.tar'), /Cannot unpack the build context/);
+    assert.equal(await daemon.host.shell('ls /run/outside; ls /run/data/builds/climber 2>/dev/null || true'), '');
+    await daemon.host.shell(
+      'dd if=/dev/zero of=/run/zeros bs=1M count=20 2>/dev/null; printf x | cat - /run/zeros > /run/large',
+    );
+    assert.match(await post('', '/run/large'), /Cannot unpack the build context/);
+    assert.match(await post('squash=1', '/run/large'), /experimental mode/);
     assert.match(await post('version=2', '/run/evil.tar'), /DOCKER_BUILDKIT=0/);
     assert.match(
       await post('remote=https://example.org/x.git', '/run/evil.tar'),

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { machine } from 'node:os';
+import { Readable } from 'node:stream';
 import type { LayerUsage } from '../../engine/builds.ts';
 import { errorMessage } from '../../model/errors.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
@@ -40,7 +41,7 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
   const output = new BuildOutput(exchange, quiet);
   try {
     const { signal } = exchange;
-    const id = await engine.builds.build(exchange.body, request, {
+    const id = await engine.builds.build(contextOf(exchange), request, {
       signal,
       say: (text) => output.say(text),
       drained: () => output.drained(),
@@ -54,6 +55,12 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
   }
   output.end();
   return 'answered';
+}
+
+/** The body, to be read or left: what nobody reads must not keep the client from hearing the answer. */
+function contextOf({ request }: Exchange): Readable {
+  const context = Readable.from(request.iterator({ destroyOnReturn: false }), { objectMode: false });
+  return context.once('close', () => request.resume());
 }
 
 /** The stream of an answer: one JSON value a line, ended as Docker ends them. */

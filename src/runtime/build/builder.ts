@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
@@ -12,7 +12,7 @@ import { readDockerfile, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import type { BuildFailure } from './failure.ts';
 import { Narrator } from './narrator.ts';
-import { type BuildPlan, neededImages, planBuild, renderPlan } from './plan.ts';
+import { type BuildPlan, isStep, neededImages, planBuild, renderPlan } from './plan.ts';
 import { giveImage, takeImage } from './transfer.ts';
 import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
 
@@ -178,7 +178,7 @@ export class Builder {
     await using place = await hooks.place();
     const fullId = (prefix: string) => this.#buildah.images().find((id) => id.startsWith(prefix)) ?? prefix;
     const narrator = new Narrator(plan, { bases, buildId: place.id, say: hooks.say, fullId });
-    const flags = [...commonFlags(this.#buildah.policy, settings), ...runFlags(work), ...placeFlags(place)];
+    const flags = [...commonFlags(this.#buildah.policy, settings), ...runFlags(work), ...placeFlags(place, work)];
     const command = ['build', ...flags, '--file', work.dockerfile, work.context];
     try {
       const code = await this.#buildah.run(command, work, {
@@ -240,13 +240,20 @@ function commonFlags(policy: string, settings: BuildSettings): string[] {
     ...['--identity-label=false', '--http-proxy=false', '--skip-unused-stages=false'],
     ...(useCache ? [] : ['--no-cache']),
     ...Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...Object.entries(settings.labels).flatMap(([name, value]) =>
+      isStep(name, value) ? [] : ['--label', `${name}=${value}`],
+    ),
     ...flags,
   ];
 }
 
-function placeFlags({ network, files }: BuildPlace): string[] {
-  // Ours take the place of those buildah would write.
+function placeFlags({ network, files }: BuildPlace, work: WorkFolder): string[] {
+  // Ours take the place of those buildah would write. Commands may write to them, and nobody else shall see it.
   const own = network === 'none' ? ['--no-hosts'] : ['--no-hosts', '--dns=none'];
-  const mounts = Object.entries(files).flatMap(([inside, path]) => ['--volume', `${path}:${inside}`]);
+  const mounts = Object.entries(files).flatMap(([inside, path]) => {
+    const copy = join(work.path, basename(inside));
+    copyFileSync(path, copy);
+    return ['--volume', `${copy}:${inside}`];
+  });
   return ['--network', network, ...own, ...mounts];
 }

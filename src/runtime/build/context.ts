@@ -39,7 +39,9 @@ export async function receiveContext(source: Readable, folder: string, signal: A
   if (code.status === 'rejected') throw code.reason;
   if (code.value === 0) return;
   if (sent.status === 'rejected' && sent.reason instanceof EngineError) throw sent.reason;
-  const [first = ''] = words.replaceAll('tar: ', '').split('\n');
+  const lines = words.replaceAll('tar: ', '').split('\n');
+  // It says what it strips from names before it says what it refuses.
+  const first = lines.find((line) => !line.startsWith('Removing leading')) ?? '';
   throw new EngineError(
     'invalidArgument',
     `Cannot unpack the build context: ${first === '' ? 'it ended early' : first}`,

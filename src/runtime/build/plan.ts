@@ -96,10 +96,17 @@ function planStage(
 
 /** Labels of the command line are one more step, as in Docker. */
 function withLabels(stage: Stage, { labels }: PlanOptions): Stage {
-  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const pairs = Object.entries(labels)
+    .filter(([name, value]) => isStep(name, value))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   if (pairs.length === 0) return stage;
   const args = pairs.map(([name, value]) => `${quote(name)}=${quote(value)}`).join(' ');
   return { ...stage, steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0 }] };
+}
+
+/** Whether a label can be written in a Dockerfile, whose lines end where a line ends. */
+export function isStep(name: string, value: string): boolean {
+  return !/[\r\n]/.test(name + value);
 }
 
 /** In single quotes nothing is replaced; they end for a quote of the text itself. */
