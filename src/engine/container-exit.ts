@@ -98,9 +98,12 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   dropSharedMemory(core, id);
   await releaseMounts(core, ended);
   if (vanishes) {
-    await clearRemains(core, id);
-    await removeVolumesOf(core, ended);
-    strikeOut(core, id);
+    try {
+      await clearRemains(core, id);
+      await removeVolumesOf(core, ended);
+    } finally {
+      strikeOut(core, id);
+    }
   } else await tolerate(core, ended, () => core.processes.discard(id));
   if (pause !== undefined) live.restarts.schedule(pause, () => void startAgain());
 }

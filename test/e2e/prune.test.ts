@@ -137,7 +137,13 @@ describe('prune, df and events', () => {
     assert.deepEqual(await actions('image=spare'), ['image tag', 'image untag']);
     assert.deepEqual(await actions('image=busybox', 'event=create'), ['container create']);
     assert.deepEqual(await actions('type=image', 'event=prune'), ['image prune']);
-    assert.deepEqual(await actions('event=prune'), ['container prune', 'image prune', 'network prune', 'volume prune']);
+    assert.deepEqual(await actions('event=prune'), [
+      'builder prune',
+      'container prune',
+      'image prune',
+      'network prune',
+      'volume prune',
+    ]);
     assert.deepEqual(await actions('scope=swarm'), ['']);
     assert.deepEqual(await actions('daemon=nosuch'), ['']);
     const format = '{{.Type}} {{.Action}} {{.Actor.Attributes.reclaimed}}';
