@@ -49,7 +49,7 @@ export interface HostConfig {
 const FLAGS: Readonly<Record<string, string>> = {
   CpuRealtimePeriod: '--cpu-rt-period',
   CpuRealtimeRuntime: '--cpu-rt-runtime',
-  DeviceRequests: '--gpus',
+  DeviceRequests: '--gpus, or a CDI device',
   KernelMemory: '--kernel-memory',
   StorageOpt: '--storage-opt',
   VolumeDriver: '--volume-driver',

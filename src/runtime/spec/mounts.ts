@@ -52,6 +52,7 @@ export interface MountChoice {
   readonly files: NetworkFiles;
   readonly readOnlyRoot: boolean;
   readonly privileged: boolean;
+  readonly writableCgroups: boolean;
   readonly kernel: readonly [number, number];
   readonly sharedMemory: SharedMemory;
 }
@@ -93,8 +94,8 @@ function sharedMemoryMounts(memory: SharedMemory): OciMount[] {
 }
 
 /** What `--privileged` opens and `--read-only` closes. */
-function adjust(mount: OciMount, { privileged, readOnlyRoot }: MountChoice): OciMount {
-  const writable = privileged && (mount.type === 'sysfs' || mount.type === 'cgroup');
+function adjust(mount: OciMount, { privileged, writableCgroups, readOnlyRoot }: MountChoice): OciMount {
+  const writable = (privileged && mount.type === 'sysfs') || (writableCgroups && mount.type === 'cgroup');
   if (writable) return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
   if (!readOnlyRoot || WRITABLE_ALWAYS.has(mount.destination) || mount.options.includes('ro')) return mount;
   return { ...mount, options: [...mount.options, 'ro'] };

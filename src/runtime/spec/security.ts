@@ -4,6 +4,8 @@ import { parseProfile, type SeccompProfile } from './seccomp.ts';
 /** `--security-opt`, parsed. */
 export interface SecurityChoice {
   readonly noNewPrivileges: boolean;
+  /** undefined: as privileged containers have them, and no others */
+  readonly writableCgroups?: boolean;
   readonly seccomp: 'default' | 'unconfined' | SeccompProfile;
   /** A loaded profile's name, or "unconfined"; undefined: the default */
   readonly apparmor?: string;
@@ -24,6 +26,7 @@ export function parseSecurityOptions(options: readonly string[], defaults = DEFA
 
 function parseOption(option: string): Partial<SecurityChoice> {
   if (option === 'no-new-privileges') return { noNewPrivileges: true };
+  if (option === 'writable-cgroups') return { writableCgroups: true };
   // "key=value"; Docker still takes the older "key:value".
   const match = /^([a-z-]+)[=:](.*)$/s.exec(option);
   if (match === null) throw new EngineError('invalidArgument', `invalid --security-opt 1: "${option}"`);
@@ -31,6 +34,8 @@ function parseOption(option: string): Partial<SecurityChoice> {
   switch (key) {
     case 'no-new-privileges':
       return { noNewPrivileges: parseSwitch(value, option) };
+    case 'writable-cgroups':
+      return { writableCgroups: parseSwitch(value, option) };
     case 'seccomp':
       return { seccomp: parseSeccomp(value) };
     case 'apparmor':

@@ -225,6 +225,14 @@ test('masked and read-only paths as the user says', () => {
   assert.deepEqual([linux.maskedPaths, linux.readonlyPaths], [[], ['/proc/sys']]);
 });
 
+test('cgroups are writable for privileged containers, unless something else is said', () => {
+  const isWritable = (spec: Partial<ContainerSpec>) => !optionsOf(spec, '/sys/fs/cgroup')?.includes('ro');
+  assert.deepEqual([isWritable({}), isWritable({ privileged: true })], [false, true]);
+  assert.equal(isWritable({ securityOptions: ['writable-cgroups'] }), true);
+  assert.equal(isWritable({ privileged: true, securityOptions: ['writable-cgroups=false'] }), false);
+  assert.throws(() => build({ securityOptions: ['writable-cgroups=maybe'] }), /invalid --security-opt 2/);
+});
+
 test('security options', () => {
   assert.equal(build({ securityOptions: ['no-new-privileges'] }).process.noNewPrivileges, true);
   assert.equal(build({ securityOptions: ['no-new-privileges:true'] }).process.noNewPrivileges, true);

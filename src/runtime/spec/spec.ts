@@ -94,6 +94,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       files: input.files,
       readOnlyRoot: spec.readOnlyRoot,
       privileged: spec.privileged,
+      writableCgroups: security.writableCgroups ?? spec.privileged,
       kernel: host.kernel,
       sharedMemory: chooseSharedMemory(input),
     }),
