@@ -94,6 +94,12 @@ describe('what builds run in', () => {
     assert.match(stdout, /\n0\n/);
   });
 
+  const nobodyWorks = () =>
+    eventually('working containers are gone', async () => {
+      const { stdout } = await daemon.host.exec(['cat', '/run/data/builds/storage/overlay-containers/containers.json']);
+      return stdout.trim() === '[]';
+    });
+
   test('builds go on side by side; one whose client has gone ends with all it has started', async () => {
     const slow = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 987\n' });
     const cli = daemon.host.spawn(['docker', 'build', '--no-cache', slow], daemon.env());
@@ -119,37 +125,33 @@ describe('what builds run in', () => {
       async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 987'])).code === 1,
     );
     await builds.nothingLeft();
-    await eventually(
-      'working containers are gone',
-      async () =>
-        (await daemon.host.shell('cat /run/data/builds/storage/overlay-containers/containers.json')).trim() === '[]',
-    );
+    await nobodyWorks();
     await daemon.ok('rmi', 'side:a', 'side:b', 'side:c');
   });
 
-  test('a daemon killed in the middle leaves nothing for its successor', async () => {
-    await daemon.ok('network', 'create', 'short');
-    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 986\n' });
-    const cli = daemon.host.spawn(['docker', 'build', '--no-cache', '--network', 'short', folder], daemon.env());
-    let heard = '';
-    cli.stdout?.on('data', (chunk: Buffer) => {
-      heard += chunk.toString();
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`a daemon that gets ${signal} in the middle leaves nothing for its successor`, async () => {
+      await daemon.ok('network', 'create', 'short');
+      const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 986\n' });
+      const cli = daemon.host.spawn(['docker', 'build', '--no-cache', '--network', 'short', folder], daemon.env());
+      let heard = '';
+      cli.stdout?.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      await eventually('the command runs', () => heard.includes('begun'), 30_000);
+      await daemon.stop(signal);
+      const command = async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 986'])).code;
+      await eventually('the command is gone', async () => (await command()) === 1);
+      await daemon.start();
+      await builds.nothingLeft();
+      await nobodyWorks();
+      const left = await daemon.host.shell('ls /run/fairway/netns /run/data/containers');
+      assert.equal(left, '/run/data/containers:\n\n/run/fairway/netns:');
+      await daemon.ok('network', 'rm', 'short');
+      const next = builds.context({ Dockerfile: 'FROM busybox\nRUN echo after\n' });
+      assert.match(await builds.ok('--no-cache', next), /\nafter\n/);
     });
-    await eventually('the command runs', () => heard.includes('begun'), 30_000);
-    await daemon.stop('SIGKILL');
-    await eventually(
-      'the command is gone',
-      async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 986'])).code === 1,
-    );
-    await daemon.start();
-    await builds.nothingLeft();
-    assert.equal(
-      await daemon.host.shell('ls /run/fairway/netns /run/data/containers'),
-      '/run/data/containers:\n\n/run/fairway/netns:',
-    );
-    await daemon.ok('network', 'rm', 'short');
-    assert.match(await builds.ok(builds.context({ Dockerfile: 'FROM busybox\nRUN echo after\n' })), /\nafter\n/);
-  });
+  }
 
   test('the cache is counted, and can be taken away', async () => {
     const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=5\n' });

@@ -69,6 +69,9 @@ export interface BuilderOptions {
   readonly blobs: string | undefined;
 }
 
+/** The daemon's end waits for this long at most, in ms. */
+const LAST_TIDYING = 5000;
+
 /** Builds images with buildah, and keeps its cache. */
 export class Builder {
   readonly #options: BuilderOptions;
@@ -101,7 +104,7 @@ export class Builder {
       return await building;
     } finally {
       this.#running.delete(building);
-      if (this.#untidy) void this.#idle(() => this.#tidy());
+      if (this.#untidy && !this.#stopped.signal.aborted) void this.#idle(() => this.#tidy(this.#stopped.signal));
     }
   }
 
@@ -109,6 +112,7 @@ export class Builder {
   async close(): Promise<void> {
     this.#stopped.abort(new EngineError('unavailable', 'the daemon is shutting down'));
     await Promise.allSettled(this.#running);
+    if (this.#untidy) await this.#idle(() => this.#tidy(AbortSignal.timeout(LAST_TIDYING)));
   }
 
   usage(): LayerUsage[] {
@@ -222,13 +226,13 @@ export class Builder {
 
   async #clearLeft(): Promise<void> {
     await removeLeftWork(this.#work);
-    if (existsSync(this.#buildah.storage)) await this.#tidy();
+    if (existsSync(this.#buildah.storage)) await this.#tidy(this.#stopped.signal);
   }
 
-  async #tidy(): Promise<void> {
+  async #tidy(signal: AbortSignal): Promise<void> {
     this.#untidy = false;
     await using work = new WorkFolder(this.#work);
-    await this.#buildah.ask(['rm', '--all'], work, this.#stopped.signal);
+    await this.#buildah.ask(['rm', '--all'], work, signal);
   }
 }
 
