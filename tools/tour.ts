@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { installContext, removeContext } from '../src/cmd/context.ts';
 import { busyboxTar } from '../test/fixtures.ts';
 
 /**
@@ -21,7 +22,7 @@ const detach = process.argv.includes('--detach');
 await (process.argv.includes('--stop') ? stop() : start());
 
 async function start(): Promise<void> {
-  const madeContext = await ensureContext();
+  const madeContext = installContext(`unix://${SOCKET}`);
   const daemon = alive() ? undefined : await startDaemon();
   try {
     await tour();
@@ -35,34 +36,15 @@ async function start(): Promise<void> {
   }
   if (process.stdin.isTTY === true) await serveUntilInterrupted(daemon);
   await endDaemon();
-  if (madeContext) await docker('context', 'rm', '-f', 'fairway');
+  if (madeContext) removeContext();
   say('The daemon has ended and the host is as it was.');
   if (process.stdin.isTTY !== true) say('To keep it running: npm start -- --detach');
 }
 
 async function stop(): Promise<void> {
   if (alive()) await endDaemon();
-  await docker('context', 'rm', '-f', 'fairway').catch(() => undefined);
+  removeContext();
   say('The daemon has ended and the host is as it was.');
-}
-
-/** True when this call made it: `docker context use fairway` then reaches the daemon. */
-async function ensureContext(): Promise<boolean> {
-  const known = await docker('context', 'inspect', 'fairway').then(
-    () => true,
-    () => false,
-  );
-  if (known) return false;
-  await docker(
-    'context',
-    'create',
-    'fairway',
-    '--description',
-    'Fairway on this machine',
-    '--docker',
-    `host=unix://${SOCKET}`,
-  );
-  return true;
 }
 
 function alive(): boolean {

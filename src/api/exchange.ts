@@ -98,6 +98,11 @@ export class Exchange {
     return 'answered';
   }
 
+  /** Of the answer, once there is one. */
+  get status(): number {
+    return this.#hijacked !== undefined && this.#origin.upgrade !== undefined ? 101 : this.#response.statusCode;
+  }
+
   /** Something of the answer has left: its status can no longer be chosen. */
   get answered(): boolean {
     return this.#response.headersSent || this.#hijacked !== undefined;

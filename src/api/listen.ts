@@ -23,7 +23,12 @@ export interface TcpListenOptions {
   readonly dangerouslyWithoutTls?: boolean;
 }
 
-export type ListenOptions = UnixListenOptions | TcpListenOptions;
+/** A unix socket that somebody else opened for us. */
+export interface HandedOverOptions {
+  readonly descriptor: number;
+}
+
+export type ListenOptions = UnixListenOptions | TcpListenOptions | HandedOverOptions;
 
 /** Clients that may wait to be accepted: the kernel's own limit, net.core.somaxconn. */
 const BACKLOG = 4096;
@@ -46,6 +51,21 @@ export async function listenUnix(server: Server, options: UnixListenOptions): Pr
   // Without root the socket is the user's own, which is all a user can have.
   if (group !== undefined && process.getuid?.() === 0) chownSync(socketPath, 0, group);
   chmodSync(socketPath, 0o660);
+}
+
+/**
+ * Owner and mode are for who opened it to set.
+ * @throws EngineError invalidArgument for a TCP socket, which would be open to everyone who reaches it
+ */
+export async function listenHandedOver(server: Server, { descriptor }: HandedOverOptions): Promise<void> {
+  await listening(server, () => server.listen({ fd: descriptor }));
+  // Node knows the address of TCP sockets only, when it did not bind them itself.
+  if (server.address() === null) return;
+  server.close();
+  throw new EngineError(
+    'invalidArgument',
+    `only unix sockets can be handed over, and descriptor ${descriptor} is none`,
+  );
 }
 
 /** @throws Error as listen(2) says: EADDRINUSE, EACCES, … */

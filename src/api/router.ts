@@ -9,6 +9,7 @@ export type Handler = (exchange: Exchange) => Outcome | Promise<Outcome>;
 export type Routes = Readonly<Record<string, Handler>>;
 
 interface Route {
+  readonly key: string;
   readonly method: string;
   readonly pattern: RegExp;
   readonly handler: Handler;
@@ -23,14 +24,18 @@ export class Router {
   }
 
   /** @throws EngineError notFound or invalidArgument with Docker's words */
-  find(method: string, url: string): { readonly handler: Handler; readonly target: Target } {
+  find(method: string, url: string): { readonly handler: Handler; readonly target: Target; readonly route: string } {
     const mark = url.indexOf('?');
     const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
     const { version, path } = splitVersion(mark < 0 ? url : url.slice(0, mark));
     for (const route of this.#routes) {
       const match = route.method === method ? route.pattern.exec(path) : null;
       if (match === null) continue;
-      return { handler: route.handler, target: { version, query, parameters: match.slice(1).map(decode) } };
+      return {
+        handler: route.handler,
+        route: route.key,
+        target: { version, query, parameters: match.slice(1).map(decode) },
+      };
     }
     throw new EngineError('notFound', 'page not found');
   }
@@ -40,7 +45,7 @@ export class Router {
 function compile(key: string, handler: Handler): Route {
   const [method = '', path = ''] = key.split(' ');
   const source = path.replaceAll('.', '\\.').replaceAll('{*}', '(.+)').replaceAll('{}', '([^/]+)');
-  return { method, pattern: new RegExp(`^${source}/?$`), handler };
+  return { key, method, pattern: new RegExp(`^${source}/?$`), handler };
 }
 
 /** "/v1.41/info" is version 1.41 of "/info"; without a version the newest is meant. */

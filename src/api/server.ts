@@ -6,7 +6,7 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Upgrade } from './body.ts';
 import { Exchange } from './exchange.ts';
-import { type ListenOptions, listenTcp, listenUnix, type TlsFiles } from './listen.ts';
+import { type ListenOptions, listenHandedOver, listenTcp, listenUnix, type TlsFiles } from './listen.ts';
 import { Router } from './router.ts';
 import { routes } from './routes/index.ts';
 import { statusOf } from './status.ts';
@@ -17,6 +17,16 @@ export interface ApiServerOptions {
   readonly logger: Logger;
   /** Fairway's own version, for the Server header */
   readonly version: string;
+  /** Told of every request when it has been dealt with */
+  readonly served?: (request: Served) => void;
+}
+
+export interface Served {
+  /** "GET /containers/{}/json"; '' for what no route is for */
+  readonly route: string;
+  readonly status: number;
+  /** Until the answer was complete, or the stream's end */
+  readonly seconds: number;
 }
 
 /** Long enough for the labels of a compose project in a query string. */
@@ -29,6 +39,7 @@ const IDLE_TIMEOUT_MS = 10 * 60_000;
 export class ApiServer {
   readonly #router: Router;
   readonly #logger: Logger;
+  readonly #served: (request: Served) => void;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #servers: Server[] = [];
   /** Upgraded requests, and what has left HTTP: Node no longer counts them among its connections */
@@ -37,6 +48,7 @@ export class ApiServer {
   constructor(engine: EngineSurface, options: ApiServerOptions) {
     this.#router = new Router(...routes(engine));
     this.#logger = options.logger;
+    this.#served = options.served ?? (() => undefined);
     this.#headers = {
       'Api-Version': MAXIMUM_API,
       'Docker-Experimental': 'false',
@@ -51,6 +63,12 @@ export class ApiServer {
    * @throws EngineError invalidArgument, or what listen(2) says
    */
   async listen(options: ListenOptions): Promise<void> {
+    if ('descriptor' in options) {
+      const server = this.#create(undefined);
+      await listenHandedOver(server, options);
+      this.#servers.push(server);
+      return;
+    }
     if ('socketPath' in options) {
       const server = this.#create(undefined);
       await listenUnix(server, options);
@@ -131,8 +149,11 @@ export class ApiServer {
     const { method = '', url = '' } = request;
     const origin = { raw: this.#raw, ...(upgrade === undefined ? {} : { upgrade }) };
     let exchange: Exchange | undefined;
+    const begin = performance.now();
+    let known = '';
     try {
-      const { handler, target } = this.#router.find(method, url);
+      const { handler, target, route } = this.#router.find(method, url);
+      known = route;
       exchange = new Exchange(request, response, target, origin);
       const outcome = await handler(exchange);
       if (outcome !== 'answered') exchange.reply(outcome);
@@ -142,6 +163,8 @@ export class ApiServer {
       this.#note(exchange, thrown);
       exchange.fail(thrown);
     }
+    const seconds = (performance.now() - begin) / 1000;
+    this.#served({ route: known, status: exchange.status, seconds });
   }
 
   /** The engine's own words are enough; of anything else, the place it came from is wanted. */

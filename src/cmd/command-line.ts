@@ -5,6 +5,8 @@ import { type Given, type Setting, type SettingName, settingEntries } from './op
 export interface CommandLine {
   readonly given: Given;
   readonly configFile?: string;
+  /** What to do with the user's docker context, instead of serving */
+  readonly context?: 'install' | 'remove';
 }
 
 /** What a command line that does not start the daemon ends with: help, version, or a mistake. */
@@ -35,6 +37,8 @@ function describeCommand(version: string): Command {
     .description('The Fairway daemon: a container engine that serves the Docker Engine API.')
     .version(`Fairway version ${version}`, '-v, --version')
     .option('--config-file <file>', 'daemon.json with further settings (default /etc/fairway/daemon.json)')
+    .option('--install-context', 'make the docker context "fairway" for this user, and end')
+    .option('--remove-context', 'take it away again, and end')
     .allowExcessArguments(false)
     .exitOverride();
   for (const [, setting] of settingEntries()) {
@@ -71,7 +75,13 @@ function collect(options: Readonly<Record<string, unknown>>): CommandLine {
     if (Array.isArray(value) ? value.length > 0 : value !== undefined) given[name as SettingName] = asText(value);
   }
   const configFile = options['configFile'];
-  return typeof configFile === 'string' && configFile !== '' ? { given, configFile } : { given };
+  const context =
+    options['installContext'] === true ? 'install' : options['removeContext'] === true ? 'remove' : undefined;
+  return {
+    given,
+    ...(typeof configFile === 'string' && configFile !== '' ? { configFile } : {}),
+    ...(context === undefined ? {} : { context }),
+  };
 }
 
 /** "--data-root <dir>" is kept by commander under "dataRoot". */

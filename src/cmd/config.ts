@@ -16,6 +16,7 @@ import {
   parseCidrFlag,
   parseListenAddress,
   parseLogLevel,
+  parseMetricsAddress,
   parseMtu,
   type Setting,
   type SettingName,
@@ -48,9 +49,11 @@ export interface DaemonConfig {
   readonly network: NetworkConfig;
   readonly defaults: ContainerDefaults;
   readonly log: LogConfig;
+  readonly metrics?: { readonly host: string; readonly port: number };
   readonly registry: RegistryConfig;
 }
 
+export const DEFAULT_SOCKET = '/run/fairway/fairway.sock';
 const DEFAULT_CONFIG_FILE = '/etc/fairway/daemon.json';
 
 /**
@@ -197,7 +200,7 @@ function parseConfig(given: Given): DaemonConfig {
   const execRoot = read.text('execRoot') ?? '/run/fairway';
   const hosts = read.list('hosts').map(parseListenAddress);
   const config: DaemonConfig = {
-    hosts: hosts.length > 0 ? hosts : [{ kind: 'unix', path: '/run/fairway/fairway.sock' }],
+    hosts: hosts.length > 0 ? hosts : [{ kind: 'unix', path: DEFAULT_SOCKET }],
     dataRoot: read.text('dataRoot') ?? '/var/lib/fairway',
     execRoot,
     pidfile: read.text('pidfile') ?? `${execRoot}/fairwayd.pid`,
@@ -218,6 +221,7 @@ function parseConfig(given: Given): DaemonConfig {
       ...read.optional('usernsRemap', 'usernsRemap', String),
     }),
     log: parseLog(read),
+    ...read.optional('metrics', 'metricsAddress', parseMetricsAddress),
     registry: parseRegistryConfig(read),
   };
   refuseOpenTcp(config);

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { ApiClient } from '../api/client.ts';
 import { errorMessage } from '../model/errors.ts';
+import { COMPLETION_SHELLS, completion } from './completion.ts';
 import { parseListenAddress } from './options.ts';
 import { renderPlan, renderStatus } from './status.ts';
 import { VERSION } from './version.ts';
@@ -26,6 +27,11 @@ async function main(): Promise<void> {
     .description('what a reconcile would do now, without doing it')
     .option(...json)
     .action(async (options: { json?: boolean }) => print(await client().plan(), renderPlan, options.json));
+  program
+    .command('completion')
+    .description('a script that completes this command on your shell')
+    .argument('<shell>', COMPLETION_SHELLS.join(', '))
+    .action((shell: string) => void process.stdout.write(completion(program, shell)));
   try {
     await program.parseAsync();
   } catch (error) {

@@ -1,12 +1,14 @@
 import { flushCompileCache } from 'node:module';
 import { ApiServer } from '../api/server.ts';
 import { Engine } from '../engine/engine.ts';
-import { errorMessage } from '../model/errors.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { parseCommandLine } from './command-line.ts';
-import { type DaemonConfig, loadConfig } from './config.ts';
+import { type DaemonConfig, DEFAULT_SOCKET, loadConfig } from './config.ts';
+import { installContext, removeContext } from './context.ts';
 import { createLogger } from './logger.ts';
 import { claimPidfile } from './pidfile.ts';
+import { serviceManager } from './systemd.ts';
 import { VERSION } from './version.ts';
 
 await main();
@@ -19,11 +21,23 @@ async function main(): Promise<void> {
     return;
   }
   try {
-    await run(loadConfig(line.given, line.configFile));
+    const config = loadConfig(line.given, line.configFile);
+    if (line.context === undefined) await run(config);
+    else process.stdout.write(changeContext(line.context, config));
   } catch (error) {
     process.stderr.write(`fairwayd: ${errorMessage(error)}\n`);
     process.exit(1);
   }
+}
+
+/** @returns what to tell the user @throws EngineError invalidArgument when the docker CLI could not reach the daemon */
+function changeContext(change: 'install' | 'remove', { hosts }: DaemonConfig): string {
+  if (change === 'remove')
+    return removeContext() ? 'docker context "fairway" removed\n' : 'there is no docker context "fairway"\n';
+  const host = hosts.find(({ kind }) => kind === 'unix');
+  const path = host?.kind === 'unix' ? host.path : DEFAULT_SOCKET;
+  const made = installContext(`unix://${path}`);
+  return `docker context "fairway" ${made ? 'installed' : 'is there'}: docker --context fairway …, or docker context use fairway\n`;
 }
 
 /** Serves until a signal says otherwise. */
@@ -32,6 +46,8 @@ async function run(config: DaemonConfig): Promise<void> {
   using _pidfile = claimPidfile(config.pidfile);
   dieOfTheUnexpected(logger);
   const ending = endingSignal(logger);
+  const manager = serviceManager(process.env, process.pid);
+  await using metrics = config.metrics === undefined ? undefined : new (await import('./metrics.ts')).Metrics();
   const engine = await Engine.start({
     dataRoot: config.dataRoot,
     execRoot: config.execRoot,
@@ -47,25 +63,46 @@ async function run(config: DaemonConfig): Promise<void> {
     leaveNoTrace: config.leaveNoTrace,
     version: VERSION,
     debug: config.logLevel === 'debug',
+    ...(metrics === undefined ? {} : { trace: metrics.step }),
   });
-  const server = new ApiServer(engine, { logger, version: VERSION });
+  const observed = metrics === undefined ? {} : { served: metrics.served };
+  const server = new ApiServer(engine, { logger, version: VERSION, ...observed });
   try {
-    await listen(server, config, logger);
+    await listen(server, config, manager.sockets, logger);
+    if (config.metrics !== undefined) await metrics?.serve(engine, config.metrics);
+    manager.notify('READY=1');
     logger.info('daemon is ready', { version: VERSION, pid: process.pid });
     // Now, because a daemon that is killed writes no cache, and one without a cache needs 15 MB more.
     flushCompileCache();
     logger.info('daemon ends', { signal: await ending });
   } finally {
+    manager.notify('STOPPING=1');
     await server.close();
     await engine.close();
   }
 }
 
-async function listen(server: ApiServer, config: DaemonConfig, logger: Logger): Promise<void> {
+/** @param sockets that were handed over */
+async function listen(
+  server: ApiServer,
+  config: DaemonConfig,
+  sockets: readonly number[],
+  logger: Logger,
+): Promise<void> {
+  const group = config.group === undefined ? {} : { group: config.group };
   for (const host of config.hosts) {
     if (host.kind === 'unix') {
-      await server.listen({ socketPath: host.path, ...(config.group === undefined ? {} : { group: config.group }) });
+      await server.listen({ socketPath: host.path, ...group });
       logger.info('API listens', { address: `unix://${host.path}` });
+    } else if (host.kind === 'handed-over') {
+      if (sockets.length === 0) {
+        throw new EngineError(
+          'invalidArgument',
+          'no sockets found via socket activation: make sure the service was started by systemd',
+        );
+      }
+      for (const descriptor of sockets) await server.listen({ descriptor });
+      logger.info('API listens', { address: 'fd://', sockets: sockets.length });
     } else {
       const tls = config.tls === undefined ? {} : { tls: config.tls };
       await server.listen({ host: host.host, port: host.port, ...tls, dangerouslyWithoutTls: config.dangerousTcp });

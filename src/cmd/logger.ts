@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import pino from 'pino';
 import type { Logger } from '../model/logger.ts';
 
@@ -15,13 +16,28 @@ export function createLogger(level: LogLevel): Logger {
 
 function jsonLogger(level: LogLevel): Logger {
   const destination = pino.destination({ fd: 2, sync: true });
-  const log = pino({ level, base: null, messageKey: 'msg', timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const journal = isJournal();
+  const timestamp = journal ? false : pino.stdTimeFunctions.isoTime;
+  const sink = journal ? { write: (line: string) => void destination.write(prioritized(line)) } : destination;
+  const log = pino({ level, base: null, messageKey: 'msg', timestamp }, sink);
   return {
     debug: (message, fields) => log.debug(fields ?? {}, message),
     info: (message, fields) => log.info(fields ?? {}, message),
     warn: (message, fields) => log.warn(fields ?? {}, message),
     error: (message, fields) => log.error(fields ?? {}, message),
   };
+}
+
+/** journald keeps the time itself. Whether stderr leads there, the environment says by device and inode (systemd.exec(5)). */
+function isJournal(): boolean {
+  const { dev, ino } = fstatSync(2);
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`;
+}
+
+/** With syslog's priority in front, sd-daemon(3). pino's numbers are 20, 30, 40, 50. */
+function prioritized(line: string): string {
+  const level = Number(/"level":(\d+)/.exec(line)?.[1] ?? 30);
+  return `<${{ 20: 7, 30: 6, 40: 4, 50: 3 }[level] ?? 6}>${line}`;
 }
 
 function terminalLogger(level: LogLevel): Logger {

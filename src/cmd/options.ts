@@ -27,7 +27,7 @@ const SETTINGS = {
     flags: '-H, --host <socket>',
     key: 'hosts',
     kind: 'list',
-    help: 'where to listen: unix://PATH or tcp://ADDRESS:PORT (repeatable)',
+    help: 'where to listen: unix://PATH, tcp://ADDRESS:PORT or fd:// for sockets of systemd (repeatable)',
   },
   dataRoot: {
     flags: '--data-root <dir>',
@@ -88,6 +88,12 @@ const SETTINGS = {
   },
   tlsCert: { flags: '--tlscert <file>', key: 'tlscert', kind: 'text', help: 'the daemon’s certificate' },
   tlsKey: { flags: '--tlskey <file>', key: 'tlskey', kind: 'text', help: 'the daemon’s key' },
+  metricsAddress: {
+    flags: '--metrics-addr <address:port>',
+    key: 'metrics-addr',
+    kind: 'text',
+    help: 'serve figures for Prometheus there, to whoever reaches it',
+  },
   dangerousTcp: {
     flags: '--dangerously-serve-tcp-without-tls [bool]',
     kind: 'flag',
@@ -237,17 +243,30 @@ export function settingEntries(): [SettingName, Setting][] {
 /** Where a daemon listens: `unix:///run/fairway/fairway.sock`, `tcp://127.0.0.1:2376`. */
 export type ListenAddress =
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  /** Sockets the service manager opened */
+  | { readonly kind: 'handed-over' };
 
 /** @throws EngineError invalidArgument in Docker's words */
 export function parseListenAddress(text: string): ListenAddress {
+  if (text === 'fd://') return { kind: 'handed-over' };
   const unix = /^unix:\/\/(\/.*)$/.exec(text);
   if (unix?.[1] !== undefined) return { kind: 'unix', path: unix[1] };
   const tcp = /^tcp:\/\/(\[[0-9a-f:]+\]|[^:/[\]]*):(\d{1,5})\/?$/i.exec(text);
   if (tcp?.[2] === undefined || Number(tcp[2]) > 65_535) {
-    throw new EngineError('invalidArgument', `invalid bind address: ${text}: want unix:///PATH or tcp://ADDRESS:PORT`);
+    throw new EngineError(
+      'invalidArgument',
+      `invalid bind address: ${text}: want unix:///PATH, tcp://ADDRESS:PORT or fd://`,
+    );
   }
   return { kind: 'tcp', host: (tcp[1] ?? '').replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(tcp[2]) };
+}
+
+/** "127.0.0.1:9323" @throws EngineError invalidArgument */
+export function parseMetricsAddress(text: string): { readonly host: string; readonly port: number } {
+  const address = /^[^/]+$/.test(text) ? parseListenAddress(`tcp://${text}`) : undefined;
+  if (address?.kind === 'tcp') return { host: address.host, port: address.port };
+  throw new EngineError('invalidArgument', `invalid argument "${text}" for "--metrics-addr" flag: want ADDRESS:PORT`);
 }
 
 /** "true", "false", "1", "0", as Go's strconv.ParseBool takes them. @param name the flag, for the message @throws EngineError invalidArgument */

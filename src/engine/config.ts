@@ -56,6 +56,8 @@ export interface EngineConfig {
   readonly network: NetworkConfig;
   /** `--log-driver`, `--log-opt`: of containers that say nothing themselves */
   readonly log: LogConfig;
+  /** Told of every step the reconciler takes. Milliseconds */
+  readonly trace?: (step: string, milliseconds: number) => void;
   readonly registry: RegistryConfig;
   /**
    * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network

@@ -170,7 +170,10 @@ function openNetwork(
   const reconciler: Reconciler = Reconciler.open({
     execRoot,
     logger,
-    trace: (step, milliseconds) => stepTimes.record(step, milliseconds),
+    trace: (step, milliseconds) => {
+      stepTimes.record(step, milliseconds);
+      config.trace?.(step, milliseconds);
+    },
     resolver: (namespace, sockets) => dns.attach(namespace, sockets),
   });
   stack.defer(() => reconciler.close());

@@ -52,6 +52,14 @@ export interface EngineVersion {
   readonly runc: string;
 }
 
+/** Since the daemon's start. */
+export interface EngineCounters {
+  readonly containers: EngineInfo['containers'];
+  readonly repairs: number;
+  readonly dns: EngineStatus['dns'];
+  readonly eventListeners: number;
+}
+
 /** What `fairway status` shows. */
 export interface EngineStatus {
   readonly version: string;

@@ -9,7 +9,7 @@ import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { Core } from './core.ts';
 import { type LayerUsage, layerUsage } from './disk-usage.ts';
 import { limitWarnings } from './resources.ts';
-import type { EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
+import type { EngineCounters, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
 
 const ID_KEY = 'engine id';
 
@@ -96,6 +96,17 @@ export class System {
         pending: this.plan().map(({ action, resource, because }) => `${action} ${resource}: ${because}`),
       },
       dns: { ...this.#dns.statistics },
+    };
+  }
+
+  /** For metrics: cheap enough to be asked every second. */
+  counters(): EngineCounters {
+    const { reconciler, events } = this.#core;
+    return {
+      containers: this.#count(),
+      repairs: reconciler.repairs.count,
+      dns: { ...this.#dns.statistics },
+      eventListeners: events.listeners,
     };
   }
 

@@ -80,6 +80,12 @@ export class FakeEngine {
       events: this.events,
       system: {
         info: async () => info,
+        counters: () => ({
+          containers: info.containers,
+          repairs: 0,
+          dns: { answered: 0, forwarded: 0, failed: 0 },
+          eventListeners: 0,
+        }),
         version: async () => version,
         status: () => this.#unused('status'),
         plan: () => [{ action: 'create', resource: 'link host docker0', because: 'it is missing' }],
