@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { image, layer } from '../test/oci.ts';
+import { readFileSync } from 'node:fs';
+import { type BuiltLayer, image, layer } from '../test/oci.ts';
 import { TestRegistry } from '../test/registry.ts';
 import { type Paired, paired } from './measure.ts';
 import { docker, type Peer } from './peer.ts';
@@ -8,14 +8,13 @@ import { docker, type Peer } from './peer.ts';
 const PORT = 5000;
 const NAME = `127.0.0.1:${PORT}/bench/hundred`;
 const LAYERS = 4;
-const FILES = 250;
-/** Bytes of a file: LAYERS × FILES of them are 100 MB */
-const FILE_SIZE = 100_000;
+/** Bytes of each: LAYERS of them are 100 MB */
+const LAYER = 25_000_000;
 
 /** `docker pull` of an image of 100 MB in four layers from a registry on the same machine; both pull the same bytes. */
 export async function pulls(ours: Peer, theirs: Peer | undefined, rounds: number): Promise<Paired> {
   const registry = await TestRegistry.start(ours.host, { port: PORT });
-  await registry.putImage('bench/hundred', '1', image(await Promise.all(Array.from({ length: LAYERS }, bigLayer))));
+  await registry.putImage('bench/hundred', '1', image(await bigLayers()));
   if (theirs !== undefined) {
     const data = '/run/registry-5000';
     execFileSync('cp', ['-a', ours.host.path(data), theirs.host.path('/run/')]);
@@ -41,14 +40,25 @@ export async function pulls(ours: Peer, theirs: Peer | undefined, rounds: number
   return measured;
 }
 
-/** Files of which a third is noise, as programs are: gzip makes about half of them. */
-function bigLayer(_: unknown, number: number) {
-  const files = Array.from({ length: FILES }, (_each, file): [string, Buffer] => {
-    const noise = randomBytes(FILE_SIZE / 4);
-    return [
-      `layer${number}/file${file}`,
-      Buffer.concat([noise, Buffer.from(noise.toString('hex')), noise.subarray(0, FILE_SIZE / 4)]),
-    ];
+/** Layers of LAYER bytes of what real images hold: this machine's own programs, libraries and texts. */
+function bigLayers(): Promise<BuiltLayer[]> {
+  const found = execFileSync('find', ['/usr/bin', '/usr/lib', '-type', 'f', '-size', '+16k'], {
+    encoding: 'utf8',
+    maxBuffer: 64 << 20,
   });
-  return layer(Object.fromEntries(files));
+  const paths = found.trim().split('\n').sort();
+  const files = paths.values();
+  return Promise.all(
+    Array.from({ length: LAYERS }, () => {
+      const chosen: Record<string, Buffer> = {};
+      for (let size = 0; size < LAYER; ) {
+        const next = files.next();
+        if (next.done === true) throw new Error('this machine has less than 100 MB below /usr');
+        const content = readFileSync(next.value).subarray(0, LAYER - size);
+        chosen[next.value.slice(1)] = content;
+        size += content.length;
+      }
+      return layer(chosen);
+    }),
+  );
 }

@@ -60,8 +60,10 @@ export class Fetcher {
    */
   async fetch(repository: Repository, stack: LayerStack, { signal, progress }: Fetched): Promise<void> {
     const chains = chainIds(stack.diffIds);
-    for (const { digest } of stack.layers) await this.#keep('content', digest, stack.lease);
-    for (const chain of chains) await this.#keep(`snapshots/${SNAPSHOTTER}`, chain, stack.lease);
+    await Promise.all([
+      ...stack.layers.map(({ digest }) => this.#keep('content', digest, stack.lease)),
+      ...chains.map((chain) => this.#keep(`snapshots/${SNAPSHOTTER}`, chain, stack.lease)),
+    ]);
     const present = await this.#present(stack.layers, chains);
     for (const [index, { digest }] of stack.layers.entries()) {
       const status = index < present ? 'Already exists' : 'Pulling fs layer';
@@ -109,10 +111,11 @@ export class Fetcher {
     await this.#downloads.run(layer.digest, watcher, async (signal, report) => {
       // It may outlive the pull that began it.
       using _connection = repository.connection.share();
-      if (!(await this.#blobs.has(layer.digest))) {
-        const waiting = () => report({ status: 'Waiting', id, detail: {} });
-        await this.#slots.run(signal, waiting, () => this.#download(repository, layer, signal, report));
-      }
+      const waiting = () => report({ status: 'Waiting', id, detail: {} });
+      // In the order they are asked for: the lowest is unpacked first.
+      await this.#slots.run(signal, waiting, async () => {
+        if (!(await this.#blobs.has(layer.digest))) await this.#download(repository, layer, signal, report);
+      });
       report({ status: 'Download complete', id, detail: {} });
     });
   }
@@ -147,9 +150,8 @@ export class Fetcher {
       const bar = (current: number) => report({ status: 'Extracting', id, detail: { current, total: layer.size } });
       bar(0);
       const packed = await describeLayer(this.#blobs, layer);
-      await withLease(this.#containerd, (lease) =>
-        unpackLayer(this.#containerd, { ...step, layer: packed }, lease, signal),
-      ).catch((error: unknown) => {
+      const work = (lease: string) => unpackLayer(this.#containerd, { ...step, layer: packed }, lease, signal);
+      await withLease(this.#containerd, work, { sync: false }).catch((error: unknown) => {
         signal.throwIfAborted();
         throw failedToRegister(error);
       });

@@ -13,8 +13,14 @@ export function uniqueName(): string {
 /**
  * Does work whose half-made content and snapshots are kept while it lasts. What no image refers to in the end, is
  * removed, also when the work fails.
+ *
+ * @param options.sync false: removed some time later, which is quicker where nothing is expected to be
  */
-export async function withLease<T>(containerd: Containerd, work: (lease: string) => Promise<T>): Promise<T> {
+export async function withLease<T>(
+  containerd: Containerd,
+  work: (lease: string) => Promise<T>,
+  { sync = true }: { readonly sync?: boolean } = {},
+): Promise<T> {
   const id = uniqueName();
   const expiry = new Date(Date.now() + EXPIRES_AFTER).toISOString();
   await containerd.leases.create({ id, labels: { 'containerd.io/gc.expire': expiry } });
@@ -22,7 +28,7 @@ export async function withLease<T>(containerd: Containerd, work: (lease: string)
     return await work(id);
   } finally {
     // When containerd is gone, the work's own failure says so; the lease expires.
-    await containerd.leases.delete({ id, sync: true }).catch(() => undefined);
+    await containerd.leases.delete({ id, sync }).catch(() => undefined);
   }
 }
 
