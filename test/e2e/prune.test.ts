@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
 
 describe('prune, df and events', () => {
   let daemon: TestDaemon;
@@ -149,6 +150,9 @@ describe('prune, df and events', () => {
     const format = '{{.Type}} {{.Action}} {{.Actor.Attributes.reclaimed}}';
     const prunes = ['events', '--since', began, '--until', ended, '--filter', 'event=prune', '--format', format];
     assert.match(await daemon.ok(...prunes), /^container prune 5000$/m);
+    // The CLI sends "0s" in whole seconds.
+    const second = async () => Number(await daemon.host.out(['date', '+%s']));
+    await eventually('the second is over', async () => (await second()) > Number.parseInt(ended, 10));
     for (const [since, until] of [
       ['1h', '0s'],
       ['2020-01-01T00:00:00Z', '0s'],
