@@ -4,7 +4,7 @@ import { findKernel } from './vm/kernel.ts';
 
 /**
  * `npm run test:vm [-- files…]`: runs test files in a QEMU guest with Debian's own kernel and cgroup v2 alone, on the root of
- * this machine, which stays as it is. By emulation, so it runs without KVM, and 10–40 times slower than here.
+ * this machine, which stays as it is. By emulation, so it runs without KVM, and 20–40 times slower than here.
  *
  *   --cgroups v1     cgroup v1 alone instead
  *   --kernel DEB     another kernel than the one of this Debian: path of a linux-image package (not a "cloud" one, which lacks 9p)
@@ -25,8 +25,10 @@ const DEFAULT_FILES = [
   'test/drivers/*.test.ts',
   'test/e2e/limits.test.ts',
   'test/e2e/lifecycle.test.ts',
+  'test/e2e/restart.test.ts',
 ];
 
+if (process.arch !== 'x64') throw new Error(`test:vm emulates x64 on x64 alone, and this is ${process.arch}`);
 const kernel = await findKernel(values.kernel);
 const command = values.command ?? nodeTest(positionals.length > 0 ? positionals : DEFAULT_FILES);
 console.log(`Linux ${kernel.release}, cgroup ${values.cgroups}: ${command}`);

@@ -24,6 +24,9 @@ else
     mkdir "/sys/fs/cgroup/$controllers"
     mount -t cgroup -o "$controllers" cgroup "/sys/fs/cgroup/$controllers"
   done
+  # As systemd does.
+  ln -s cpu,cpuacct /sys/fs/cgroup/cpu
+  ln -s cpu,cpuacct /sys/fs/cgroup/cpuacct
 fi
 
 mkdir -p "/lib/modules/$release"
