@@ -95,6 +95,21 @@ describe('restart policies', () => {
     assert.equal(await daemon.ok('ps', '-aq'), '');
   });
 
+  test('wait over restarts: each end is a next-exit, and only the removal is one', async () => {
+    await run('cycling', 'always', 'sh', '-c', 'sleep 0.2; exit 6');
+    const wait = async (condition: string) => {
+      const { body } = await daemon.api('POST', `/containers/cycling/wait?condition=${condition}`);
+      return Number(JSON.parse(body).StatusCode);
+    };
+    const removed = wait('removed');
+    assert.equal(await wait('next-exit'), 6);
+    assert.equal(await wait('next-exit'), 6);
+    assert.equal(await wait('not-running'), 6);
+    assert.ok(Number(await inspect('cycling', '{{.RestartCount}}')) >= 2);
+    await daemon.ok('rm', '-f', 'cycling');
+    assert.ok([6, 137].includes(await removed));
+  });
+
   test('what is stopped or killed by hand stays down; docker restart brings it back', async () => {
     for (const policy of ['always', 'unless-stopped', 'on-failure']) {
       await run('calm', policy, 'sh', '-c', 'trap "exit 4" TERM; while :; do sleep 0.1; done');
