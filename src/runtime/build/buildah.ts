@@ -16,7 +16,7 @@ const MAX_ANSWER = 16 << 20;
 
 /**
  * Ends buildah and all it has started when this process ends or kills it: a PID namespace goes with its first process, and a
- * mount namespace takes its mounts along. Its two streams come as one, in the order they were written.
+ * mount namespace takes its mounts along. Its two streams come as one, so that its marks and its errors keep their order.
  */
 const CONTAINED = [
   ...['setpriv', '--pdeathsig', 'KILL'],
