@@ -92,12 +92,12 @@ export class JournalLog implements ContainerLog {
     if (dropBeyond !== undefined && this.#waitingBytes > 0 && this.#waitingBytes + entry.length > dropBeyond) return;
     this.#waiting.push(entry);
     this.#waitingBytes += entry.length;
-    this.#sending ??= this.#sendWaiting().finally(() => {
-      this.#sending = undefined;
-    });
+    this.#sending ??= this.#sendWaiting();
   }
 
   async #sendWaiting(): Promise<void> {
+    // journald did not take it a moment ago.
+    await new Promise((resolve) => setTimeout(resolve, 1));
     for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
       let sent = this.#try(entry);
       for (let attempt = 0; !sent && attempt < ATTEMPTS; attempt += 1) {
@@ -108,6 +108,8 @@ export class JournalLog implements ContainerLog {
       this.#waiting.shift();
       this.#waitingBytes -= entry.length;
     }
+    // In the turn that found nothing waiting: what comes next would otherwise wait for nobody.
+    this.#sending = undefined;
   }
 
   /** @returns false when it is worth trying again */

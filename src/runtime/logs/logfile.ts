@@ -158,9 +158,7 @@ export class LogFile implements ContainerLog {
     this.#waiting.push(piece);
     this.#waitingBytes += encoded.length;
     if (this.#waitingBytes >= GATHERED) this.#hurry?.();
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
   }
 
   #writeNow(piece: Piece): void {
@@ -202,20 +200,23 @@ export class LogFile implements ContainerLog {
         this.#written(batch);
       }
     }
+    // In the turn that found nothing waiting: what comes next would otherwise wait for nobody.
+    this.#writing = undefined;
   }
 
   /** From the front of the list, up to the entry that fills the file. */
   #takeFitting(pieces: Piece[]): Piece[] {
     let room = this.#file?.room ?? Number.POSITIVE_INFINITY;
     const batch: Piece[] = [];
-    while (room > 0) {
+    // One entry in any case: a file that could not be replaced grows on.
+    do {
       const piece = pieces.shift();
       if (piece === undefined) break;
       const [first, second] = split(piece, room);
       batch.push(first);
       room -= first.encoded.length;
       if (second !== undefined) pieces.unshift(second);
-    }
+    } while (room > 0);
     return batch;
   }
 
