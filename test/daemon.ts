@@ -58,7 +58,9 @@ export class TestDaemon implements AsyncDisposable {
         return (await this.host.exec(['curl', '-sf', '--unix-socket', SOCKET, 'http://d/_ping'])).stdout === 'OK';
       },
       60_000,
-    );
+    ).catch((cause: unknown) => {
+      throw new Error(`the daemon did not come up:\n${this.#log.slice(-4000)}`, { cause });
+    });
   }
 
   get log(): string {

@@ -132,12 +132,17 @@ export class Containers {
     return commitContainer(this.#core, reference, request);
   }
 
-  /** Waits from this very call on, whenever the promise is looked at. */
-  async wait(reference: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+  /**
+   * Waits from this very call on, whenever the promise is looked at.
+   * @throws EngineError notFound at once; one with `--rm` that is gone since a moment is still known
+   */
+  wait(reference: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
     const vanished = this.#core.live.codeOfVanished(reference);
-    if (vanished !== undefined) return { code: vanished };
+    if (vanished !== undefined) return Promise.resolve({ code: vanished });
     const container = this.#find(reference);
-    if (condition === 'not-running' && !isActive(container)) return { code: container.state.exitCode };
+    if (condition === 'not-running' && !isActive(container)) {
+      return Promise.resolve({ code: container.state.exitCode });
+    }
     return this.#core.live.of(container).wait(condition, signal);
   }
 

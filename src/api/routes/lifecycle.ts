@@ -64,8 +64,7 @@ async function wait(containers: EngineSurface['containers'], exchange: Exchange)
   if (condition !== 'not-running' && condition !== 'next-exit' && condition !== 'removed') {
     throw invalid(`invalid condition: "${condition}"`);
   }
-  const { id } = containers.find(exchange.parameter()).container;
-  const result = containers.wait(id, condition, exchange.signal);
+  const result = containers.wait(exchange.parameter(), condition, exchange.signal);
   const response = exchange.open('application/json');
   const { code } = await result;
   // Older clients look for the key, newer ones for its absence.
