@@ -13,6 +13,7 @@ import { ociLimits } from '../spec/resources.ts';
 import { resolveUser } from '../spec/user.ts';
 import { describeExec, TaskExec } from './exec.ts';
 import { FifoIo } from './fifo-io.ts';
+import { FreezeGate } from './freeze-gate.ts';
 import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
 import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
 import { ignoreGone, removeTask } from './task.ts';
@@ -35,6 +36,7 @@ export interface ContainerContext extends ProcessContext {
 /** A container's own process, with the task it is the first of. */
 export class ContainerProcess extends TaskProcess implements Process {
   protected override readonly context: ContainerContext;
+  readonly #gate = new FreezeGate();
   #own: OciProcess | undefined;
   #created = 0;
   #started = false;
@@ -83,8 +85,12 @@ export class ContainerProcess extends TaskProcess implements Process {
     await super.kill(signal, all);
   }
 
-  /** runc gives up on a freezer of cgroup v1 after some 0.1 s (libcontainer/cgroups/fs/freezer.go), too soon for a busy machine. */
   async pause(): Promise<void> {
+    await this.#gate.freeze(() => this.#freeze());
+  }
+
+  /** runc gives up on a freezer of cgroup v1 after some 0.1 s (libcontainer/cgroups/fs/freezer.go), too soon for a busy machine. */
+  async #freeze(): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.context.containerd.tasks.pause(this.name);
@@ -115,6 +121,7 @@ export class ContainerProcess extends TaskProcess implements Process {
       { containerId, execId: options.id },
       (closeInput) => FifoIo.create(directory, options, closeInput),
       describeExec(own, options, user, host.capabilities),
+      (start) => this.#gate.add(start),
     );
   }
 

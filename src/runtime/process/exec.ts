@@ -35,14 +35,21 @@ export function describeExec(
 
 /** A process added to a running container. It takes itself away when it has ended. */
 export class TaskExec extends TaskProcess {
-  /** @throws ContainerdError when the container does not run */
+  #inTurn: (start: () => Promise<void>) => Promise<void> = (start) => start();
+
+  /**
+   * @param inTurn starts it when nothing speaks against it
+   * @throws ContainerdError when the container does not run
+   */
   static async register(
     context: ProcessContext,
     name: ProcessName,
     makeIo: IoMaker,
     spec: OciProcess,
+    inTurn: (start: () => Promise<void>) => Promise<void>,
   ): Promise<TaskExec> {
     const exec = new TaskExec(context, name, makeIo, 0);
+    exec.#inTurn = inTurn;
     const value = Buffer.from(encodeSpec(spec));
     try {
       const { terminal } = spec;
@@ -70,7 +77,7 @@ export class TaskExec extends TaskProcess {
 
   override async start(): Promise<void> {
     try {
-      await super.start();
+      await this.#inTurn(() => super.start());
     } catch (error) {
       void this.#remove();
       throw error;
