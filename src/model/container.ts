@@ -71,6 +71,8 @@ export interface ContainerSpec {
   readonly command?: readonly string[];
   readonly workingDirectory: string;
   readonly tty: boolean;
+  /** Rows and columns a terminal begins with */
+  readonly consoleSize?: readonly [number, number];
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly attachStdin: boolean;

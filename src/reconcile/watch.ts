@@ -5,6 +5,8 @@ import type { NetworkNamespace } from '../kernel/netns.ts';
 
 /** Milliseconds: what changes together is looked at together. */
 const DEBOUNCE = 5;
+/** For links that are there and only changed. Each one we make does so five times, and asking waits for the kernel's rtnl lock. */
+const LINK_DEBOUNCE = 25;
 
 /** What events say may have changed, since it was last looked at. */
 export interface Suspicion {
@@ -92,7 +94,8 @@ export class Watch implements Disposable {
         this.#host = true;
         this.#firewall = true;
     }
-    if (this.#host || this.#firewall || this.#links.size > 0) this.#schedule(DEBOUNCE);
+    if (this.#host || this.#firewall) this.#schedule(DEBOUNCE);
+    else if (this.#links.size > 0) this.#schedule(LINK_DEBOUNCE);
   }
 
   #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {

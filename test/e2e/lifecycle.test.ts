@@ -305,6 +305,11 @@ describe('docker run and its relatives', () => {
        docker run --rm -it -v /run/sized:/sized busybox sh -c '${sizeIs('37 91')}; touch /sized/yes; ${sizeIs('20 50')}; touch /sized/end'`,
     );
     assert.match(resized.stdout, /size 20 50\r\n/);
+    await inTerminal('stty cols 93 rows 39; docker create --name born -t busybox stty size');
+    await daemon.ok('start', 'born');
+    await daemon.ok('wait', 'born');
+    assert.equal((await daemon.ok('logs', 'born')).trim(), '39 93');
+    await daemon.ok('rm', 'born');
     await daemon.ok('run', '-d', '--name', 'term', 'busybox', 'sleep', '600');
     const execed = await inTerminal(`stty cols 88 rows 31; docker exec -it term sh -c '${sizeIs('31 88')}'`);
     assert.match(execed.stdout, /size 31 88\r\n/);

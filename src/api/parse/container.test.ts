@@ -53,9 +53,14 @@ describe('fields', () => {
         Runtime: 'runc',
         UsernsMode: 'host',
         BlkioWeightDevice: [],
-        ConsoleSize: [24, 80],
+        ConsoleSize: [0, 0],
       },
     );
+  });
+
+  test('the size a terminal begins with', () => {
+    assert.deepEqual(parse({}, { ConsoleSize: [24, 80] }).consoleSize, [24, 80]);
+    assert.equal(parse({}, { ConsoleSize: [0, 0] }).consoleSize, undefined);
   });
 
   test('limits', () => {

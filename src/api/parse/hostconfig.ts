@@ -34,6 +34,7 @@ export type HostOptions = Pick<
   | 'dnsSearch'
   | 'extraHosts'
   | 'isolation'
+  | 'consoleSize'
   | 'resources'
   | 'cgroupParent'
   | 'oomScoreAdj'
@@ -91,6 +92,7 @@ export function parseHostConfig(fields: Fields): HostConfig {
     ...parseNameOptions(fields),
     ...parseLimits(fields),
     isolation: parseIsolation(fields),
+    ...parseConsoleSize(fields.integers('ConsoleSize')),
   };
   refuseRest(fields);
   if (options.autoRemove && options.restartPolicy.name !== 'no') {
@@ -154,10 +156,15 @@ export function parseExtraHost(text: string): string {
   return `${host}:${bare}`;
 }
 
+/** Rows and columns; [0, 0] from a client without a terminal. */
+function parseConsoleSize([rows = 0, columns = 0]: readonly number[]): Pick<HostOptions, 'consoleSize'> {
+  return rows > 0 && columns > 0 ? { consoleSize: [rows, columns] } : {};
+}
+
 /** Everything of HostConfig that is set and was not read. @throws EngineError invalidArgument naming the option */
 function refuseRest(fields: Fields): void {
   for (const [name, values] of Object.entries(HARMLESS)) fields.allow(name, ...values);
-  // The CLI writes the file itself; the size arrives again as a resize once the terminal is attached.
-  fields.ignore('ContainerIDFile', 'ConsoleSize');
+  // The CLI writes the file itself.
+  fields.ignore('ContainerIDFile');
   fields.close(FLAGS);
 }

@@ -10,7 +10,6 @@ import { renderPortBindings } from './ports.ts';
 const FIXED = {
   ContainerIDFile: '',
   VolumeDriver: '',
-  ConsoleSize: [0, 0],
   Cgroup: '',
   Links: null,
   Isolation: '',
@@ -27,6 +26,7 @@ const FIXED = {
 export function renderHostConfig({ spec }: Container, version: ApiVersion) {
   return {
     ...FIXED,
+    ConsoleSize: spec.consoleSize ?? [0, 0],
     // Kernel memory limits left the API with 1.42.
     ...(atLeast(version, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     ...renderResources(spec.resources),

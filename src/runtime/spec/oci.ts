@@ -12,6 +12,8 @@ export interface OciSpec {
 /** What is executed, as whom and with which rights. */
 export interface OciProcess {
   readonly terminal: boolean;
+  /** Characters */
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: OciUser;
   readonly args: readonly string[];
   readonly env: readonly string[];

@@ -108,8 +108,10 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
   const { container, host, user } = input;
   const { spec } = container;
   const apparmorProfile = chooseApparmor(security.apparmor, spec.privileged, host);
+  const [height, width] = spec.consoleSize ?? [];
   return {
     terminal: spec.tty,
+    ...(spec.tty && height !== undefined && width !== undefined ? { consoleSize: { height, width } } : {}),
     user,
     args: container.args,
     env: overlayEnvironment(defaultEnvironment(hostnameOf(input), spec.tty), container.env),
