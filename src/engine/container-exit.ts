@@ -32,7 +32,7 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
   const { session } = live;
   const told = Promise.withResolvers<void>();
   const logged = process.exited.then(() => finishOutput(process, session, log));
-  const run: Run = { process, session, log, logged, down: told.promise, settled: logged };
+  const run: Run = { process, session, signals: new Set(), log, logged, down: told.promise, settled: logged };
   run.settled = process.exited
     .then(async (exit) => {
       await logged;
@@ -69,6 +69,7 @@ interface End {
  * longer to clear away, 20 ms or more, keeps nobody waiting but the next who wants this container.
  */
 async function end(core: Core, id: string, live: LiveContainer, { run, exit, tell, startAgain }: End): Promise<void> {
+  await Promise.allSettled(run.signals);
   const container = core.state.containers.get(id);
   if (container === undefined || live.run !== run) return;
   live.health?.stop();

@@ -74,16 +74,28 @@ async function endsWithin(run: Run, milliseconds: number): Promise<boolean> {
 
 /** Sends a signal and tells of it. A paused container is thawed for a signal that ends it. One that has ended is fine. */
 export async function killRun(core: Core, container: Container, run: Run, signal: number): Promise<void> {
+  const sent = sendSignal(core, container, run, signal);
+  run.signals.add(sent);
   try {
-    await run.process.kill(signal);
-  } catch (error) {
-    if (error instanceof EngineError && error.kind === 'notFound') return;
-    throw error;
+    if (!(await sent)) return;
+  } finally {
+    run.signals.delete(sent);
   }
-  containerEvent(core, container, 'kill', { signal: String(signal) });
   const ends = signal === SIGKILL || signal === parseSignal(container.spec.stopSignal ?? DEFAULT_STOP_SIGNAL);
   const paused = core.state.containers.get(container.id)?.state.status === 'paused';
   if (ends && paused) await thaw(core, container, run);
+}
+
+/** @returns whether there was somebody to get it */
+async function sendSignal(core: Core, container: Container, run: Run, signal: number): Promise<boolean> {
+  try {
+    await run.process.kill(signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === 'notFound') return false;
+    throw error;
+  }
+  containerEvent(core, container, 'kill', { signal: String(signal) });
+  return true;
 }
 
 /** runc thaws what it kills with SIGKILL by itself, and then there is nothing left to resume. */

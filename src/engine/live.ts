@@ -17,6 +17,8 @@ interface Waiter {
 export interface Run {
   readonly process: Process;
   readonly session: Session;
+  /** Being sent: the end that one brings may be heard before the answer that it was sent, and is told after it */
+  readonly signals: Set<Promise<unknown>>;
   readonly log: ContainerLog;
   /** Fulfilled when nothing is logged any more */
   logged: Promise<void>;
