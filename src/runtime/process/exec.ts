@@ -36,6 +36,8 @@ export function describeExec(
 /** A process added to a running container. It takes itself away when it has ended. */
 export class TaskExec extends TaskProcess {
   #inTurn: (start: () => Promise<void>) => Promise<void> = (start) => start();
+  /** Settled when containerd has answered the request to start it */
+  #answered: Promise<void> = Promise.resolve();
 
   /**
    * @param inTurn starts it when nothing speaks against it
@@ -77,15 +79,20 @@ export class TaskExec extends TaskProcess {
 
   override async start(): Promise<void> {
     try {
-      await this.#inTurn(() => super.start());
+      this.#answered = this.#inTurn(() => super.start());
+      await this.#answered;
     } catch (error) {
       void this.#remove();
       throw error;
     }
   }
 
-  /** Its last output first; then the shim forgets it. */
+  /**
+   * Its last output first; then the shim forgets it, which containerd must not find while it still answers the start: it asks for
+   * the state last (containerd: services/tasks/local.go).
+   */
   async #leave(): Promise<void> {
+    await Promise.allSettled([this.#answered]);
     await this.io.settled();
     // Before the shim is asked: it would wait 2 s more for what the process left behind.
     this.io.close();
