@@ -30,6 +30,7 @@ await compare('docker run --rm busybox true (whole CLI)', 0.6, (peer) => async (
 await compare('docker run --rm --network none', undefined, (peer) => async () => {
   await docker(peer, 'run', '--rm', '--network', 'none', 'busybox', 'true');
 });
+await idle('idle, with a bar of 120 MB');
 console.log(row(await execs(ours, theirs, rounds)));
 console.log(row(await parallelStarts(ours, theirs, Math.ceil(rounds / 3))));
 console.log(row(await pulls(ours, theirs, rounds)));
@@ -37,7 +38,7 @@ await networks();
 await ranges();
 await networkPart();
 await benchLogs(ours, theirs, Math.min(rounds, 5));
-await idle();
+await idle('idle after all of the above');
 await memory();
 await resolver();
 
@@ -150,7 +151,7 @@ function traces(): Record<string, number>[] {
 }
 
 /** Memory and processor time of the daemon when nothing happens. */
-async function idle(): Promise<void> {
+async function idle(when: string): Promise<void> {
   const pid = await ours.daemon.pid();
   const ticks = async () => {
     const fields = (await ours.host.out(['cat', `/proc/${pid}/stat`])).split(') ')[1]?.split(' ') ?? [];
@@ -162,7 +163,7 @@ async function idle(): Promise<void> {
   const used = (await ticks()) - before;
   const status = await ours.host.out(['cat', `/proc/${pid}/status`]);
   const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  console.log(`idle: ${rss.toFixed(0)} MiB resident (bar 120 MB), ${used * 10} ms of processor in 10 s`);
+  console.log(`${when}: ${rss.toFixed(0)} MiB resident, ${used * 10} ms of processor in 10 s`);
 }
 
 /** Of daemon, containerd and shims. */
