@@ -24,7 +24,7 @@ console.log(
 );
 console.log(`${'what'.padEnd(44)}  ${'Fairway'.padStart(12)}  ${'Docker'.padStart(12)}  ${'ratio'.padStart(9)}`);
 
-await compare('docker run --rm busybox true (whole CLI)', 0.6, (peer) => async () => {
+await compare('docker run --rm busybox true (whole CLI)', 0.55, (peer) => async () => {
   await docker(peer, 'run', '--rm', 'busybox', 'true');
 });
 await compare('docker run --rm --network none', undefined, (peer) => async () => {
