@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { familyOf, type IpAddress, isIpAddress, parseIpAddress } from '../model/address.ts';
+import { hasCode } from '../model/errors.ts';
 import type { Upstream } from './names.ts';
 
 /** Where containers on user networks find their resolver. */
@@ -108,7 +109,7 @@ function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (hasCode(error, 'ENOENT')) return '';
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import type { HealthCheck } from '../model/health.ts';
+import { healthSection } from '../model/health.ts';
 import { shortId } from '../model/network.ts';
 import type { CommitRequest } from '../runtime/images/commit.ts';
 import { familiarReference, parseTag } from '../runtime/images/reference.ts';
@@ -49,18 +49,6 @@ async function whilePaused<T>(core: Core, { id }: Container, work: () => Promise
     // It may have been unpaused, killed or removed meanwhile: then there is nothing to take back.
     if (core.state.containers.get(id)?.state.status === 'paused') await unpauseContainer(core, id);
   }
-}
-
-function healthSection({ test, interval, timeout, startPeriod, startInterval, retries }: HealthCheck) {
-  const section = {
-    Test: test,
-    Interval: interval,
-    Timeout: timeout,
-    StartPeriod: startPeriod,
-    StartInterval: startInterval,
-    Retries: retries,
-  };
-  return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== 0));
 }
 
 /** How the container runs, as an image would say it. */

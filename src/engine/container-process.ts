@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Container } from '../model/container.ts';
-import { EngineError, errorMessage } from '../model/errors.ts';
+import { EngineError, errorMessage, hasCode } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
@@ -81,7 +81,7 @@ function makeDirectories(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
   }
 }
 

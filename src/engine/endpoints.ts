@@ -7,7 +7,7 @@ import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, s
 import type { Core } from './core.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
-import { containerByName, findNetwork, tryFindNetwork } from './lookup.ts';
+import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
 import { portWishes } from './ports.ts';
 import type { State } from './state.ts';
 
@@ -51,7 +51,7 @@ export function allocateEndpoint(
 ): Endpoint {
   const network = findNetwork(state.networks, request.network);
   for (const link of request.links ?? []) {
-    if (containerByName(state.containers, link.container) === undefined && !state.containers.has(link.container)) {
+    if (exactContainer(state.containers, link.container) === undefined) {
       throw new EngineError('notFound', `Could not get container for ${link.container}`);
     }
   }

@@ -8,7 +8,7 @@ import type { Network } from '../model/network.ts';
  */
 export function findContainer(containers: ReadonlyMap<string, Container>, reference: string): Container {
   if (reference === '') throw new EngineError('invalidArgument', 'invalid name or ID supplied: ""');
-  const exact = containers.get(reference) ?? containerByName(containers, reference.replace(/^\//, ''));
+  const exact = exactContainer(containers, reference);
   if (exact !== undefined) return exact;
   const [found, another] = matching(containers.values(), reference);
   if (another !== undefined) {
@@ -26,6 +26,11 @@ export function tryFindContainer(containers: ReadonlyMap<string, Container>, ref
     if (error instanceof EngineError && error.kind === 'notFound') return undefined;
     throw error;
   }
+}
+
+/** By full id or name, with or without its slash. */
+export function exactContainer(containers: ReadonlyMap<string, Container>, reference: string): Container | undefined {
+  return containers.get(reference) ?? containerByName(containers, reference.replace(/^\//, ''));
 }
 
 export function containerByName(containers: ReadonlyMap<string, Container>, name: string): Container | undefined {

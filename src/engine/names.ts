@@ -5,7 +5,7 @@ import type { Endpoint, Network } from '../model/network.ts';
 import type { NamespaceName } from '../model/resource.ts';
 import type { EngineConfig } from './config.ts';
 import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
-import { containerByName } from './lookup.ts';
+import { exactContainer } from './lookup.ts';
 import { type ResolverSettings, resolvConf } from './sandbox-files.ts';
 import type { State } from './state.ts';
 
@@ -135,7 +135,7 @@ export class Names implements NameSource {
     const linked = new Map<string, IpAddress[]>();
     for (const network of networks) {
       for (const { container, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
-        const id = (containers.get(container) ?? containerByName(containers, container))?.id;
+        const id = exactContainer(containers, container)?.id;
         const endpoint = endpoints.values().find((one) => one.container === id && one.network === network.id);
         if (endpoint !== undefined) linked.set(alias.toLowerCase(), [addressOf(endpoint.address)]);
       }

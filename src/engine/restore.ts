@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container } from '../model/container.ts';
-import { errorMessage } from '../model/errors.ts';
+import { errorMessage, hasCode } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
 import { exitedContainer, followRun } from './container-exit.ts';
@@ -169,7 +169,7 @@ function folders({ config }: Core): string[] {
   try {
     return readdirSync(join(config.dataRoot, 'containers'));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }

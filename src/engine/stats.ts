@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { RouteSocket } from '../kernel/rtnetlink.ts';
 import type { Container } from '../model/container.ts';
+import { hasCode } from '../model/errors.ts';
 import type { LinkCounters, MachineUsage, Usage } from '../model/usage.ts';
 import { cgroupOf } from '../runtime/spec/spec.ts';
 import { readMachineUsage, readUsage } from '../runtime/stats/cgroup.ts';
@@ -64,8 +65,7 @@ function takeSample(core: Core, container: Container): Sample | undefined {
       networks: readNetworks(core, container),
     };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENODEV'))
-      return undefined;
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return undefined;
     throw error;
   }
 }

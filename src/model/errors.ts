@@ -50,6 +50,11 @@ export class KernelError extends EngineError {
   }
 }
 
+/** Whether it is an error of the system with one of these codes: "ENOENT", as in errno(3). */
+export function hasCode(thrown: unknown, ...codes: readonly string[]): boolean {
+  return thrown instanceof Error && 'code' in thrown && codes.includes(String(thrown.code));
+}
+
 /** A word for what was thrown, whatever it was. */
 export function errorMessage(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -29,6 +29,19 @@ export interface Health {
   readonly log: readonly HealthProbe[];
 }
 
+/** As Docker's clients and images write a check: what is not set is left out. */
+export function healthSection(check: HealthCheck) {
+  const set = (name: string, value: number) => (value === 0 ? {} : { [name]: value });
+  return {
+    ...(check.test.length === 0 ? {} : { Test: check.test }),
+    ...set('Interval', check.interval),
+    ...set('Timeout', check.timeout),
+    ...set('StartPeriod', check.startPeriod),
+    ...set('StartInterval', check.startInterval),
+    ...set('Retries', check.retries),
+  };
+}
+
 /** Docker's least (moby: api/types/container, MinimumDuration): 1 ms. */
 const LEAST_DURATION = 1_000_000;
 

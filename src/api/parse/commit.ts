@@ -1,5 +1,7 @@
 import type { ContainerCommit } from '../../engine/container-commit.ts';
+import { healthSection } from '../../model/health.ts';
 import { Fields } from './fields.ts';
+import { readHealthCheck } from './health.ts';
 import { parseExposedPorts } from './ports.ts';
 import { queryFlag } from './query.ts';
 
@@ -28,7 +30,7 @@ export function parseCommit(query: URLSearchParams, body: unknown): ContainerCom
 
 function parseGiven(fields: Fields): ContainerCommit['given'] {
   const keys = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
-  const healthcheck = fields.child('Healthcheck');
+  const healthCheck = readHealthCheck(fields.child('Healthcheck'));
   const given = {
     User: fields.text('User'),
     Env: fields.texts('Env'),
@@ -40,22 +42,9 @@ function parseGiven(fields: Fields): ContainerCommit['given'] {
     Labels: fields.map('Labels'),
     StopSignal: fields.text('StopSignal'),
     OnBuild: fields.texts('OnBuild'),
-    Healthcheck: parseHealthcheck(healthcheck),
+    Healthcheck: healthCheck.test.length > 0 ? healthSection(healthCheck) : undefined,
   };
   fields.ignore(...OF_CONTAINERS);
   fields.close();
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''));
-}
-
-function parseHealthcheck(fields: Fields) {
-  const health = {
-    Test: fields.texts('Test'),
-    Interval: fields.integer('Interval') ?? 0,
-    Timeout: fields.integer('Timeout') ?? 0,
-    StartPeriod: fields.integer('StartPeriod') ?? 0,
-    StartInterval: fields.integer('StartInterval') ?? 0,
-    Retries: fields.integer('Retries') ?? 0,
-  };
-  fields.close();
-  return health.Test.length > 0 ? health : undefined;
 }

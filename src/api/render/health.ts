@@ -1,22 +1,10 @@
-import type { Health, HealthCheck } from '../../model/health.ts';
+import { type Health, type HealthCheck, healthSection } from '../../model/health.ts';
 
 /** Config.Healthcheck and Config.Shell, of containers and images. Docker leaves out what is not set. */
 export function renderHealthCheck(config: { readonly healthCheck?: HealthCheck; readonly shell?: readonly string[] }) {
-  const { healthCheck: check, shell } = config;
-  const set = (name: string, value: number) => (value === 0 ? {} : { [name]: value });
+  const { healthCheck, shell } = config;
   return {
-    ...(check === undefined
-      ? {}
-      : {
-          Healthcheck: {
-            ...(check.test.length === 0 ? {} : { Test: check.test }),
-            ...set('Interval', check.interval),
-            ...set('Timeout', check.timeout),
-            ...set('StartPeriod', check.startPeriod),
-            ...set('StartInterval', check.startInterval),
-            ...set('Retries', check.retries),
-          },
-        }),
+    ...(healthCheck === undefined ? {} : { Healthcheck: healthSection(healthCheck) }),
     ...(shell === undefined ? {} : { Shell: shell }),
   };
 }

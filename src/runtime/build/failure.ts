@@ -1,3 +1,4 @@
+import { parseJsonList } from '../images/changes.ts';
 import type { Instruction } from './dockerfile.ts';
 import type { Stage } from './plan.ts';
 
@@ -37,21 +38,11 @@ export function buildFailure(words: string, step: Instruction | undefined, stage
 function commandOf(words: string, step: Instruction | undefined, stage: Stage | undefined): string {
   if (step?.name !== 'RUN' || stage === undefined) return /at STEP "RUN (.*)": while/s.exec(words)?.[1] ?? '';
   const args = step.args.replace(/^(?:--\S+\s+)*/, '');
-  const list = stringList(args);
+  const list = parseJsonList(args);
   if (list !== undefined) return list.join(' ');
   const before = stage.steps.slice(0, stage.steps.indexOf(step));
   const shell = before.findLast(({ name }) => name === 'SHELL');
-  return [...(stringList(shell?.args ?? '') ?? DEFAULT_SHELL), args].join(' ');
-}
-
-function stringList(text: string): string[] | undefined {
-  if (!text.startsWith('[')) return undefined;
-  try {
-    const list: unknown = JSON.parse(text);
-    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : undefined;
-  } catch {
-    return undefined;
-  }
+  return [...(parseJsonList(shell?.args ?? '') ?? DEFAULT_SHELL), args].join(' ');
 }
 
 function copyFailure(reason: string, step: Instruction | undefined): string | undefined {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EngineError, errorMessage } from '../../model/errors.ts';
+import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { Containerd } from './client.ts';
 import { type ContainerdPaths, renderConfig } from './config.ts';
@@ -242,6 +242,6 @@ function signalled(pid: number, signal: NodeJS.Signals | 0): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (!hasCode(error, 'ESRCH')) throw error;
   }
 }

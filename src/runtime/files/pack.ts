@@ -10,7 +10,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { lgetxattr, llistxattr } from '../../kernel/sys-files.ts';
-import { KernelError } from '../../model/errors.ts';
+import { hasCode, KernelError } from '../../model/errors.ts';
 import { bytePath } from './paths.ts';
 import { type TarType, TarWriter } from './tar-writer.ts';
 
@@ -97,9 +97,8 @@ function ignoreVanished(work: () => void): void {
   try {
     work();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
     // ELOOP: a link took the file's place
-    if (code !== 'ENOENT' && code !== 'ELOOP') throw error;
+    if (!hasCode(error, 'ENOENT', 'ELOOP')) throw error;
   }
 }
 

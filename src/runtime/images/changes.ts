@@ -59,7 +59,7 @@ function parseCommand(text: string): readonly string[] {
 }
 
 /** A JSON list of strings, or undefined for any other text: Docker takes that as the other form. */
-function parseJsonList(text: string): string[] | undefined {
+export function parseJsonList(text: string): string[] | undefined {
   if (!text.startsWith('[')) return undefined;
   try {
     const list: unknown = JSON.parse(text);

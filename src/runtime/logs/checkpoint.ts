@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { hasCode } from '../../model/errors.ts';
 
 /** How far a process's output has come into its log. */
 export interface Progress {
@@ -40,7 +41,7 @@ export class Checkpoint {
     try {
       descriptor = openSync(path, constants.O_RDWR);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
     }
     const page = new Float64Array(FIELDS);

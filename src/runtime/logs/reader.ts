@@ -1,6 +1,7 @@
 import { closeSync, createReadStream, fstatSync, openSync, read } from 'node:fs';
 import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { hasCode } from '../../model/errors.ts';
 import { parseTime } from './clock.ts';
 import { decodeEntry } from './entry.ts';
 import { generations } from './files.ts';
@@ -58,7 +59,7 @@ function openParts(path: string): Part[] {
     try {
       parts.push({ descriptor: openSync(file, 'r'), compressed, start: 0, skip: 0 });
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!hasCode(error, 'ENOENT')) throw error;
     }
   };
   try {
@@ -67,13 +68,9 @@ function openParts(path: string): Part[] {
     return parts;
   } catch (error) {
     for (const { descriptor } of parts) closeSync(descriptor);
-    if (isMissing(error)) return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Entries are in the order of their times, so that a late one ends the reading. */

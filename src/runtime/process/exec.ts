@@ -33,14 +33,21 @@ export function describeExec(
   };
 }
 
+/** Starts it when nothing speaks against it. */
+type InTurn = (start: () => Promise<void>) => Promise<void>;
+
 /** A process added to a running container. It takes itself away when it has ended. */
 export class TaskExec extends TaskProcess {
-  #inTurn: (start: () => Promise<void>) => Promise<void> = (start) => start();
+  readonly #inTurn: InTurn;
   /** Settled when containerd has answered the request to start it */
   #answered: Promise<void> = Promise.resolve();
 
+  private constructor(context: ProcessContext, name: ProcessName, makeIo: IoMaker, inTurn: InTurn) {
+    super(context, name, makeIo, 0);
+    this.#inTurn = inTurn;
+  }
+
   /**
-   * @param inTurn starts it when nothing speaks against it
    * @throws ContainerdError when the container does not run
    */
   static async register(
@@ -48,10 +55,9 @@ export class TaskExec extends TaskProcess {
     name: ProcessName,
     makeIo: IoMaker,
     spec: OciProcess,
-    inTurn: (start: () => Promise<void>) => Promise<void>,
+    inTurn: InTurn,
   ): Promise<TaskExec> {
-    const exec = new TaskExec(context, name, makeIo, 0);
-    exec.#inTurn = inTurn;
+    const exec = new TaskExec(context, name, makeIo, inTurn);
     const value = Buffer.from(encodeSpec(spec));
     try {
       const { terminal } = spec;
@@ -71,7 +77,7 @@ export class TaskExec extends TaskProcess {
 
   /** Of an exec that a former daemon was about: its output goes nowhere, and it takes itself away when it has ended. */
   static adopt(context: ProcessContext, name: ProcessName, makeIo: IoMaker): void {
-    const exec = new TaskExec(context, name, makeIo, 0);
+    const exec = new TaskExec(context, name, makeIo, (start) => start());
     exec.io.begin();
     exec.watch();
     void exec.exited.then(() => exec.#leave());

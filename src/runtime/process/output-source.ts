@@ -1,5 +1,6 @@
 import { constants, openSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { hasCode } from '../../model/errors.ts';
 
 const PROBE = 64 << 10;
 
@@ -74,7 +75,7 @@ export function readNow(descriptor: number, length: number): Buffer | undefined 
   try {
     return buffer.subarray(0, readSync(descriptor, buffer, 0, length, null));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return undefined;
+    if (hasCode(error, 'EAGAIN')) return undefined;
     throw error;
   }
 }

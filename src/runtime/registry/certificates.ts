@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
-import { EngineError, errorMessage } from '../../model/errors.ts';
+import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
 
 /** Docker's directory and our own; each holds a directory for a host, named as in image names: "host:5000". */
 const FOLDERS = ['/etc/docker/certs.d', '/etc/fairway/certs.d'];
@@ -62,7 +62,7 @@ function listFolder(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return [];
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
     throw new EngineError('internal', `Cannot read ${folder}: ${errorMessage(error)}`, { cause: error });
   }
 }

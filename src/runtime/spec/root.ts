@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
-import { EngineError } from '../../model/errors.ts';
+import { EngineError, hasCode } from '../../model/errors.ts';
 
 /** A containerd mount, as Snapshots gives it: overlay, or one bind. */
 export interface SnapshotMount {
@@ -125,8 +125,7 @@ export class RootFilesystem implements Disposable {
       const descriptor = this.#keep(openSync(`/proc/self/fd/${parent}/${name}`, O_PATH | constants.O_NOFOLLOW));
       return { descriptor, stats: fstatSync(descriptor) };
     } catch (error) {
-      if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-        return undefined;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw error;
     }
   }

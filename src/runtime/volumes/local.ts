@@ -18,7 +18,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { close, mount, umount2 } from '../../kernel/sys.ts';
 import { openBeneath } from '../../kernel/sys-files.ts';
-import { EngineError, errorMessage, KernelError } from '../../model/errors.ts';
+import { EngineError, errorMessage, hasCode, KernelError } from '../../model/errors.ts';
 import type { Volume } from '../../model/volume.ts';
 
 const MS_BIND = 0x1000;
@@ -79,7 +79,7 @@ export class LocalVolumes {
     try {
       renameSync(folder, removed);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      if (hasCode(error, 'ENOENT')) return;
       throw error;
     }
     await rm(removed, { recursive: true, force: true });
@@ -172,7 +172,7 @@ function readNames(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }
