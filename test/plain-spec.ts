@@ -18,6 +18,7 @@ export const PLAIN_SPEC: ContainerSpec = {
   attachStderr: true,
   labels: {},
   exposedPorts: [],
+  links: [],
   privileged: false,
   capAdd: [],
   capDrop: [],

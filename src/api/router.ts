@@ -5,7 +5,7 @@ import { type ApiVersion, newestApiVersion, parseApiVersion } from './version.ts
 
 export type Handler = (exchange: Exchange) => Outcome | Promise<Outcome>;
 
-/** "GET /containers/{}/json": {} stands for one part of the path, {*} for several (image names hold slashes). */
+/** "GET /networks/{}": {} stands for one part of the path, {*} for several (names of images and links hold slashes). */
 export type Routes = Readonly<Record<string, Handler>>;
 
 interface Route {

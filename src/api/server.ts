@@ -22,7 +22,7 @@ export interface ApiServerOptions {
 }
 
 export interface Served {
-  /** "GET /containers/{}/json"; '' for what no route is for */
+  /** "GET /containers/{*}/json"; '' for what no route is for */
   readonly route: string;
   readonly status: number;
   /** Until the answer was complete, or the stream's end */

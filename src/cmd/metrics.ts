@@ -12,9 +12,9 @@ const STEP_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025
 /** What Docker calls an action of a container. */
 const ACTIONS: Readonly<Record<string, string>> = {
   'POST /containers/create': 'create',
-  'POST /containers/{}/start': 'start',
-  'DELETE /containers/{}': 'delete',
-  'GET /containers/{}/changes': 'changes',
+  'POST /containers/{*}/start': 'start',
+  'DELETE /containers/{*}': 'delete',
+  'GET /containers/{*}/changes': 'changes',
   'POST /commit': 'commit',
 };
 

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIpAddress } from '../model/address.ts';
-import { addHosts, ownRecord, parseExtraHosts, removeHosts, renderHostname, renderHosts } from './hosts.ts';
+import {
+  addHosts,
+  ownRecord,
+  parseExtraHosts,
+  removeHosts,
+  renderHostname,
+  renderHosts,
+  replaceHosts,
+} from './hosts.ts';
 
 const OWN = parseIpAddress('172.18.0.2');
 const OWN_IPV6 = parseIpAddress('fd00::2');
@@ -62,4 +70,14 @@ test('a host to add needs a name and an address', () => {
 
 test('the hostname file holds the name alone', () => {
   assert.equal(renderHostname('web'), 'web\n');
+});
+
+test('a link’s line is replaced by its first name, whatever else it holds', () => {
+  const file = '127.0.0.1\tlocalhost\n172.17.0.2\tdb 1a2b3c store\n172.17.0.3\tdatabase db\n';
+  const record = { address: parseIpAddress('172.17.0.9'), names: 'db 1a2b3c renamed' };
+  assert.equal(
+    replaceHosts(file, 'db', [record]),
+    '127.0.0.1\tlocalhost\n172.17.0.3\tdatabase db\n172.17.0.9\tdb 1a2b3c renamed\n',
+  );
+  assert.equal(replaceHosts(file, 'db', []), '127.0.0.1\tlocalhost\n172.17.0.3\tdatabase db\n');
 });

@@ -55,6 +55,12 @@ export function removeHosts(text: string, records: readonly HostRecord[]): strin
     .join('');
 }
 
+/** The file with these lines in place of those whose first name is this one. */
+export function replaceHosts(text: string, firstName: string, records: readonly HostRecord[]): string {
+  const others = text.split(/(?<=\n)/).filter((line) => line.split(/\s+/)[1] !== firstName || line.startsWith('#'));
+  return others.join('') + records.map(renderRecord).join('');
+}
+
 /**
  * `--add-host` and ExtraHosts: "name:address" or "name=address"; an IPv6 address may stand in brackets.
  * @param gateways what `host-gateway` means: addresses of the default bridge

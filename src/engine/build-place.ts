@@ -109,7 +109,16 @@ function builderContainer(networkMode: NetworkMode, extraHosts: readonly string[
 
 function builderSpec(id: string, networkMode: NetworkMode, extraHosts: readonly string[]): ContainerSpec {
   const request = { aliases: [], driverOptions: {}, gatewayPriority: 0 };
-  const nothing = { env: [], mounts: [], portBindings: [], exposedPorts: [], capAdd: [], capDrop: [], groupAdd: [] };
+  const nothing = {
+    env: [],
+    mounts: [],
+    links: [],
+    portBindings: [],
+    exposedPorts: [],
+    capAdd: [],
+    capDrop: [],
+    groupAdd: [],
+  };
   const off = { tty: false, openStdin: false, stdinOnce: false, attachStdin: false, attachStdout: false };
   const network = networkMode.kind === 'network' ? (networkMode.name === 'default' ? 'bridge' : networkMode.name) : '';
   return {

@@ -12,6 +12,7 @@ import { chooseCapabilities } from '../runtime/spec/capabilities.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
 import { parseSecurityOptions } from '../runtime/spec/security.ts';
+import { resolveLinks } from './container-links.ts';
 import { fillVolumes, type MountPlan, planMounts } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
@@ -135,6 +136,7 @@ function completeSpec({ state, host }: Core, spec: ContainerSpec, id: string): C
     networkMode,
     isolation: completeIsolation(state, spec.isolation),
     endpoints: completeEndpoints(state, networkMode, spec.endpoints),
+    links: resolveLinks(state, spec.links),
   };
 }
 

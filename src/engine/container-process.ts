@@ -6,9 +6,11 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
+import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { findInit, withInit } from '../runtime/spec/init.ts';
 import { buildSpec, type SpecInput } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
+import { linkEnvironment } from './container-links.ts';
 import { placeMounts } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
@@ -32,7 +34,7 @@ export async function createProcess(
   const sandbox = place.kind === 'host' ? undefined : place.sandbox;
   const owner = place.kind === 'joined' ? place.owner : undefined;
   const description = buildSpec({
-    container,
+    container: { ...container, env: overlayEnvironment(linkEnvironment(core.state, container), container.env) },
     ...(sandbox === undefined ? {} : { namespacePath: core.reconciler.sandboxPath(sandbox.namespace) }),
     mounts: placed,
     files: containerPaths(core.config, core.state, container),

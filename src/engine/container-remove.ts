@@ -1,11 +1,12 @@
 import { rmSync } from 'node:fs';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { removeLink } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { killRun, runToEndHeld } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
-import { findContainer } from './lookup.ts';
+import { findContainer, linkByName } from './lookup.ts';
 import type { RemoveRequest } from './requests.ts';
 import { isActive } from './sandboxes.ts';
 import { removeVolume, volumeUsers } from './volumes.ts';
@@ -15,9 +16,7 @@ const SIGKILL = 9;
 /** @throws EngineError conflict in Docker's words for one that runs (without force) or is being removed already */
 export async function removeContainer(core: Core, reference: string, request: RemoveRequest): Promise<void> {
   const container = findContainer(core.state.containers, reference);
-  if (request.link) {
-    throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
-  }
+  if (request.link) return unlink(core, reference);
   const live = core.live.of(container);
   if (live.removing) {
     throw new EngineError('conflict', `removal of container ${reference} is already in progress`);
@@ -32,6 +31,15 @@ export async function removeContainer(core: Core, reference: string, request: Re
   } finally {
     live.removing = false;
   }
+}
+
+/** `docker rm --link web/db`. @throws EngineError in Docker's words (moby: rmLink) */
+function unlink(core: Core, reference: string): void {
+  const found = linkByName(core.state.containers, reference.replace(/^\//, ''));
+  if (found === undefined) {
+    throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
+  }
+  removeLink(core, found.parent, found.link.alias);
 }
 
 /** Asked with the container's lock held: a start that came first counts. @throws EngineError conflict */

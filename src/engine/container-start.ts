@@ -4,6 +4,7 @@ import type { Endpoint } from '../model/network.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { StartError } from '../runtime/process/start-error.ts';
 import { followRun } from './container-exit.ts';
+import { requireLinks, tellLinked } from './container-links.ts';
 import { releaseMounts, tellMounted } from './container-mounts.ts';
 import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
@@ -87,6 +88,7 @@ function checkStartable({ state }: Container): void {
 
 /** The streams are connected before the process starts, so that nothing it says is missed. */
 async function bringUp(core: Core, container: Container, live: LiveContainer): Promise<void> {
+  requireLinks(core.state, container);
   const place = choosePlace(core, container, needsResolver(core.state, container));
   const log = openLog(core, container);
   let process: Process;
@@ -183,6 +185,7 @@ function tellStarted(core: Core, container: Container): void {
   }
   tellMounted(core, container);
   containerEvent(core, container, 'start');
+  tellLinked(core, id);
 }
 
 /** Takes back whatever the attempt has made, and keeps the reason. */

@@ -7,6 +7,7 @@ import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
 import { type ContainerCommit, commitContainer } from './container-commit.ts';
 import { checkName, createContainer } from './container-create.ts';
+import { tellLinked } from './container-links.ts';
 import { containerPaths } from './container-paths.ts';
 import { removeContainer } from './container-remove.ts';
 import { restartContainer } from './container-restart.ts';
@@ -107,6 +108,7 @@ export class Containers {
       const renamed = { ...container, name: this.#newName(container.name, name) };
       core.state.apply({ put: { containers: [renamed] } });
       containerEvent(core, renamed, 'rename', { oldName: `/${container.name}` });
+      tellLinked(core, id);
     });
   }
 

@@ -28,9 +28,20 @@ export function tryFindContainer(containers: ReadonlyMap<string, Container>, ref
   }
 }
 
-/** By full id or name, with or without its slash. */
+/** By full id or name, with or without its slash, or by a link's: "web/db". */
 export function exactContainer(containers: ReadonlyMap<string, Container>, reference: string): Container | undefined {
-  return containers.get(reference) ?? containerByName(containers, reference.replace(/^\//, ''));
+  const name = reference.replace(/^\//, '');
+  const target = linkByName(containers, name)?.link.container;
+  return containers.get(reference) ?? containerByName(containers, name) ?? containers.get(target ?? '');
+}
+
+/** A link of the default network by the name it gives: "web/db" is what web calls db. */
+export function linkByName(containers: ReadonlyMap<string, Container>, name: string) {
+  const [parentName = '', alias, ...more] = name.split('/');
+  if (alias === undefined || more.length > 0) return undefined;
+  const parent = containerByName(containers, parentName);
+  const link = parent?.spec.links.find((candidate) => candidate.alias === alias);
+  return parent === undefined || link === undefined ? undefined : { parent, link };
 }
 
 export function containerByName(containers: ReadonlyMap<string, Container>, name: string): Container | undefined {

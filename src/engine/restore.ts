@@ -77,7 +77,7 @@ function withoutRestart(ended: Container): Container {
 }
 
 /**
- * Starts what has to run by its restart policy, all side by side. Who joins another container's network comes after it.
+ * Starts what has to run by its restart policy, all side by side. Who joins another container's network, or has a link to it, comes after it.
  * Never rejects.
  */
 export async function startWaiting(core: Core): Promise<void> {
@@ -85,13 +85,20 @@ export async function startWaiting(core: Core): Promise<void> {
   const start = (id: string): Promise<void> => {
     const known = starts.get(id);
     if (known !== undefined) return known;
-    const mode = core.state.containers.get(id)?.spec.networkMode;
-    const first = mode?.kind === 'container' ? start(mode.container) : Promise.resolve();
-    const started = first.then(() => startAgain(core, id));
+    // Whoever comes back to it while it is being looked at goes on without it: links can be circular after renames.
+    starts.set(id, Promise.resolve());
+    const started = Promise.all(neededBy(core.state.containers.get(id)).map(start)).then(() => startAgain(core, id));
     starts.set(id, started);
     return started;
   };
   await Promise.all([...core.state.containers.keys()].map(start));
+}
+
+/** Whose network it joins, and whom it has links to. */
+function neededBy(container: Container | undefined): string[] {
+  if (container === undefined) return [];
+  const { networkMode, links } = container.spec;
+  return [...(networkMode.kind === 'container' ? [networkMode.container] : []), ...links.map((link) => link.container)];
 }
 
 async function raiseEverything({ reconciler, forwarding, state, logger }: Core): Promise<void> {

@@ -12,6 +12,7 @@ import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
 import type { EngineConfig } from './config.ts';
+import { linkRecords } from './container-links.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
@@ -36,7 +37,7 @@ function writeHosts(state: State, container: Container, endpoints: readonly Endp
     copyFileSync(HOST_HOSTS, path);
     return;
   }
-  const extra = parseExtraHosts(extraHosts, hostGateways(state));
+  const extra = [...parseExtraHosts(extraHosts, hostGateways(state)), ...linkRecords(state, container)];
   const own = endpoints.map((endpoint) => recordOf(container, endpoint));
   writeFileSync(path, renderHosts({ extra, own, ipv6: true }), { mode: 0o644 });
 }

@@ -1,5 +1,6 @@
 import type { Container, EndpointRequest } from '../model/container.ts';
 import type { Network } from '../model/network.ts';
+import { linkNames, linksOf } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
@@ -23,6 +24,8 @@ export function containerView(core: Core, container: Container): ContainerView {
     paths: containerPaths(config, state, container),
     volumePaths: Object.fromEntries(volumesOf(container).map(({ name }) => [name, core.runtime.volumes.path(name)])),
     execIds: [...live.of(container).execs],
+    links: linksOf(state, container).map(({ alias, target }) => `/${target.name}:/${container.name}/${alias}`),
+    linkNames: linkNames(state, container),
     ...(health === undefined ? {} : { health }),
   };
 }

@@ -42,6 +42,10 @@ export interface ContainerView {
   /** Paths of its volumes on the host, by their names */
   readonly volumePaths: Readonly<Record<string, string>>;
   readonly execIds: readonly string[];
+  /** "/db:/web/database": its links on the default network */
+  readonly links: readonly string[];
+  /** "/web/database": what others call it by their links */
+  readonly linkNames: readonly string[];
   /** Of one that has a health check and was started */
   readonly health?: Health;
 }

@@ -11,7 +11,7 @@ export type NetworkMode =
   | { readonly kind: 'none' }
   | { readonly kind: 'container'; readonly container: string };
 
-/** One more name for another container, which this one alone knows: `--link db:database` on a user network. */
+/** One more name for another container, which this one alone knows: `--link db:database`. */
 export interface EndpointLink {
   /** Id or name */
   readonly container: string;
@@ -107,6 +107,8 @@ export interface ContainerSpec {
    * a container in host or none mode is on the network of that name, and only those of container: have none.
    */
   readonly endpoints: readonly EndpointRequest[];
+  /** `--link` on the default network; once created, by full ids. On user networks links are the endpoints' */
+  readonly links: readonly EndpointLink[];
   readonly portBindings: readonly PortBinding[];
   readonly publishAll: boolean;
   readonly dns: readonly IpAddress[];

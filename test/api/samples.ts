@@ -58,6 +58,7 @@ const spec: ContainerSpec = {
   attachStderr: false,
   labels: { a: 'b' },
   exposedPorts: ['53/udp', '80/tcp'],
+  links: [],
   privileged: false,
   capAdd: [],
   capDrop: [],
@@ -109,6 +110,8 @@ export const containerView: ContainerView = {
       finishedAt: '0001-01-01T00:00:00Z',
     },
   },
+  links: [],
+  linkNames: [],
   volumePaths: { h5vol: '/var/lib/fairway/volumes/h5vol/_data' },
   networks: [
     {

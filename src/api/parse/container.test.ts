@@ -113,7 +113,6 @@ describe('fields', () => {
     [{}, { LogConfig: { Config: { 'max-size': 1 } } }, /^invalid JSON: .* HostConfig.LogConfig.Config/],
     [{}, { Tmpfs: { '/t': 'up' } }, 'invalid tmpfs option "up"'],
     [{}, { VolumeDriver: 'nfs' }, /^--volume-driver/],
-    [{}, { Links: ['db:db'] }, /^--link/],
     [{ Healthcheck: { Test: ['HTTP', '/'] } }, {}, "Unknown healthcheck type 'HTTP' (expected 'CMD')"],
     [{ Healthcheck: { Test: ['CMD'] } }, {}, 'Missing command after CMD in Healthcheck'],
     [{ Healthcheck: { Interval: 5 } }, {}, 'Interval in Healthcheck cannot be less than 1ms'],
@@ -218,6 +217,15 @@ describe('endpoints', () => {
         [{ container: 'api', alias: 'backend' }],
       ],
     );
+  });
+
+  test('links of a container on the default network are its own', () => {
+    const { endpoints, links } = parse({}, { NetworkMode: 'default', Links: ['/db:/web/database', 'cache'] });
+    assert.deepEqual(links, [
+      { container: 'db', alias: 'database' },
+      { container: 'cache', alias: 'cache' },
+    ]);
+    assert.equal(endpoints[0]?.links, undefined);
   });
 
   test('several need API 1.44', () => {

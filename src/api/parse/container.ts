@@ -40,11 +40,13 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
     version,
     ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
   });
-  return { ...own, ...host.options, endpoints };
+  const mode = host.options.networkMode;
+  const links = mode.kind === 'network' && mode.name === 'bridge' ? host.links : [];
+  return { ...own, ...host.options, endpoints, links };
 }
 
 /** Two decoders make one specification: this one reads what is not of the host. */
-type Own = Omit<ContainerSpec, keyof HostOptions | 'endpoints'>;
+type Own = Omit<ContainerSpec, keyof HostOptions | 'endpoints' | 'links'>;
 
 /** The part Docker calls Config: what travels with the container wherever it runs. */
 function parseOwn(fields: Fields): Own {

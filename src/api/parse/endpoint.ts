@@ -108,12 +108,11 @@ export function parseEndpoints(input: EndpointsInput): EndpointRequest[] {
 }
 
 /**
- * docker-compose 1 links a one-off container to its siblings this way. On a user network a link is one more name.
- * @throws EngineError invalidArgument on the default network, where Docker would write the hosts file and variables
+ * docker-compose 1 links a one-off container to its siblings this way. On a user network a link is one more name; on the
+ * default network, which has no names, it is the container's own.
  */
 function withLinks(endpoints: EndpointRequest[], main: string, links: readonly EndpointLink[]): EndpointRequest[] {
-  if (links.length === 0) return endpoints;
-  if (main === 'bridge') throw unsupportedOption('--link on the default network (HostConfig.Links)');
+  if (links.length === 0 || main === 'bridge') return endpoints;
   return endpoints.map((endpoint) =>
     endpoint.network === main ? { ...endpoint, links: [...(endpoint.links ?? []), ...links] } : endpoint,
   );

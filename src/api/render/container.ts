@@ -32,7 +32,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: view.execIds.length === 0 ? null : view.execIds,
-    HostConfig: renderHostConfig(container, version),
+    HostConfig: { ...renderHostConfig(container, version), Links: orNull(view.links) },
     // Where the layers lie is containerd's affair; Docker's keys stay, empty.
     GraphDriver: { Data: {}, Name: 'overlayfs' },
     Mounts: renderMounts(container.mounts, view.volumePaths),

@@ -11,7 +11,6 @@ const FIXED = {
   ContainerIDFile: '',
   VolumeDriver: '',
   Cgroup: '',
-  Links: null,
   Isolation: '',
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,

@@ -22,7 +22,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
   const { spec } = container;
   return {
     Id: container.id,
-    Names: [`/${container.name}`],
+    Names: [`/${container.name}`, ...view.linkNames],
     Image: spec.image,
     ImageID: container.imageId,
     Command: container.args.map(quote).join(' '),

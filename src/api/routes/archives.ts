@@ -13,15 +13,15 @@ const KIND_NUMBER: Readonly<Record<PathChange['kind'], number>> = { modified: 0,
 /** Containers' files: docker cp, diff, export. */
 export function archiveRoutes({ archives }: EngineSurface): Routes {
   return {
-    'HEAD /containers/{}/archive': async (exchange) => {
+    'HEAD /containers/{*}/archive': async (exchange) => {
       const stat = await archives.stat(exchange.parameter(), exchange.query.get('path') ?? '');
       return { status: 200, headers: statHeader(stat) };
     },
-    'GET /containers/{}/archive': async (exchange) => {
+    'GET /containers/{*}/archive': async (exchange) => {
       const { stat, tar } = await archives.read(exchange.parameter(), exchange.query.get('path') ?? '');
       return send(exchange, tar, 'application/x-tar', statHeader(stat));
     },
-    'PUT /containers/{}/archive': async (exchange) => {
+    'PUT /containers/{*}/archive': async (exchange) => {
       const { query } = exchange;
       await archives.write(exchange.parameter(), query.get('path') ?? '', exchange.body, {
         keepTypes: queryFlag(query, 'noOverwriteDirNonDir'),
@@ -29,11 +29,11 @@ export function archiveRoutes({ archives }: EngineSurface): Routes {
       });
       return { status: 200 };
     },
-    'GET /containers/{}/changes': async (exchange) => {
+    'GET /containers/{*}/changes': async (exchange) => {
       const changes = await archives.changes(exchange.parameter());
       return { status: 200, body: orNull(changes.map(({ path, kind }) => ({ Path: path, Kind: KIND_NUMBER[kind] }))) };
     },
-    'GET /containers/{}/export': async (exchange) =>
+    'GET /containers/{*}/export': async (exchange) =>
       send(exchange, await archives.export(exchange.parameter()), 'application/octet-stream', {}),
   };
 }

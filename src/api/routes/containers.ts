@@ -32,13 +32,13 @@ export function containerRoutes(engine: EngineSurface): Routes {
       const request = parseCommit(exchange.query, await exchange.json());
       return { status: 201, body: { Id: await containers.commit(id, request) } };
     },
-    'GET /containers/{}/json': (exchange) => inspect(engine, exchange),
-    'GET /containers/{}/top': async (exchange) => {
+    'GET /containers/{*}/json': (exchange) => inspect(engine, exchange),
+    'GET /containers/{*}/top': async (exchange) => {
       const psArgs = exchange.query.get('ps_args') ?? '';
       const { titles, processes } = await containers.top(exchange.parameter(), psArgs);
       return { status: 200, body: { Processes: processes, Titles: titles } };
     },
-    'DELETE /containers/{}': async (exchange) => {
+    'DELETE /containers/{*}': async (exchange) => {
       const { query } = exchange;
       await containers.remove(exchange.parameter(), {
         force: queryFlag(query, 'force'),

@@ -14,7 +14,7 @@ import { onTerminal } from './streams.ts';
 export function execRoutes(engine: EngineSurface): Routes {
   const { execs } = engine;
   return {
-    'POST /containers/{}/exec': async (exchange) => {
+    'POST /containers/{*}/exec': async (exchange) => {
       const request = parseExec(await exchange.json());
       parseDetachKeys(request.detachKeys);
       const { id } = await execs.create(exchange.parameter(), request);

@@ -18,27 +18,27 @@ export function lifecycleRoutes({ containers }: EngineSurface): Routes {
     return { status: 204 };
   };
   return {
-    'POST /containers/{}/start': (exchange) => {
+    'POST /containers/{*}/start': (exchange) => {
       refuseStartOptions(exchange);
       return done(containers.start(exchange.parameter()));
     },
-    'POST /containers/{}/stop': (exchange) => done(containers.stop(exchange.parameter(), stopRequest(exchange))),
-    'POST /containers/{}/restart': (exchange) => done(containers.restart(exchange.parameter(), stopRequest(exchange))),
-    'POST /containers/{}/kill': (exchange) =>
+    'POST /containers/{*}/stop': (exchange) => done(containers.stop(exchange.parameter(), stopRequest(exchange))),
+    'POST /containers/{*}/restart': (exchange) => done(containers.restart(exchange.parameter(), stopRequest(exchange))),
+    'POST /containers/{*}/kill': (exchange) =>
       done(containers.kill(exchange.parameter(), exchange.query.get('signal') ?? '')),
-    'POST /containers/{}/pause': (exchange) => done(containers.pause(exchange.parameter())),
-    'POST /containers/{}/unpause': (exchange) => done(containers.unpause(exchange.parameter())),
-    'POST /containers/{}/rename': (exchange) =>
+    'POST /containers/{*}/pause': (exchange) => done(containers.pause(exchange.parameter())),
+    'POST /containers/{*}/unpause': (exchange) => done(containers.unpause(exchange.parameter())),
+    'POST /containers/{*}/rename': (exchange) =>
       done(containers.rename(exchange.parameter(), exchange.query.get('name') ?? '')),
-    'POST /containers/{}/resize': async (exchange) => {
+    'POST /containers/{*}/resize': async (exchange) => {
       await containers.resize(exchange.parameter(), terminalSize(exchange.query));
       return { status: 200 };
     },
-    'POST /containers/{}/update': async (exchange) => {
+    'POST /containers/{*}/update': async (exchange) => {
       const warnings = await containers.update(exchange.parameter(), parseUpdate(await exchange.json()));
       return { status: 200, body: { Warnings: orNull(warnings) } };
     },
-    'POST /containers/{}/wait': (exchange) => wait(containers, exchange),
+    'POST /containers/{*}/wait': (exchange) => wait(containers, exchange),
   };
 }
 

@@ -37,8 +37,8 @@ const MANAGER_ONLY = [
 
 /** What Docker does and Fairway does not, by what a user would call it. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'GET /containers/{}/checkpoints': 'docker checkpoint',
-  'POST /containers/{}/checkpoints': 'docker checkpoint',
+  'GET /containers/{*}/checkpoints': 'docker checkpoint',
+  'POST /containers/{*}/checkpoints': 'docker checkpoint',
   'POST /swarm/init': 'swarm mode',
   'POST /swarm/join': 'swarm mode',
   'GET /plugins/privileges': 'installing plugins',

@@ -8,7 +8,7 @@ import type { EngineSurface } from '../surface.ts';
 /** `docker stats`: what a container uses. */
 export function statsRoutes({ containers }: EngineSurface): Routes {
   return {
-    'GET /containers/{}/stats': (exchange) => stats(containers, exchange),
+    'GET /containers/{*}/stats': (exchange) => stats(containers, exchange),
   };
 }
 

@@ -10,11 +10,11 @@ import type { EngineSurface } from '../surface.ts';
 /** A container's output, live and recorded. */
 export function streamRoutes(engine: EngineSurface): Routes {
   return {
-    'POST /containers/{}/attach': (exchange) => attach(engine, exchange),
-    'GET /containers/{}/attach/ws': () => {
+    'POST /containers/{*}/attach': (exchange) => attach(engine, exchange),
+    'GET /containers/{*}/attach/ws': () => {
       throw unsupported('attaching by WebSocket');
     },
-    'GET /containers/{}/logs': (exchange) => logs(engine, exchange),
+    'GET /containers/{*}/logs': (exchange) => logs(engine, exchange),
   };
 }
 
