@@ -1,5 +1,5 @@
 import type { IpAddress } from '../model/address.ts';
-import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
+import type { DriverOptions, Endpoint, Network, Sandbox, SubnetTraits } from '../model/network.ts';
 import type { Resource } from '../model/resource.ts';
 
 /** What must be known of a network before something can be allotted on it. */
@@ -24,6 +24,8 @@ export interface NetworkDriver<Options = unknown> {
    */
   parse(options: DriverOptions): Options;
   traits(options: Options): NetworkTraits;
+  /** What ipam must know before it allots subnets. */
+  subnets(options: Options, internal: boolean): SubnetTraits;
   /** What the host must hold while the network exists; wished by `network:<id>`. */
   network(network: Network<Options>): Resource[];
   /** What an endpoint adds, on the host and in its sandbox; wished by `endpoint:<id>`. */

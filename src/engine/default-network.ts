@@ -1,4 +1,4 @@
-import type { Ipam } from '../ipam/ipam.ts';
+import type { Ipam, PoolRequest } from '../ipam/ipam.ts';
 import {
   addressOf,
   familyOf,
@@ -99,7 +99,14 @@ function choosePool({ state, ipam, config, logger }: Inputs, known: Network | un
   const { bip, fixedCidr, defaultGateway } = config;
   const own = bip ?? bridgeAddress(config);
   const subnet = own === undefined ? (fixedCidr ?? reusable(known, [...taken, ...host])) : prefixOf(own);
-  const chosen = subnet ?? ipam.allocatePool({ auxiliary: {} }, taken, host).subnet;
+  const traits = driverOf('bridge').subnets(driverOf('bridge').parse({}), false);
+  const allocate = (requests: readonly PoolRequest[]): IpamPool => {
+    const demand = { ipv4: true, ipv6: false, requests, ipamDriver: '', driver: 'bridge', traits };
+    const [pool] = ipam.allocatePools(demand, { taken, host });
+    if (pool === undefined) throw new EngineError('internal', 'the default network has no subnet');
+    return pool;
+  };
+  const chosen = subnet ?? allocate([]).subnet;
   const gateway = own === undefined ? undefined : addressOf(own);
   const fits = fixedCidr !== undefined && prefixContains(chosen, addressOf(fixedCidr));
   if (fixedCidr !== undefined && !fits) {
@@ -112,7 +119,7 @@ function choosePool({ state, ipam, config, logger }: Inputs, known: Network | un
     auxiliary:
       defaultGateway === undefined || defaultGateway === gateway ? {} : { [DEFAULT_GATEWAY_KEY]: defaultGateway },
   };
-  return ipam.allocatePool(request, taken, host);
+  return allocate([request]);
 }
 
 /** The subnet the default network had, unless something else uses it by now. */

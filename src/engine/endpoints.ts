@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { endpointMac } from '../drivers/mac.ts';
-import { addressOf, type IpAddress, interfaceAddress, lengthOf, parseIpAddress } from '../model/address.ts';
+import { addressOf, type IpAddress, parseIpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
@@ -55,13 +55,11 @@ export function allocateEndpoint(
       throw new EngineError('notFound', `Could not get container for ${link.container}`);
     }
   }
-  const [pool] = network.pools;
-  if (pool === undefined) throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
-  const address = ipam.allocateAddress(
-    pool,
-    heldAddresses(state, network, container, request.address),
-    request.address,
-  );
+  const held = heldAddresses(state, network, container, request.address);
+  const wanted = request.address === undefined ? [] : [request.address];
+  const [address] = ipam.allocateAddresses(network, held, wanted);
+  if (address === undefined)
+    throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
   return {
     id: newId(),
     network: network.id,
@@ -69,7 +67,7 @@ export function allocateEndpoint(
     container: container.id,
     interfaceName: nextInterface(endpointDefaults(network).prefix, others),
     mac: request.mac ?? endpointMac(randomBytes(6)),
-    address: interfaceAddress(address, lengthOf(pool.subnet)),
+    address,
     ports: [],
   };
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DnsServer } from '../dns/server.ts';
-import { DEFAULT_POOLS, Ipam } from '../ipam/ipam.ts';
+import { Ipam } from '../ipam/ipam.ts';
 import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
 import { reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
@@ -23,6 +23,7 @@ import { ensurePredefinedNetworks } from './default-network.ts';
 import { Events } from './events.ts';
 import { Execs } from './execs.ts';
 import { Forwarding } from './forwarding.ts';
+import { addressPools, engineId } from './identity.ts';
 import { ImageStore } from './images.ts';
 import { LiveContainers } from './live.ts';
 import { KeyedMutex } from './locks.ts';
@@ -127,7 +128,6 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   stack.defer(() => live.close());
   const processes = new Processes(runtime.containerd, { execRoot, logger, host });
   stack.defer(() => processes.close());
-  const pools = network.defaultAddressPools;
   const core: Core = {
     config,
     logger,
@@ -136,7 +136,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     events: new Events(),
     reconciler,
     forwarding: new Forwarding(state, network.ipForward),
-    ipam: new Ipam({ pools: pools.length > 0 ? pools : DEFAULT_POOLS }),
+    ipam: new Ipam({ pools: addressPools(network.defaultAddressPools, engineId(state)) }),
     ports: hostPorts(),
     runtime,
     processes,

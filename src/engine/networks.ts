@@ -1,7 +1,7 @@
-import { checkPools } from '../ipam/request.ts';
+import type { NetworkDriver } from '../drivers/driver.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { type IpamPool, type Network, PREDEFINED_NETWORKS, shortId } from '../model/network.ts';
+import { type Network, PREDEFINED_NETWORKS, shortId } from '../model/network.ts';
 import { hostPrefixes } from '../reconcile/host.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
@@ -104,9 +104,7 @@ function planNetwork(core: Core, request: NetworkRequest): Network {
   if (driver.name === 'host' || driver.name === 'null') {
     throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
   }
-  if (request.ipamDriver !== '' && request.ipamDriver !== 'default') {
-    throw new EngineError('notFound', `plugin "${request.ipamDriver}" not found`);
-  }
+  const options = driver.parse(driverOptions);
   return {
     id: newId(),
     name,
@@ -115,10 +113,10 @@ function planNetwork(core: Core, request: NetworkRequest): Network {
     internal,
     attachable,
     ipamOptions,
-    pools: [choosePool(core, request)],
+    pools: choosePools(core, request, driver, options),
     subnetRequested: request.pools.some(({ subnet }) => subnet !== undefined),
     driverOptions,
-    options: driver.parse(driverOptions),
+    options,
     labels,
   };
 }
@@ -134,13 +132,10 @@ function checkName({ state }: Core, name: string): void {
 }
 
 /** Subnets of our own networks are never overlapped; the host's only when the user asks for exactly that. */
-function choosePool({ ipam, state }: Core, { pools }: NetworkRequest): IpamPool {
-  const [request = { auxiliary: {} }, another] = pools;
-  if (another !== undefined) {
-    checkPools(pools);
-    throw new EngineError('invalidArgument', "bridge driver doesn't support multiple subnets");
-  }
+function choosePools({ ipam, state }: Core, request: NetworkRequest, driver: NetworkDriver, options: unknown) {
+  const { pools: requests, ipamDriver, internal } = request;
+  const traits = driver.subnets(options, internal);
   const taken = [...state.networks.values()].flatMap((network) => network.pools.map(({ subnet }) => subnet));
-  const pool = ipam.allocatePool(request, taken, hostPrefixes());
-  return request.gateway === undefined ? pool : { ...pool, gatewayRequested: true };
+  const demand = { ipv4: true, ipv6: false, requests, ipamDriver, driver: driver.name, traits };
+  return ipam.allocatePools(demand, { taken, host: hostPrefixes() });
 }

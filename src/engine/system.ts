@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arch, cpus, hostname, machine, release, totalmem } from 'node:os';
 import type { DnsServer } from '../dns/server.ts';
@@ -8,10 +7,9 @@ import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { Core } from './core.ts';
 import { type LayerUsage, layerUsage } from './disk-usage.ts';
+import { engineId } from './identity.ts';
 import { limitWarnings } from './resources.ts';
 import type { EngineCounters, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
-
-const ID_KEY = 'engine id';
 
 /** What the engine says about itself. Everything is read when it is asked for; nothing is kept up to date meanwhile. */
 export class System {
@@ -31,7 +29,7 @@ export class System {
     const { PRETTY_NAME = 'Linux', VERSION_ID = '' } = osRelease();
     const pools = config.network.defaultAddressPools;
     return {
-      id: this.#id(),
+      id: engineId(state),
       name: hostname(),
       version: config.version,
       containers: this.#count(),
@@ -120,16 +118,6 @@ export class System {
   /** For `docker system df`: layers that images share are counted once. */
   async diskUsage(): Promise<LayerUsage> {
     return layerUsage(await this.#core.runtime.images.list());
-  }
-
-  /** Made up once for a data root, so that clients recognise the engine after a restart. */
-  #id(): string {
-    const { state } = this.#core;
-    const known = state.meta(ID_KEY);
-    if (known !== undefined) return known;
-    const id = randomUUID();
-    state.setMeta(ID_KEY, id);
-    return id;
   }
 
   #count(): EngineInfo['containers'] {

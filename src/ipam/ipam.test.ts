@@ -1,26 +1,62 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   addressOf,
-  addressToNumber,
   type IpAddress,
-  makePrefix,
   numberToAddress,
   type Prefix,
   parseIpAddress,
   parsePrefix,
-  prefixBounds,
-  prefixContains,
-  prefixesOverlap,
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { IpamPool } from '../model/network.ts';
-import { DEFAULT_POOLS, Ipam } from './ipam.ts';
+import { DEFAULT_POOLS, Ipam, type NetworkDemand, type PoolRequest } from './ipam.ts';
 
-const ipam = new Ipam({ pools: DEFAULT_POOLS });
+const LOCAL = { base: parsePrefix('fd12:3456:789a::/48'), size: 64 };
+const ipam = new Ipam({ pools: [...DEFAULT_POOLS, LOCAL] });
 const ip = parseIpAddress;
 const nobody: ReadonlyMap<IpAddress, string> = new Map();
+
+/** As the bridge driver wants it. */
+const BRIDGE: NetworkDemand = {
+  ipv4: true,
+  ipv6: false,
+  requests: [],
+  ipamDriver: '',
+  driver: 'bridge',
+  traits: { manySubnets: false, subnetless: false, gateways: [4, 6], sharedSubnets: false },
+};
+
+const MACVLAN: NetworkDemand = {
+  ...BRIDGE,
+  driver: 'macvlan',
+  traits: { manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true },
+};
+
+function pools(demand: Partial<NetworkDemand>, taken: readonly Prefix[] = [], host: readonly Prefix[] = []) {
+  return ipam.allocatePools({ ...BRIDGE, ...demand }, { taken, host });
+}
+
+/** The one pool of an IPv4 network. */
+function pool(request?: PoolRequest, taken: readonly Prefix[] = [], host: readonly Prefix[] = [], by = ipam): IpamPool {
+  const demand = { ...BRIDGE, requests: request === undefined ? [] : [request] };
+  const [first, second] = by.allocatePools(demand, { taken, host });
+  assert.ok(first !== undefined && second === undefined);
+  return first;
+}
+
+function pool6(subnet: string, range: string): IpamPool {
+  const [found] = pools({ ipv4: false, ipv6: true, requests: [{ subnet, range, auxiliary: {} }] });
+  assert.ok(found !== undefined);
+  return found;
+}
+
+/** An address without its length. */
+function give(from: IpamPool, held: ReadonlyMap<IpAddress, string>, ...wanted: IpAddress[]): IpAddress {
+  const [address, another] = ipam.allocateAddresses({ id: 'id', name: 'net', pools: [from] }, held, wanted);
+  assert.ok(address !== undefined && another === undefined);
+  return addressOf(address);
+}
 
 function refused(kind: string, message: string | RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -33,7 +69,7 @@ function refused(kind: string, message: string | RegExp): (error: unknown) => bo
 }
 
 test('the first network gets 172.17.0.0/16 and its first address as gateway', () => {
-  assert.deepEqual(ipam.allocatePool({ auxiliary: {} }, [], []), {
+  assert.deepEqual(pool(), {
     subnet: '172.17.0.0/16',
     gateway: '172.17.0.1',
     auxiliary: {},
@@ -42,24 +78,24 @@ test('the first network gets 172.17.0.0/16 and its first address as gateway', ()
 
 test('thirty-one networks fit into the default pools, then they are exhausted in Docker’s words', () => {
   const taken: Prefix[] = [];
-  for (let i = 0; i < 31; i++) taken.push(ipam.allocatePool({ auxiliary: {} }, taken, []).subnet);
+  for (let i = 0; i < 31; i++) taken.push(pool(undefined, taken).subnet);
   assert.equal(taken.at(14), '172.31.0.0/16');
   assert.equal(taken.at(15), '192.168.0.0/20');
   assert.throws(
-    () => ipam.allocatePool({ auxiliary: {} }, taken, []),
+    () => pool(undefined, taken),
     refused('invalidArgument', 'all predefined address pools have been fully subnetted'),
   );
 });
 
 test('a chosen subnet avoids what the host uses; a named one may overlap it', () => {
   const host = [parsePrefix('172.17.5.0/24'), parsePrefix('172.18.0.1/32')];
-  assert.equal(ipam.allocatePool({ auxiliary: {} }, [], host).subnet, '172.19.0.0/16');
-  assert.equal(ipam.allocatePool({ subnet: '172.17.5.0/24', auxiliary: {} }, [], host).subnet, '172.17.5.0/24');
+  assert.equal(pool(undefined, [], host).subnet, '172.19.0.0/16');
+  assert.equal(pool({ subnet: '172.17.5.0/24', auxiliary: {} }, [], host).subnet, '172.17.5.0/24');
 });
 
 test('a subnet that overlaps another network’s is refused', () => {
   assert.throws(
-    () => ipam.allocatePool({ subnet: '10.0.0.0/16', auxiliary: {} }, [parsePrefix('10.0.7.0/24')], []),
+    () => pool({ subnet: '10.0.0.0/16', auxiliary: {} }, [parsePrefix('10.0.7.0/24')]),
     refused('forbidden', 'invalid pool request: Pool overlaps with other one on this address space'),
   );
 });
@@ -71,85 +107,152 @@ test('a given gateway is kept, reserved addresses are not given out, and the ran
     gateway: '10.0.0.5',
     auxiliary: { router: '10.0.0.128' },
   };
-  const pool = ipam.allocatePool(request, [], []);
-  assert.equal(pool.gateway, '10.0.0.5');
-  assert.equal(ipam.allocateAddress(pool, nobody), '10.0.0.129');
-  assert.equal(ipam.allocateAddress(pool, nobody, ip('10.0.0.9')), '10.0.0.9');
+  const chosen = pool(request);
+  assert.equal(chosen.gateway, '10.0.0.5');
+  assert.equal(give(chosen, nobody), '10.0.0.129');
+  assert.equal(give(chosen, nobody, ip('10.0.0.9')), '10.0.0.9');
 });
 
-const INVALID: readonly [string, Parameters<Ipam['allocatePool']>[0], string][] = [
-  ['host bits', { subnet: '10.0.0.1/24', auxiliary: {} }, 'invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24'],
-  ['no CIDR', { subnet: '10.0.0.0', auxiliary: {} }, 'invalid subnet 10.0.0.0: invalid CIDR block notation'],
-  [
-    'a length out of bounds',
-    { subnet: '10.0.0.0/33', auxiliary: {} },
-    'invalid subnet 10.0.0.0/33: invalid CIDR block notation',
-  ],
-  ['no subnet', { gateway: '10.0.0.1', auxiliary: {} }, 'invalid subnet : invalid CIDR block notation'],
-  [
-    'a range that is none',
-    { subnet: '10.0.0.0/24', range: 'x', auxiliary: {} },
-    'invalid ip-range x: invalid CIDR block notation',
-  ],
-  [
-    'a range of the other family',
-    { subnet: '10.0.0.0/24', range: 'fd00::/64', auxiliary: {} },
-    'invalid ip-range fd00::/64: parent subnet is an IPv4 block',
-  ],
-  [
-    'a range elsewhere',
-    { subnet: '10.0.0.0/24', range: '10.0.1.0/25', auxiliary: {} },
-    "invalid ip-range 10.0.1.0/25: parent subnet 10.0.0.0/24 doesn't contain ip-range",
-  ],
-  [
-    'a range that is bigger',
-    { subnet: '10.0.0.0/24', range: '10.0.0.0/23', auxiliary: {} },
-    'invalid ip-range 10.0.0.0/23: CIDR block is bigger than its parent subnet 10.0.0.0/24',
-  ],
-  [
-    'a range with host bits',
-    { subnet: '10.0.0.0/24', range: '10.0.0.1/25', auxiliary: {} },
-    'invalid ip-range 10.0.0.1/25: it should be 10.0.0.0/25',
-  ],
-  [
-    'a gateway that is none',
-    { subnet: '10.0.0.0/24', gateway: 'x', auxiliary: {} },
-    'invalid gateway x: invalid address',
-  ],
-  [
-    'a gateway elsewhere',
-    { subnet: '10.0.0.0/24', gateway: '10.0.1.1', auxiliary: {} },
-    "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address",
-  ],
-  [
-    'two mistakes',
-    { subnet: '10.0.0.9/24', gateway: 'fd00::1', auxiliary: { a: '1.2.3.4' } },
-    '* invalid subnet 10.0.0.9/24: it should be 10.0.0.0/24\n' +
-      '* invalid gateway fd00::1: parent subnet is an IPv4 block\n' +
-      "* invalid auxiliary address a: parent subnet 10.0.0.0/24 doesn't contain this address",
-  ],
-];
-
-for (const [what, request, message] of INVALID) {
-  test(`refused in Docker’s words: ${what}`, () => {
-    assert.throws(
-      () => ipam.allocatePool(request, [], []),
-      refused('invalidArgument', `invalid network config:\n${message}`),
-    );
-  });
-}
-
-test('IPv6 is refused clearly', () => {
+test('everything of IPv6 is checked alike, whatever its spelling; without IPv6 it is not looked at', () => {
+  const request = { subnet: 'fda9:8d04:086e::/64', range: 'fda9:8d04:086e::ffff:ffff:ffff:fffe/127', auxiliary: {} };
+  assert.deepEqual(pools({ ipv4: false, ipv6: true, requests: [request] }), [
+    {
+      subnet: 'fda9:8d04:86e::/64',
+      range: 'fda9:8d04:86e:0:ffff:ffff:ffff:fffe/127',
+      gateway: 'fda9:8d04:86e:0:ffff:ffff:ffff:fffe',
+      auxiliary: {},
+    },
+  ]);
+  const wrong = [{ subnet: 'fd00::1/64', gateway: '10.0.0.1', auxiliary: {} }];
   assert.throws(
-    () => ipam.allocatePool({ subnet: 'fd00::/64', auxiliary: {} }, [], []),
-    refused('unsupported', 'IPv6 subnet fd00::/64 is not supported by this version'),
+    () => pools({ ipv6: true, requests: wrong }),
+    refused(
+      'invalidArgument',
+      'invalid network config:\n* invalid subnet fd00::1/64: it should be fd00::/64\n' +
+        '* invalid gateway 10.0.0.1: parent subnet is an IPv6 block',
+    ),
+  );
+  assert.deepEqual(pools({ requests: wrong }), pools({}));
+});
+
+test('dual stack: IPv4 first, each family with what was asked or the lowest free subnet, each with its gateway', () => {
+  assert.deepEqual(pools({ ipv6: true }), [
+    { subnet: '172.17.0.0/16', gateway: '172.17.0.1', auxiliary: {} },
+    { subnet: 'fd12:3456:789a::/64', gateway: 'fd12:3456:789a::1', auxiliary: {} },
+  ]);
+  const requests = [
+    { subnet: 'fd00:1::/64', gateway: 'fd00:1::5', auxiliary: {} },
+    { subnet: '10.0.0.0/24', auxiliary: {} },
+  ];
+  assert.deepEqual(pools({ ipv6: true, requests }), [
+    { subnet: '10.0.0.0/24', gateway: '10.0.0.1', auxiliary: {} },
+    { subnet: 'fd00:1::/64', gateway: 'fd00:1::5', gatewayRequested: true, auxiliary: {} },
+  ]);
+});
+
+test('IPv6 alone; neither is refused unless the driver can do without', () => {
+  assert.deepEqual(
+    pools({ ipv4: false, ipv6: true }).map(({ subnet }) => subnet),
+    ['fd12:3456:789a::/64'],
+  );
+  const neither = { ipv4: false, ipv6: false };
+  assert.throws(() => pools(neither), refused('invalidArgument', 'IPv4 or IPv6 must be enabled'));
+  assert.deepEqual(pools({ ...MACVLAN, ...neither }), []);
+});
+
+test('one subnet of each family for the bridge driver, many for macvlan, which gets no gateway unasked', () => {
+  const requests = ['10.0.0.0/24', '10.0.1.0/24', 'fd00::/64', 'fd01::/64'].map((subnet) => ({
+    subnet,
+    auxiliary: {},
+  }));
+  assert.throws(
+    () => pools({ ipv6: true, requests }),
+    refused('forbidden', "bridge driver doesn't support multiple subnets"),
+  );
+  assert.deepEqual(
+    pools({ ...MACVLAN, ipv6: true, requests }),
+    requests.map(({ subnet }) => ({ subnet, auxiliary: {} })),
+  );
+  const twice = ['10.0.0.0/16', '10.0.1.0/24'].map((subnet) => ({ subnet, auxiliary: {} }));
+  assert.throws(() => pools({ ...MACVLAN, requests: twice }), refused('forbidden', /Pool overlaps/));
+});
+
+test('only a size is asked for: it is cut from the default pools', () => {
+  const sized = (subnet: string, demand: Partial<NetworkDemand> = {}) =>
+    pools({ ...demand, requests: [{ subnet, auxiliary: {} }] }).map((found) => found.subnet);
+  assert.deepEqual(sized('0.0.0.0/24'), ['172.17.0.0/24']);
+  assert.deepEqual(sized('/28'), ['172.17.0.0/28']);
+  assert.deepEqual(sized('/15'), ['172.20.0.0/15']);
+  assert.deepEqual(sized('0.0.0.0/0'), ['172.17.0.0/16']);
+  const six = { ipv4: false, ipv6: true };
+  assert.deepEqual(sized('::/80', six), ['fd12:3456:789a::/80']);
+  assert.deepEqual(sized('/64', six), ['fd12:3456:789a::/64']);
+  assert.throws(() => sized('/8'), refused('invalidArgument', 'invalid address pool'));
+  assert.throws(() => sized('/129', six), refused('invalidArgument', /invalid CIDR block notation/));
+});
+
+test('the null IPAM driver has nothing to give, and an unknown one is not found', () => {
+  const none = { ...MACVLAN, ipamDriver: 'null' };
+  assert.deepEqual(pools({ ...none, ipv4: false }), []);
+  assert.throws(() => pools(none), refused('invalidArgument', 'ipv4 pool is empty'));
+  assert.throws(() => pools({ ...none, ipv4: false, ipv6: true }), refused('invalidArgument', 'ipv6 pool is empty'));
+  const requests = [{ subnet: '10.0.0.0/24', auxiliary: {} }];
+  assert.throws(
+    () => pools({ ...none, requests }),
+    refused('invalidArgument', 'null ipam driver does not handle specific address pool requests'),
+  );
+  assert.throws(() => pools({ ipamDriver: 'infoblox' }), refused('notFound', 'plugin "infoblox" not found'));
+});
+
+test('a gateway that another name has reserved is refused', () => {
+  const request = { subnet: '10.0.0.0/24', gateway: '10.0.0.9', auxiliary: { printer: '10.0.0.9' } };
+  assert.throws(
+    () => pool(request),
+    refused(
+      'forbidden',
+      'failed to allocate gateway (10.0.0.9): Address already in use: 10.0.0.9 is the auxiliary address "printer"',
+    ),
   );
 });
 
+test('an endpoint gets one address of each family, the wanted one where there is a wish', () => {
+  const network = { id: 'id', name: 'net', pools: pools({ ipv6: true }) };
+  assert.deepEqual(ipam.allocateAddresses(network, nobody), ['172.17.0.2/16', 'fd12:3456:789a::2/64']);
+  assert.deepEqual(ipam.allocateAddresses(network, nobody, [ip('fd12:3456:789a::ffff')]), [
+    '172.17.0.2/16',
+    'fd12:3456:789a::ffff/64',
+  ]);
+});
+
+test('when the first subnet of a family is full, the next one gives', () => {
+  const requests = ['10.0.0.0/30', '10.0.1.0/30'].map((subnet) => ({ subnet, auxiliary: {} }));
+  const network = { id: 'f00', name: 'lan', pools: pools({ ...MACVLAN, requests }) };
+  const held = new Map(['10.0.0.1', '10.0.0.2'].map((address) => [ip(address), 'x']));
+  assert.deepEqual(ipam.allocateAddresses(network, held), ['10.0.1.1/30']);
+  for (const address of ['10.0.1.1', '10.0.1.2']) held.set(ip(address), 'x');
+  assert.throws(
+    () => ipam.allocateAddresses(network, held),
+    refused('unavailable', "no available IPv4 addresses on this network's address pools: lan (f00)"),
+  );
+});
+
+test('a range of half of IPv6 costs no more than a small one', () => {
+  const huge = pool6('8000::/1', '8000::/2');
+  const held = new Map(Array.from({ length: 70_000 }, (_, n) => [numberToAddress(6, (1n << 127n) + BigInt(n)), 'x']));
+  assert.equal(give(huge, new Map()), '8000::2');
+  assert.equal(give(huge, held), '8000::1:1170');
+});
+
+test('the last addresses of a 64 bit range are given, too', () => {
+  const last = pool6('fda9:8d04:86e::/56', 'fda9:8d04:86e:aa:ffff:ffff:ffff:fffe/127');
+  assert.equal(last.gateway, 'fda9:8d04:86e:aa:ffff:ffff:ffff:fffe');
+  assert.equal(give(last, nobody), 'fda9:8d04:86e:aa:ffff:ffff:ffff:ffff');
+});
+
 test('a taken address names its holder; addresses of the network itself are never given', () => {
-  const pool = ipam.allocatePool({ subnet: '10.0.0.0/29', auxiliary: { printer: '10.0.0.6' } }, [], []);
+  const chosen = pool({ subnet: '10.0.0.0/29', auxiliary: { printer: '10.0.0.6' } });
   const held = new Map([[ip('10.0.0.5'), 'web']]);
-  const ask = (address: string) => () => ipam.allocateAddress(pool, held, ip(address));
+  const ask = (address: string) => () => give(chosen, held, ip(address));
   assert.throws(ask('10.0.0.5'), refused('forbidden', 'Address already in use: 10.0.0.5 is held by "web"'));
   assert.throws(ask('10.0.0.1'), refused('forbidden', /^Address already in use: 10\.0\.0\.1 is the gateway$/));
   assert.throws(ask('10.0.0.0'), refused('forbidden', /network's own address/));
@@ -161,100 +264,15 @@ test('a taken address names its holder; addresses of the network itself are neve
   );
 });
 
-test('a /31 has two addresses and a /32 one, the gateway’s', () => {
-  const pair = ipam.allocatePool({ subnet: '10.0.0.2/31', auxiliary: {} }, [], []);
+test('a /31 and a /127 have two addresses; a /32 and a /128 one, the gateway’s', () => {
+  const pair = pool({ subnet: '10.0.0.2/31', auxiliary: {} });
   assert.equal(pair.gateway, '10.0.0.2');
-  assert.equal(ipam.allocateAddress(pair, nobody), '10.0.0.3');
-  const single = ipam.allocatePool({ subnet: '10.0.0.2/32', auxiliary: {} }, [], []);
+  assert.equal(give(pair, nobody), '10.0.0.3');
+  const single = pool({ subnet: '10.0.0.2/32', auxiliary: {} });
   assert.equal(single.gateway, '10.0.0.2');
-  assert.throws(() => ipam.allocateAddress(single, nobody), refused('unavailable', /no available IPv4 addresses/));
-});
-
-const smallPrefix = (family: 4 | 6) => {
-  const bits = family === 4 ? 32 : 128;
-  return fc
-    .tuple(fc.bigInt({ min: 0n, max: (1n << BigInt(bits)) - 1n }), fc.integer({ min: bits - 6, max: bits }))
-    .map(([number, length]) => makePrefix(numberToAddress(family, number), length));
-};
-
-const poolOf = fc.constantFrom<4 | 6>(4, 6).chain((family) =>
-  smallPrefix(family).map((subnet): IpamPool => {
-    const { first, last } = prefixBounds(subnet);
-    return { subnet, gateway: numberToAddress(family, first + (last - first) / 2n), auxiliary: {} };
-  }),
-);
-
-/** Gives addresses until none is left, each held from then on. */
-function* everyAddress(pool: IpamPool): Generator<IpAddress> {
-  const held = new Map<IpAddress, string>();
-  for (;;) {
-    try {
-      const address = ipam.allocateAddress(pool, held);
-      held.set(address, 'x');
-      yield address;
-    } catch (error) {
-      assert.ok(refused('unavailable', /no available/)(error));
-      return;
-    }
-  }
-}
-
-/** The size of the subnet without the gateway and, where it is large enough to have them, its first and last address. */
-function usable({ subnet, gateway }: IpamPool): bigint {
-  const { family, first, last } = prefixBounds(subnet);
-  const own = new Set<bigint>(gateway === undefined ? [] : [addressToNumber(gateway)]);
-  if (family === 6 ? last > first : last - first > 1n) own.add(first);
-  if (family === 4 && last - first > 1n) own.add(last);
-  return last - first + 1n - BigInt(own.size);
-}
-
-test('property: every address is given once, inside, lowest first, until all are given', () => {
-  fc.assert(
-    fc.property(poolOf, (pool) => {
-      const held = new Map<IpAddress, string>();
-      for (const next of everyAddress(pool)) {
-        assert.ok(!held.has(next) && next !== pool.gateway && prefixContains(pool.subnet, next));
-        assert.ok([...held.keys()].every((other) => addressToNumber(other) < addressToNumber(next)));
-        held.set(next, 'x');
-      }
-      assert.equal(BigInt(held.size), usable(pool));
-    }),
-  );
-});
-
-test('property: a released address is the next one given when it is the lowest', () => {
-  fc.assert(
-    fc.property(fc.uniqueArray(fc.integer({ min: 2, max: 60 }), { minLength: 1 }), fc.nat(), (numbers, pick) => {
-      const pool = ipam.allocatePool({ subnet: '10.0.0.0/26', auxiliary: {} }, [], []);
-      const held = new Map(numbers.map((n) => [ip(`10.0.0.${n}`), 'x']));
-      const released = ip(`10.0.0.${numbers[pick % numbers.length] ?? 2}`);
-      held.delete(released);
-      const given = ipam.allocateAddress(pool, held);
-      assert.ok(!held.has(given));
-      assert.ok(addressToNumber(given) <= addressToNumber(released));
-    }),
-  );
-});
-
-test('property: chosen subnets never overlap and leave no lower one of their pool free', () => {
-  const base = parsePrefix('10.9.0.0/23');
-  const start = addressToNumber(addressOf(base));
-  const busy = fc.array(fc.tuple(fc.bigInt({ min: 0n, max: 511n }), fc.integer({ min: 25, max: 32 })));
-  fc.assert(
-    fc.property(busy, fc.integer({ min: 24, max: 28 }), (places, size) => {
-      const small = new Ipam({ pools: [{ base, size }] });
-      const host = places.map(([offset, length]) => makePrefix(numberToAddress(4, start + offset), length));
-      const all = Array.from({ length: 2 ** (size - 23) }, (_, n) =>
-        makePrefix(numberToAddress(4, start + (BigInt(n) << BigInt(32 - size))), size),
-      );
-      const free = all.filter((candidate) => !host.some((other) => prefixesOverlap(other, candidate)));
-      const taken: Prefix[] = [];
-      for (const expected of free) {
-        const { subnet } = small.allocatePool({ auxiliary: {} }, taken, host);
-        assert.equal(subnet, expected);
-        taken.push(subnet);
-      }
-      assert.throws(() => small.allocatePool({ auxiliary: {} }, taken, host), /fully subnetted/);
-    }),
-  );
+  assert.throws(() => give(single, nobody), refused('unavailable', /no available IPv4 addresses/));
+  const pair6 = pool6('fd00::2/127', 'fd00::2/127');
+  assert.equal(pair6.gateway, 'fd00::2');
+  assert.equal(give(pair6, nobody), 'fd00::3');
+  assert.throws(() => give(pool6('fd00::2/128', 'fd00::2/128'), nobody), refused('unavailable', /no available IPv6/));
 });

@@ -1,126 +1,204 @@
 import {
-  addressBytes,
-  addressFromBytes,
-  addressOf,
+  type AddressFamily,
   familyOf,
+  type InterfaceAddress,
   type IpAddress,
+  interfaceAddress,
   lengthOf,
-  numberToAddress,
   type Prefix,
-  prefixBounds,
   prefixContains,
   prefixesOverlap,
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
-import type { IpamPool } from '../model/network.ts';
-import { type CheckedPool, checkPools, type PoolRequest } from './request.ts';
-import { type AddressPool, DEFAULT_POOLS, lowestFreeSubnet } from './subnets.ts';
+import type { IpamPool, Network, SubnetTraits } from '../model/network.ts';
+import { lowestFree, ownAddresses } from './addresses.ts';
+import { type CheckedPool, checkPools, type GivenPool, type PoolRequest } from './request.ts';
+import { type AddressPool, DEFAULT_POOLS, lowestFreeSubnet, sortedBounds } from './subnets.ts';
 
 export { type AddressPool, DEFAULT_POOLS, type PoolRequest };
 
+/** What a network that is to be made wants of its addresses. */
+export interface NetworkDemand {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+  readonly requests: readonly PoolRequest[];
+  /** `--ipam-driver`; '' is default */
+  readonly ipamDriver: string;
+  /** The network driver's name, for what is refused */
+  readonly driver: string;
+  readonly traits: SubnetTraits;
+}
+
+/** What stands in the way. */
+export interface Surroundings {
+  /** Subnets of other networks: never overlapped */
+  readonly taken: readonly Prefix[];
+  /** What the host uses or reaches: avoided when choosing, allowed when the user asks for exactly that */
+  readonly host: readonly Prefix[];
+}
+
 /**
- * Which subnet a network gets and which address an endpoint. Holds no state of its own: who holds what is told by the
+ * Which subnets a network gets and which addresses an endpoint. Holds no state of its own: who holds what is told by the
  * caller every time, so that nothing can be leaked or forgotten.
  */
 export class Ipam {
   readonly #pools: readonly AddressPool[];
 
+  /** @param options pools: of both families; a family without any has nothing to choose from */
   constructor(options: { readonly pools: readonly AddressPool[] }) {
     this.#pools = options.pools;
   }
 
   /**
-   * Checks the subnet that was asked for, or chooses the lowest free one; then fills in the gateway, the lowest free
-   * address of the range.
-   * @param taken subnets of other networks: never overlapped
-   * @param host prefixes the host itself uses: avoided when choosing, allowed when the user asks for them
-   * @throws EngineError invalidArgument (malformed; pools exhausted), forbidden (overlap), unsupported (IPv6)
+   * The subnets of a network, IPv4 before IPv6: those asked for, or the lowest free one of each family; each with its
+   * gateway, the lowest free address of the range, where the driver wants one.
+   * @throws EngineError in Docker's words: invalidArgument (malformed; no family; pools exhausted), forbidden (overlap; too
+   * many for the driver), notFound (IPAM driver)
    */
-  allocatePool(request: PoolRequest, taken: readonly Prefix[], host: readonly Prefix[]): IpamPool {
-    const [checked = { auxiliary: {} }] = checkPools([request]);
-    const subnet = checked.subnet ?? this.#chooseSubnet([...taken, ...host]);
-    if (taken.some((other) => prefixesOverlap(other, subnet))) {
-      throw new EngineError('forbidden', 'invalid pool request: Pool overlaps with other one on this address space');
+  allocatePools(demand: NetworkDemand, around: Surroundings): IpamPool[] {
+    const families = familiesOf(demand);
+    const checked = checkPools(demand.requests, families);
+    if (demand.ipamDriver === 'null') return nullPools(checked, families);
+    if (demand.ipamDriver !== '' && demand.ipamDriver !== 'default') {
+      throw new EngineError('notFound', `plugin "${demand.ipamDriver}" not found`);
     }
-    return this.#withGateway(subnet, checked);
+    const pools: IpamPool[] = [];
+    for (const family of families) {
+      const requests = checked.filter((request) => request.family === family);
+      if (requests.length > 1 && !demand.traits.manySubnets) {
+        throw new EngineError('forbidden', `${demand.driver} driver doesn't support multiple subnets`);
+      }
+      const wantsGateway = demand.traits.gateways.includes(family);
+      for (const request of requests.length === 0 ? [{ family }] : requests) {
+        const taken = [...around.taken, ...pools.map(({ subnet }) => subnet)];
+        pools.push(this.#allocatePool(request, wantsGateway, { ...around, taken }));
+      }
+    }
+    return pools;
   }
 
-  #chooseSubnet(busy: readonly Prefix[]): Prefix {
-    for (const pool of this.#pools) {
-      const subnet = lowestFreeSubnet(pool, busy);
+  #allocatePool(request: CheckedPool, wantsGateway: boolean, { taken, host }: Surroundings): IpamPool {
+    const given =
+      request.subnet === undefined
+        ? { ...request, subnet: this.#chooseSubnet(request, [...taken, ...host]), auxiliary: {} }
+        : request;
+    if (taken.some((other) => prefixesOverlap(other, given.subnet))) {
+      throw new EngineError('forbidden', 'invalid pool request: Pool overlaps with other one on this address space');
+    }
+    return withGateway(given, wantsGateway);
+  }
+
+  /** @param wish length: of the subnet; without one the pools' own */
+  #chooseSubnet(wish: { readonly family: AddressFamily; readonly length?: number }, busy: readonly Prefix[]): Prefix {
+    const { family, length } = wish;
+    const pools = this.#pools.filter(
+      ({ base }) => familyOf(base) === family && (length === undefined || length >= lengthOf(base)),
+    );
+    if (pools.length === 0) throw new EngineError('invalidArgument', 'invalid address pool');
+    const occupied = sortedBounds(family, busy);
+    for (const { base, size } of pools) {
+      const subnet = lowestFreeSubnet({ base, size: length ?? size }, occupied);
       if (subnet !== undefined) return subnet;
     }
     throw new EngineError('invalidArgument', 'all predefined address pools have been fully subnetted');
   }
 
-  #withGateway(subnet: Prefix, { range, gateway, auxiliary }: CheckedPool): IpamPool {
-    const pool: IpamPool = { subnet, ...(range === undefined ? {} : { range }), auxiliary };
-    try {
-      return { ...pool, gateway: this.allocateAddress(pool, new Map(), gateway) };
-    } catch (error) {
-      if (gateway === undefined || !(error instanceof EngineError)) throw error;
-      throw new EngineError(error.kind, `failed to allocate gateway (${gateway}): ${error.message}`, { cause: error });
-    }
-  }
-
   /**
-   * The lowest free address of the pool's range, or the one that is wanted; that may lie outside the range.
-   * The network's own addresses (gateway, auxiliary, first and last) count as held.
+   * One address of each family the network has: the one that is wanted, which may lie outside the range, or the lowest
+   * free one. The network's own addresses (gateway, auxiliary, first and last) count as held.
    * @param held addresses and the names of their holders
-   * @throws EngineError forbidden (held by another), invalidArgument (not in the subnet), unavailable (none left)
+   * @param wanted at most one of a family
+   * @returns IPv4 before IPv6
+   * @throws EngineError forbidden (held by another), invalidArgument (in no subnet), unavailable (none left)
    */
-  allocateAddress(pool: IpamPool, held: ReadonlyMap<IpAddress, string>, wanted?: IpAddress): IpAddress {
-    const own = ownAddresses(pool);
-    if (wanted === undefined) return lowestFree(pool, (address) => own.has(address) || held.has(address));
-    if (!prefixContains(pool.subnet, wanted)) {
-      throw new EngineError('invalidArgument', `no configured subnet or ip-range contain the IP address ${wanted}`);
-    }
-    const holder = held.get(wanted);
-    if (holder !== undefined) {
-      throw new EngineError('forbidden', `Address already in use: ${wanted} is held by "${holder}"`);
-    }
-    const use = own.get(wanted);
-    if (use !== undefined) throw new EngineError('forbidden', `Address already in use: ${wanted} is ${use}`);
-    return wanted;
+  allocateAddresses(
+    network: Pick<Network, 'id' | 'name' | 'pools'>,
+    held: ReadonlyMap<IpAddress, string>,
+    wanted: readonly IpAddress[] = [],
+  ): InterfaceAddress[] {
+    const given = wanted.map((address) => wantedAddress(network.pools, held, address));
+    const families = ([4, 6] as const).filter((family) =>
+      network.pools.some(({ subnet }) => familyOf(subnet) === family),
+    );
+    return families.map((family) => {
+      const chosen = given.find((address) => familyOf(address) === family);
+      return chosen ?? freeAddress(network, family, held);
+    });
   }
 }
 
-/** What no endpoint can have. RFC 3021: a /31 has no network and no broadcast address; nor has a /32. */
-function ownAddresses({ subnet, gateway, auxiliary }: IpamPool): Map<IpAddress, string> {
-  const own = new Map<IpAddress, string>();
-  const { family, first, last } = prefixBounds(subnet);
-  if (family === 6 && first !== last) own.set(addressOf(subnet), "the network's own address");
-  if (family === 4 && lengthOf(subnet) < 31) {
-    own.set(addressOf(subnet), "the network's own address");
-    own.set(numberToAddress(4, last), 'the broadcast address');
+/** @throws EngineError invalidArgument in Docker's words when there is none and the driver cannot do without */
+function familiesOf({ ipv4, ipv6, traits }: NetworkDemand): AddressFamily[] {
+  if (!ipv4 && !ipv6 && !traits.subnetless) {
+    throw new EngineError('invalidArgument', 'IPv4 or IPv6 must be enabled');
   }
-  for (const [name, address] of Object.entries(auxiliary)) own.set(address, `the auxiliary address "${name}"`);
-  if (gateway !== undefined) own.set(gateway, 'the gateway');
-  return own;
+  return [...(ipv4 ? [4 as const] : []), ...(ipv6 ? [6 as const] : [])];
 }
 
-/** Counts up in bytes: arithmetic on bigints and their text would cost ten times as much for a thousand holders. */
-function lowestFree(pool: IpamPool, isHeld: (address: IpAddress) => boolean): IpAddress {
-  const within = pool.range ?? pool.subnet;
-  const { last } = prefixBounds(within);
-  const end = numberToAddress(familyOf(within), last);
-  const bytes = addressBytes(addressOf(within));
-  for (;;) {
-    const address = addressFromBytes(bytes);
-    if (!isHeld(address)) return address;
-    if (address === end) break;
-    increment(bytes);
+/**
+ * The IPAM driver that gives nothing (libnetwork/ipams/null): "0.0.0.0/0" stands for no pool, which network drivers refuse
+ * for a family that is switched on. It remains for networks of neither.
+ */
+function nullPools(requests: readonly CheckedPool[], families: readonly AddressFamily[]): IpamPool[] {
+  const refuse = (message: string) => {
+    throw new EngineError('invalidArgument', message);
+  };
+  const [family] = families;
+  if (requests.some((request) => family !== undefined && request.subnet !== undefined)) {
+    refuse('null ipam driver does not handle specific address pool requests');
   }
-  throw new EngineError(
-    'unavailable',
-    `no available IPv${familyOf(within)} addresses on this network's address pools: ${within}`,
-  );
+  if (family !== undefined) refuse(`ipv${family} pool is empty`);
+  return [];
 }
 
-function increment(bytes: Uint8Array): void {
-  for (let i = bytes.length - 1; i >= 0; i--) {
-    const next = ((bytes[i] ?? 0) + 1) & 255;
-    bytes[i] = next;
-    if (next !== 0) return;
+function withGateway(given: GivenPool, wantsGateway: boolean): IpamPool {
+  const { subnet, range, gateway, auxiliary } = given;
+  const pool: IpamPool = { subnet, ...(range === undefined ? {} : { range }), auxiliary };
+  if (gateway !== undefined) return { ...pool, gateway: checkGateway(pool, gateway), gatewayRequested: true };
+  if (!wantsGateway) return pool;
+  const chosen = lowestFree(pool, new Map());
+  if (chosen === undefined) {
+    throw new EngineError('internal', 'failed to allocate gateway (): no available addresses on this pool');
   }
+  return { ...pool, gateway: chosen };
+}
+
+function checkGateway(pool: IpamPool, gateway: IpAddress): IpAddress {
+  const use = ownAddresses(pool).get(gateway);
+  if (use === undefined) return gateway;
+  const reason = `Address already in use: ${gateway} is ${use}`;
+  throw new EngineError('forbidden', `failed to allocate gateway (${gateway}): ${reason}`);
+}
+
+function wantedAddress(
+  pools: readonly IpamPool[],
+  held: ReadonlyMap<IpAddress, string>,
+  wanted: IpAddress,
+): InterfaceAddress {
+  const pool = pools.find(({ subnet }) => prefixContains(subnet, wanted));
+  if (pool === undefined) {
+    throw new EngineError('invalidArgument', `no configured subnet or ip-range contain the IP address ${wanted}`);
+  }
+  const holder = held.get(wanted);
+  if (holder !== undefined) {
+    throw new EngineError('forbidden', `Address already in use: ${wanted} is held by "${holder}"`);
+  }
+  const use = ownAddresses(pool).get(wanted);
+  if (use !== undefined) throw new EngineError('forbidden', `Address already in use: ${wanted} is ${use}`);
+  return interfaceAddress(wanted, lengthOf(pool.subnet));
+}
+
+/** From the first of the family's pools that has one left. */
+function freeAddress(
+  { id, name, pools }: Pick<Network, 'id' | 'name' | 'pools'>,
+  family: AddressFamily,
+  held: ReadonlyMap<IpAddress, string>,
+): InterfaceAddress {
+  for (const pool of pools) {
+    if (familyOf(pool.subnet) !== family) continue;
+    const address = lowestFree(pool, held);
+    if (address !== undefined) return interfaceAddress(address, lengthOf(pool.subnet));
+  }
+  const where = `this network's address pools: ${name} (${id})`;
+  throw new EngineError('unavailable', `no available IPv${family} addresses on ${where}`);
 }

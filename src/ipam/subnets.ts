@@ -1,4 +1,12 @@
-import { lengthOf, makePrefix, numberToAddress, type Prefix, parsePrefix, prefixBounds } from '../model/address.ts';
+import {
+  type AddressFamily,
+  lengthOf,
+  makePrefix,
+  numberToAddress,
+  type Prefix,
+  parsePrefix,
+  prefixBounds,
+} from '../model/address.ts';
 
 /** A range networks take their subnets from when nobody names one. */
 export interface AddressPool {
@@ -18,25 +26,28 @@ export const DEFAULT_POOLS: readonly AddressPool[] = [
   { base: parsePrefix('192.168.0.0/16'), size: 20 },
 ];
 
+/** A stretch of addresses as numbers, both ends included. */
 interface Bounds {
   readonly first: bigint;
   readonly last: bigint;
 }
 
 /** The lowest subnet of the pool that overlaps none of `busy`, or undefined. Linear in `busy`, whatever the pool's size. */
-export function lowestFreeSubnet({ base, size }: AddressPool, busy: readonly Prefix[]): Prefix | undefined {
+export function lowestFreeSubnet({ base, size }: AddressPool, busy: readonly Bounds[]): Prefix | undefined {
   const { family, first, last } = prefixBounds(base);
-  const count = 1n << BigInt((family === 4 ? 32 : 128) - Math.max(size, lengthOf(base)));
+  const length = Math.max(size, lengthOf(base));
+  const count = 1n << BigInt((family === 4 ? 32 : 128) - length);
   let candidate = first;
-  for (const taken of sortedBounds(family, busy)) {
+  for (const taken of busy) {
     if (taken.first > candidate + count - 1n) break;
     if (taken.last >= candidate) candidate = alignUp(taken.last + 1n, count);
   }
   if (candidate + count - 1n > last) return undefined;
-  return makePrefix(numberToAddress(family, candidate), Math.max(size, lengthOf(base)));
+  return makePrefix(numberToAddress(family, candidate), length);
 }
 
-function sortedBounds(family: 4 | 6, prefixes: readonly Prefix[]): Bounds[] {
+/** Those of one family, in rising order of their first address. */
+export function sortedBounds(family: AddressFamily, prefixes: readonly Prefix[]): Bounds[] {
   const bounds = prefixes.map(prefixBounds).filter((prefix) => prefix.family === family);
   return bounds.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
 }

@@ -1,4 +1,4 @@
-import type { InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
+import type { AddressFamily, InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
 import type { NamespaceName, TransportProtocol } from './resource.ts';
 
 /** Driver options as a user writes them: `-o com.docker.network.bridge.name=br0`. */
@@ -15,6 +15,18 @@ export interface IpamPool {
   readonly gatewayRequested?: true;
   /** Reserved addresses by name */
   readonly auxiliary: Readonly<Record<string, IpAddress>>;
+}
+
+/** What a network driver wants of the subnets of its networks. */
+export interface SubnetTraits {
+  /** More than one subnet of a family (macvlan, ipvlan); the bridge driver knows one of each */
+  readonly manySubnets: boolean;
+  /** Its networks work without any address family at all (macvlan, ipvlan) */
+  readonly subnetless: boolean;
+  /** Families of which a network gets a gateway when the user names none. [] where nothing is routed: isolated, ipvlan l3 */
+  readonly gateways: readonly AddressFamily[];
+  /** Subnets may overlap those of other such networks: an address is held in all of them at once */
+  readonly sharedSubnets: boolean;
 }
 
 export interface Network<Options = unknown> {

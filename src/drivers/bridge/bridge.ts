@@ -18,6 +18,7 @@ export const bridge: NetworkDriver<BridgeOptions> = {
   name: 'bridge',
   parse: parseBridgeOptions,
   traits: ({ interfacePrefix, hostBinding }) => ({ addresses: true, interfacePrefix, hostBinding }),
+  subnets: () => ({ manySubnets: false, subnetless: false, gateways: [4, 6], sharedSubnets: false }),
   network: (network) => [...bridgeLink(network), ...network.pools.flatMap((pool) => subnet(network, pool))],
   endpoint: (network, endpoint, sandbox) => [
     ...sandboxLink(network, endpoint, sandbox),

@@ -6,6 +6,7 @@ export const host: NetworkDriver = {
   name: 'host',
   parse: () => ({}),
   traits: () => ({ addresses: false, interfacePrefix: 'eth', hostBinding: parseIpAddress('0.0.0.0') }),
+  subnets: () => ({ manySubnets: false, subnetless: true, gateways: [], sharedSubnets: false }),
   network: () => [],
   endpoint: () => [],
 };

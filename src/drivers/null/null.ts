@@ -6,6 +6,7 @@ export const nullDriver: NetworkDriver = {
   name: 'null',
   parse: () => ({}),
   traits: () => ({ addresses: false, interfacePrefix: 'eth', hostBinding: parseIpAddress('0.0.0.0') }),
+  subnets: () => ({ manySubnets: false, subnetless: true, gateways: [], sharedSubnets: false }),
   network: () => [],
   endpoint: () => [],
 };
