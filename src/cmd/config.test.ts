@@ -22,7 +22,7 @@ test('without flags and file, the defaults are dockerd’s, on Fairway’s own s
   assert.equal(config.network.mtu, 1500);
   assert.equal(config.network.icc, true);
   assert.equal(config.network.ip, '0.0.0.0');
-  assert.equal(config.liveRestore, true);
+  assert.equal(config.reloadable.liveRestore, true);
 });
 
 test('daemon.json speaks dockerd’s keys', () => {
@@ -38,6 +38,88 @@ test('daemon.json speaks dockerd’s keys', () => {
 test('an empty file says nothing', () => {
   assert.equal(withFile('', (path) => loadConfig({}, path)).network.mtu, 1500);
 });
+
+test('the network flags, IPv6 beside IPv4', () => {
+  const { network } = loadConfig(
+    {
+      bip: '10.9.0.1/16',
+      bip6: 'fd09::1/64',
+      fixedCidr: '10.9.1.7/24',
+      fixedCidrV6: 'fd09::/80',
+      defaultGateway: '10.9.0.254',
+      defaultGatewayV6: 'fd09::fe',
+      ipv6: 'true',
+      ip6tables: 'false',
+      hostGatewayIps: ['192.0.2.9', 'fd09::9'],
+      acceptFwmark: '0x10/0xf0',
+      allowDirectRouting: 'true',
+      ipForwardNoDrop: 'true',
+    },
+    '/dev/null',
+  );
+  assert.equal(network.bip6, 'fd09::1/64');
+  assert.equal(network.fixedCidr, '10.9.1.0/24', 'host bits are cut off');
+  assert.equal(network.fixedCidrV6, 'fd09::/80');
+  assert.equal(network.defaultGatewayV6, 'fd09::fe');
+  assert.deepEqual(network.firewall, { ipv4: true, ipv6: false });
+  assert.deepEqual(network.hostGateways, ['192.0.2.9', 'fd09::9']);
+  assert.deepEqual(network.acceptFwmark, { mark: 16, mask: 240 });
+  assert.ok(network.ipv6 && network.allowDirectRouting && network.ipForwardNoDrop);
+});
+
+test('default options of new networks, from flags and from daemon.json', () => {
+  const wanted = { bridge: { 'com.docker.network.driver.mtu': '1400', a: 'b=c' }, macvlan: { parent: 'eth0' } };
+  const flags = ['bridge=com.docker.network.driver.mtu=1400', 'macvlan=parent=eth0', 'bridge=a=b=c'];
+  assert.deepEqual(loadConfig({ defaultNetworkOptions: flags }, '/dev/null').network.defaultNetworkOptions, wanted);
+  const text = JSON.stringify({ 'default-network-opts': wanted });
+  assert.deepEqual(withFile(text, (path) => loadConfig({}, path)).network.defaultNetworkOptions, wanted);
+});
+
+test('what means nothing here is taken, and told of once each', () => {
+  const text = JSON.stringify({
+    'storage-driver': 'overlay2',
+    'exec-opts': ['native.cgroupdriver=systemd'],
+    runtimes: { nvidia: { path: 'nvidia-container-runtime', runtimeArgs: [] } },
+    features: { 'containerd-snapshotter': true },
+    builder: { gc: { enabled: true } },
+    'selinux-enabled': false,
+    'userland-proxy': false,
+  });
+  const { warnings } = withFile(text, (path) => loadConfig({ experimental: 'true' }, path));
+  const names = warnings.map((warning) => warning.split(' ')[0]);
+  assert.deepEqual(names.sort(), [
+    '"builder"',
+    '--add-runtime',
+    '--exec-opt',
+    '--experimental',
+    '--feature',
+    '--storage-driver',
+  ]);
+});
+
+test('proxies and host-gateway-ip in the forms daemon.json has for them', () => {
+  const text =
+    '{"proxies": {"http-proxy": "http://p:1", "no-proxy": "a,b"}, "host-gateway-ip": "192.0.2.7", "labels": ["a=b"]}';
+  const config = withFile(text, (path) => loadConfig({}, path));
+  assert.deepEqual(config.proxies, { HTTP_PROXY: 'http://p:1', NO_PROXY: 'a,b' });
+  assert.deepEqual(config.network.hostGateways, ['192.0.2.7']);
+  assert.deepEqual(config.reloadable.labels, ['a=b']);
+});
+
+const LISTENING: readonly (readonly [string, object])[] = [
+  ['unix://', { kind: 'unix', path: '/run/fairway/fairway.sock' }],
+  ['unix:///var/run/docker.sock', { kind: 'unix', path: '/var/run/docker.sock' }],
+  ['tcp://127.0.0.1', { kind: 'tcp', host: '127.0.0.1', port: 2375 }],
+  ['tcp://:4243', { kind: 'tcp', host: '127.0.0.1', port: 4243 }],
+  [':4243', { kind: 'tcp', host: '127.0.0.1', port: 4243 }],
+  ['0.0.0.0:2375', { kind: 'tcp', host: '0.0.0.0', port: 2375 }],
+  ['tcp://[::1]:2375', { kind: 'tcp', host: '::1', port: 2375 }],
+  ['fd://', { kind: 'handed-over' }],
+];
+for (const [text, address] of LISTENING) {
+  test(`-H ${text}`, () =>
+    assert.deepEqual(loadConfig({ hosts: [text], dangerousTcp: '1' }, '/dev/null').hosts, [address]));
+}
 
 const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegExp][] = [
   ['an unknown key', '{"frob": 1}', {}, /the following directives don't match any configuration option: frob/],
@@ -71,6 +153,23 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
     { defaultAddressPools: ['base=10.0.0.0/24,size=16'] },
     /size 16 is not within 10.0.0.0\/24/,
   ],
+  ['both -b and --bip6', '{}', { bip6: 'fd00::1/64', bridge: 'br0' }, /You specified -b & --bip6, mutually/],
+  ['an IPv6 --bip', '{}', { bip: 'fd00::1/64' }, /invalid argument "fd00::1\/64" for "--bip" flag/],
+  ['a link-local range', '{}', { fixedCidrV6: 'fe80::/64' }, /overlaps the link-local subnet fe80::\/64/],
+  ['a multicast range', '{}', { fixedCidrV6: 'ff00::/64' }, /it is a multicast network/],
+  ['two host gateways', '{}', { hostGatewayIps: ['10.0.0.1', '10.0.0.2'] }, /only one IPv4 host gateway IP address/],
+  ['a mark that is none', '{}', { acceptFwmark: 'green' }, /for "--bridge-accept-fwmark" flag: want MARK/],
+  ['icc=false without rules', '{}', { iptables: 'false', icc: 'false' }, /You specified --iptables=false with --icc=/],
+  [
+    'iptables',
+    '{"firewall-backend": "iptables"}',
+    {},
+    /invalid firewall-backend "iptables": Fairway’s rules are nftables/,
+  ],
+  ['authorization plugins', '{"authorization-plugins": ["x"]}', {}, /--authorization-plugin is not supported/],
+  ['another runtime', '{"default-runtime": "kata"}', {}, /specified default runtime 'kata' does not exist/],
+  ['labels that contradict', '{"labels": ["a=b", "a=c"]}', {}, /conflict labels for a=c and a=b/],
+  ['a network option without its driver', '{}', { defaultNetworkOptions: ['mtu=1'] }, /want DRIVER=OPTION=VALUE/],
   ['an address that is none', '{}', { hosts: ['ftp://x'] }, /invalid bind address: ftp:\/\/x/],
 ];
 

@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { ApiClient } from '../api/client.ts';
 import { errorMessage } from '../model/errors.ts';
 import { COMPLETION_SHELLS, completion } from './completion.ts';
-import { parseListenAddress } from './options.ts';
 import { renderPlan, renderStatus } from './status.ts';
+import { parseListenAddress } from './values.ts';
 import { VERSION } from './version.ts';
 
 const DEFAULT_HOST = 'unix:///run/fairway/fairway.sock';

@@ -4,30 +4,54 @@ import { Engine } from '../engine/engine.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { parseCommandLine } from './command-line.ts';
-import { type DaemonConfig, DEFAULT_SOCKET, loadConfig } from './config.ts';
+import { type DaemonConfig, loadConfig } from './config.ts';
 import { installContext, removeContext } from './context.ts';
-import { createLogger } from './logger.ts';
+import { createLogger, type LevelledLogger } from './logger.ts';
 import { claimPidfile } from './pidfile.ts';
 import { serviceManager } from './systemd.ts';
+import { DEFAULT_SOCKET } from './values.ts';
 import { VERSION } from './version.ts';
+
+/** Where daemon.json is, by the name of the program. */
+const CONFIG_FILES = { fairwayd: '/etc/fairway/daemon.json', dockerd: '/etc/docker/daemon.json' } as const;
 
 await main();
 
+/**
+ * The name it was called by decides where daemon.json is looked for, so that what was written for dockerd is found by a link of
+ * that name. Sockets and data stay Fairway's own until somebody names Docker's.
+ */
 async function main(): Promise<void> {
-  const line = parseCommandLine(process.argv.slice(2), VERSION);
+  const program = calledAs(process.env);
+  const line = parseCommandLine(process.argv.slice(2), VERSION, program);
   if ('exitCode' in line) {
     (line.exitCode === 0 ? process.stdout : process.stderr).write(line.text);
     process.exitCode = line.exitCode;
     return;
   }
   try {
-    const config = loadConfig(line.given, line.configFile);
-    if (line.context === undefined) await run(config);
+    const load = () => loadConfig(line.given, line.configFile, CONFIG_FILES[program]);
+    const config = load();
+    if (line.validate === true) validated(config);
+    else if (line.context === undefined) await run(config, load);
     else process.stdout.write(changeContext(line.context, config));
   } catch (error) {
-    process.stderr.write(`fairwayd: ${errorMessage(error)}\n`);
+    process.stderr.write(`${program}: ${errorMessage(error)}\n`);
     process.exit(1);
   }
+}
+
+/** `bin/fairwayd` tells; it is not meant for our children. */
+function calledAs(environment: NodeJS.ProcessEnv): keyof typeof CONFIG_FILES {
+  const name = environment['FAIRWAYD_CALLED_AS'];
+  delete environment['FAIRWAYD_CALLED_AS'];
+  return name === 'dockerd' ? name : 'fairwayd';
+}
+
+/** `--validate`, with dockerd's answer on its stream. */
+function validated({ warnings }: DaemonConfig): void {
+  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  process.stderr.write('configuration OK\n');
 }
 
 /** @returns what to tell the user @throws EngineError invalidArgument when the docker CLI could not reach the daemon */
@@ -40,12 +64,14 @@ function changeContext(change: 'install' | 'remove', { hosts }: DaemonConfig): s
   return `docker context "fairway" ${made ? 'installed' : 'is there'}: docker --context fairway …, or docker context use fairway\n`;
 }
 
-/** Serves until a signal says otherwise. */
-async function run(config: DaemonConfig): Promise<void> {
-  const logger = createLogger(config.logLevel);
+/** Serves until a signal says otherwise. @param load reads the configuration again */
+async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void> {
+  const logger = createLogger(config.logLevel, config.logFormat);
+  for (const warning of config.warnings) logger.warn(warning);
   using _pidfile = claimPidfile(config.pidfile);
   dieOfTheUnexpected(logger);
-  const ending = endingSignal(logger);
+  const ending = endingSignal();
+  Object.assign(process.env, config.proxies);
   const manager = serviceManager(process.env, process.pid);
   await using metrics = config.metrics === undefined ? undefined : new (await import('./metrics.ts')).Metrics();
   const engine = await Engine.start({
@@ -56,15 +82,14 @@ async function run(config: DaemonConfig): Promise<void> {
     network: config.network,
     defaults: config.defaults,
     log: config.log,
-    registry: config.registry,
-    liveRestore: config.liveRestore,
+    reloadable: config.reloadable,
     init: config.init,
     ...(config.initPath === undefined ? {} : { initPath: config.initPath }),
     leaveNoTrace: config.leaveNoTrace,
     version: VERSION,
-    debug: config.logLevel === 'debug',
     ...(metrics === undefined ? {} : { trace: metrics.step }),
   });
+  process.on('SIGHUP', () => reload(engine, logger, load));
   const observed = metrics === undefined ? {} : { served: metrics.served };
   const server = new ApiServer(engine, { logger, version: VERSION, ...observed });
   try {
@@ -111,9 +136,20 @@ async function listen(
   }
 }
 
+/** SIGHUP: what can be changed changes; a configuration that is wrong changes nothing. */
+function reload(engine: Engine, logger: LevelledLogger, load: () => DaemonConfig): void {
+  try {
+    const { reloadable, logLevel } = load();
+    logger.setLevel(logLevel);
+    engine.system.reload(reloadable);
+    logger.info('configuration reloaded', { ...reloadable });
+  } catch (error) {
+    logger.error('the configuration stays as it was', { error: errorMessage(error) });
+  }
+}
+
 /** The first SIGTERM or SIGINT ends the daemon cleanly, a second one at once. */
-function endingSignal(logger: Logger): Promise<string> {
-  process.on('SIGHUP', () => logger.warn('SIGHUP: no setting can be changed while the daemon runs'));
+function endingSignal(): Promise<string> {
   return new Promise((resolve) => {
     let asked = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

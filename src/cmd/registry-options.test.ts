@@ -4,7 +4,7 @@ import { loadConfig } from './config.ts';
 import { parseInsecureRegistry, parseMirror } from './registry-options.ts';
 
 test('dockerd’s defaults', () => {
-  assert.deepEqual(loadConfig({}, '/dev/null').registry, {
+  assert.deepEqual(loadConfig({}, '/dev/null').reloadable.registry, {
     mirrors: [],
     insecure: [],
     maxConcurrentDownloads: 3,
@@ -33,7 +33,7 @@ test('insecure registries are hosts or ranges', () => {
 
 test('counts are positive', () => {
   const count = (text: string) =>
-    loadConfig({ maxConcurrentDownloads: text }, '/dev/null').registry.maxConcurrentDownloads;
+    loadConfig({ maxConcurrentDownloads: text }, '/dev/null').reloadable.registry.maxConcurrentDownloads;
   assert.equal(count('7'), 7);
   for (const text of ['0', '-1', 'x']) assert.throws(() => count(text), /invalid max concurrent downloads: /);
 });

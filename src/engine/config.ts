@@ -2,6 +2,7 @@ import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
 import type { LogConfig } from '../model/container.ts';
 import type { Ulimit } from '../model/isolation.ts';
 import type { Logger } from '../model/logger.ts';
+import type { DriverOptions } from '../model/network.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { SecurityChoice } from '../runtime/spec/security.ts';
 
@@ -16,6 +17,7 @@ export interface AddressPoolConfig {
 export interface NetworkConfig {
   /** `--bip`: docker0's address; its prefix is the default network's subnet */
   readonly bip?: InterfaceAddress;
+  readonly bip6?: InterfaceAddress;
   /** `--mtu`: bytes; of the default network only */
   readonly mtu: number;
   /** `--bridge`: an existing bridge for the default network; "none": no default network at all */
@@ -25,15 +27,31 @@ export interface NetworkConfig {
   /** `--ip`: where the default network publishes ports when `-p` names no address */
   readonly ip: IpAddress;
   readonly fixedCidr?: Prefix;
+  readonly fixedCidrV6?: Prefix;
   readonly defaultGateway?: IpAddress;
+  readonly defaultGatewayV6?: IpAddress;
+  /** `--ipv6`: the default network has IPv6, too */
+  readonly ipv6: boolean;
   /** Empty: Docker's pools */
   readonly defaultAddressPools: readonly AddressPoolConfig[];
+  /** `--default-network-opt`, by driver: options of new networks that do not set them */
+  readonly defaultNetworkOptions: Readonly<Record<string, DriverOptions>>;
   readonly dns: readonly IpAddress[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
+  /** `--host-gateway-ip`: at most one a family; empty: the default network's gateways */
+  readonly hostGateways: readonly IpAddress[];
   /** False: forwarding is left as it is */
   readonly ipForward: boolean;
+  /** What enters and leaves by links of strangers is forwarded, too, where Fairway switched forwarding on */
+  readonly ipForwardNoDrop: boolean;
   readonly ipMasq: boolean;
+  /** `--iptables`, `--ip6tables`: false: no rules of that family, and so neither NAT nor published ports */
+  readonly firewall: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /** Other hosts reach published ports at the containers' own addresses */
+  readonly allowDirectRouting: boolean;
+  /** `--bridge-accept-fwmark`: packets with this mark reach ports that are not published */
+  readonly acceptFwmark?: { readonly mark: number; readonly mask: number };
 }
 
 /** What containers get that say nothing themselves. */
@@ -43,6 +61,21 @@ export interface ContainerDefaults {
   readonly seccomp: SecurityChoice['seccomp'];
   /** For `docker info`: a file, builtin or unconfined */
   readonly seccompName: string;
+}
+
+/** What can be changed while the daemon runs. */
+export interface ReloadableConfig {
+  readonly debug: boolean;
+  /** "name=value", shown by `docker info` */
+  readonly labels: readonly string[];
+  /**
+   * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network
+   * does not depend on the daemon, so neither should containers.
+   */
+  readonly liveRestore: boolean;
+  /** Seconds for containers that `Engine.close` stops; those that need longer have it. -1 is no limit */
+  readonly shutdownTimeout: number;
+  readonly registry: RegistryConfig;
 }
 
 export interface EngineConfig {
@@ -58,12 +91,8 @@ export interface EngineConfig {
   readonly log: LogConfig;
   /** Told of every step the reconciler takes. Milliseconds */
   readonly trace?: (step: string, milliseconds: number) => void;
-  readonly registry: RegistryConfig;
-  /**
-   * True: `Engine.close` leaves containers running. Fairway's default is true where Docker's is false: the network
-   * does not depend on the daemon, so neither should containers.
-   */
-  readonly liveRestore: boolean;
+  /** What holds until `Engine.reload` */
+  readonly reloadable: ReloadableConfig;
   /** Containers get a first process that reaps, unless they say otherwise */
   readonly init: boolean;
   /** The program for it; undefined: found on the host */
@@ -74,5 +103,4 @@ export interface EngineConfig {
   readonly leaveNoTrace: boolean;
   /** Shown by `docker info` and `docker version` */
   readonly version: string;
-  readonly debug: boolean;
 }

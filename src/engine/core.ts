@@ -12,6 +12,7 @@ import type { Forwarding } from './forwarding.ts';
 import type { LiveContainers } from './live.ts';
 import type { KeyedMutex } from './locks.ts';
 import type { PortAllocator } from './ports.ts';
+import type { LiveSettings } from './settings.ts';
 import type { State } from './state.ts';
 import type { StepTimes } from './step-times.ts';
 import type { VolumeUse } from './volume-use.ts';
@@ -19,6 +20,8 @@ import type { VolumeUse } from './volume-use.ts';
 /** What the nouns of the engine share: the intent, the way into the kernel, the way to containerd, who is told. */
 export interface Core {
   readonly config: EngineConfig;
+  /** What may change while the daemon runs */
+  readonly settings: LiveSettings;
   readonly logger: Logger;
   readonly state: State;
   /** Keys: "container <id>". Networks need none: see State. */

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DnsServer } from '../dns/server.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
@@ -35,11 +36,15 @@ import { PruneGuard } from './prune.ts';
 import { Registries } from './registries.ts';
 import { restore, startWaiting } from './restore.ts';
 import { sandboxSockets } from './sandbox-sockets.ts';
+import { LiveSettings } from './settings.ts';
 import { State } from './state.ts';
 import { StepTimes } from './step-times.ts';
 import { System } from './system.ts';
 import { VolumeUse } from './volume-use.ts';
 import { Volumes } from './volumes.ts';
+
+/** Seconds beyond a container's own time to stop, as in Docker */
+const STOP_GRACE = 5;
 
 /** The daemon's heart: what was asked is in its state, what is in the kernel follows, and what runs is in containerd. */
 export class Engine {
@@ -94,10 +99,10 @@ export class Engine {
 
   /** With `liveRestore` containers keep running; without, they are stopped first, as Docker does. */
   async close(): Promise<void> {
-    const { config, live, reconciler, forwarding } = this.#core;
+    const { config, settings, live, reconciler, forwarding } = this.#core;
     live.cancelRestarts();
     await Promise.all([this.#starting, this.builds.close()]);
-    if (!config.liveRestore || config.leaveNoTrace) await stopAll(this.#core);
+    if (!settings.current.liveRestore || config.leaveNoTrace) await inTime(this.#core, stopAll(this.#core));
     if (config.leaveNoTrace) {
       await reconciler.clear();
       forwarding.takeBack();
@@ -111,13 +116,14 @@ export class Engine {
 async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Promise<{ core: Core; dns: DnsServer }> {
   const { dataRoot, execRoot, logger, network } = config;
   for (const folder of [dataRoot, execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const settings = new LiveSettings(config.reloadable);
   const state = new State(stack.use(Store.open(join(dataRoot, 'fairway.db'))));
   const runtime = await Runtime.start({
     dataRoot,
     execRoot,
     logger,
     containerd: config.containerd,
-    registry: registryOptions(config),
+    registry: registryOptions(config, settings),
   });
   stack.defer(() => runtime.close());
   const stepTimes = new StepTimes();
@@ -130,6 +136,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   stack.defer(() => processes.close());
   const core: Core = {
     config,
+    settings,
     logger,
     state,
     locks,
@@ -149,9 +156,9 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
 }
 
 /** Registries learn by whom they are asked. Silence of half a minute is the end of a connection, as for Docker's dials. */
-function registryOptions({ registry, version }: EngineConfig): RegistryOptions {
+function registryOptions({ version }: EngineConfig, settings: LiveSettings): RegistryOptions {
   const userAgent = `Fairway/${version} (linux; ${process.arch})`;
-  return { config: registry, stallTimeout: 30_000, environment: process.env, userAgent };
+  return { config: settings.registry, stallTimeout: 30_000, environment: process.env, userAgent };
 }
 
 /** Reconciler and resolver know each other: the one opens the sockets, the other answers on them. */
@@ -197,6 +204,18 @@ function hostPorts(): PortAllocator {
       }
     },
   });
+}
+
+/** The daemon's end does not wait for what hangs: `--shutdown-timeout`, or longer where a container may take longer to stop. */
+async function inTime({ settings, state, logger }: Core, work: Promise<void>): Promise<void> {
+  const patience = [...state.containers.values()].map(({ spec }) => spec.stopTimeout ?? 0);
+  const { shutdownTimeout } = settings.current;
+  if (shutdownTimeout < 0 || patience.some((seconds) => seconds < 0)) return work;
+  const seconds = Math.max(shutdownTimeout, ...patience.map((own) => own + STOP_GRACE));
+  const timer = new AbortController();
+  const late = sleep(Math.min(seconds * 1000, 0x7fffffff), true, { signal: timer.signal }).catch(() => false);
+  if (await Promise.race([work.then(() => false), late])) logger.warn('containers did not stop in time', { seconds });
+  timer.abort();
 }
 
 /** One that cannot be stopped holds up neither the others nor the daemon's end. */

@@ -98,12 +98,14 @@ export class Networks {
 
 /** The network as it will be written down; nothing is held by it yet. */
 function planNetwork(core: Core, request: NetworkRequest): Network {
-  const { name, internal, attachable, ipamOptions, driverOptions, labels } = request;
+  const { name, internal, attachable, ipamOptions, labels } = request;
   checkName(core, name);
   const driver = driverOf(request.driver === '' ? 'bridge' : request.driver);
   if (driver.name === 'host' || driver.name === 'null') {
     throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
   }
+  // The daemon's defaults are options as if they were asked for: inspect shows them.
+  const driverOptions = { ...core.config.network.defaultNetworkOptions[driver.name], ...request.driverOptions };
   const options = driver.parse(driverOptions);
   return {
     id: newId(),

@@ -26,24 +26,25 @@ const HOST_HOSTS = '/etc/hosts';
 export function writeSandboxFiles(core: Core, container: Container, endpoints: readonly Endpoint[], resolver: boolean) {
   const paths = containerPaths(core.config, core.state, container);
   mkdirSync(dirname(paths.hosts), { recursive: true, mode: 0o710 });
-  writeHosts(core.state, container, endpoints, paths.hosts);
+  writeHosts(core, container, endpoints, paths.hosts);
   writeFileSync(paths.hostname, renderHostname(container.spec.hostname), { mode: 0o644 });
   writeFileSync(paths.resolvConf, resolvConf(core.config, container, resolver).text, { mode: 0o644 });
 }
 
-function writeHosts(state: State, container: Container, endpoints: readonly Endpoint[], path: string): void {
+function writeHosts({ state, config }: Core, container: Container, endpoints: readonly Endpoint[], path: string): void {
   const { extraHosts, networkMode } = container.spec;
   if (networkMode.kind === 'host' && extraHosts.length === 0) {
     copyFileSync(HOST_HOSTS, path);
     return;
   }
-  const extra = [...parseExtraHosts(extraHosts, hostGateways(state)), ...linkRecords(state, container)];
+  const extra = [...parseExtraHosts(extraHosts, hostGateways(state, config)), ...linkRecords(state, container)];
   const own = endpoints.map((endpoint) => recordOf(container, endpoint));
   writeFileSync(path, renderHosts({ extra, own, ipv6: true }), { mode: 0o644 });
 }
 
-/** What `host-gateway` means: the default network's way out. */
-function hostGateways(state: State): IpAddress[] {
+/** What `host-gateway` means: what the daemon was told, else the default network's way out. */
+function hostGateways(state: State, { network: { hostGateways: told } }: EngineConfig): readonly IpAddress[] {
+  if (told.length > 0) return told;
   const network = networkByName(state.networks, 'bridge');
   const gateway = network === undefined ? undefined : gatewayOf(network);
   return gateway === undefined ? [] : [gateway];

@@ -26,6 +26,8 @@ export interface EngineInfo {
   /** What its cgroups can limit */
   readonly limits: CgroupAbilities;
   readonly ipv4Forwarding: boolean;
+  /** "name=value" */
+  readonly labels: readonly string[];
   readonly liveRestore: boolean;
   readonly debug: boolean;
   readonly addressPools: readonly AddressPoolConfig[];

@@ -5,10 +5,12 @@ import { drivers } from '../drivers/index.ts';
 import { DEFAULT_POOLS } from '../ipam/ipam.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
+import type { ReloadableConfig } from './config.ts';
 import type { Core } from './core.ts';
 import { type LayerUsage, layerUsage } from './disk-usage.ts';
 import { engineId } from './identity.ts';
 import { limitWarnings } from './resources.ts';
+import { reloadAttributes } from './settings.ts';
 import type { EngineCounters, EngineInfo, EngineStatus, EngineVersion, PlanLine } from './system-views.ts';
 
 /** What the engine says about itself. Everything is read when it is asked for; nothing is kept up to date meanwhile. */
@@ -23,7 +25,8 @@ export class System {
 
   /** For `docker info`. @throws EngineError unavailable when containerd does not answer */
   async info(): Promise<EngineInfo> {
-    const { config, state, runtime, events, host, forwarding } = this.#core;
+    const { config, settings, state, runtime, events, host, forwarding } = this.#core;
+    const { labels, liveRestore, debug, registry } = settings.current;
     const versions = await runtime.versions();
     const forwards = forwarding.on;
     const { PRETTY_NAME = 'Linux', VERSION_ID = '' } = osRelease();
@@ -45,10 +48,11 @@ export class System {
       limits: host.cgroups,
       securityOptions: securityOptions(this.#core),
       ipv4Forwarding: forwards,
-      liveRestore: config.liveRestore,
-      debug: config.debug,
+      labels,
+      liveRestore,
+      debug,
       addressPools: pools.length > 0 ? pools : DEFAULT_POOLS,
-      registries: config.registry,
+      registries: registry,
       proxies: proxies(),
       networkDrivers: [...drivers.keys()].sort(),
       logDrivers: LOG_DRIVERS,
@@ -118,6 +122,13 @@ export class System {
   /** For `docker system df`: layers that images share are counted once. */
   async diskUsage(): Promise<LayerUsage> {
     return layerUsage(await this.#core.runtime.images.list());
+  }
+
+  /** From now on this holds. What was begun goes on as it was. */
+  reload(next: ReloadableConfig): void {
+    const { settings, events, state } = this.#core;
+    settings.replace(next);
+    events.emit('daemon', 'reload', engineId(state), { ...reloadAttributes(next), name: hostname() });
   }
 
   #count(): EngineInfo['containers'] {

@@ -88,6 +88,7 @@ export class FakeEngine {
         }),
         version: async () => version,
         status: () => this.#unused('status'),
+        reload: () => this.#unused('reload'),
         plan: () => [{ action: 'create', resource: 'link host docker0', because: 'it is missing' }],
         diskUsage: async () => ({ total: image.size, shared: new Map() }),
       },

@@ -269,6 +269,7 @@ export const info: EngineInfo = {
   limits: readLegacy(new Map()),
   securityOptions: ['name=seccomp,profile=builtin'],
   ipv4Forwarding: true,
+  labels: [],
   liveRestore: true,
   debug: false,
   addressPools: [{ base: parsePrefix('172.17.0.0/16'), size: 16 }],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { parseInterfaceAddress, parseIpAddress, parsePrefix } from '../../src/model/address.ts';
-import { EngineRoom, isInside, runInside, sh } from './room.ts';
+import { EngineRoom, isInside, RELOADABLE, runInside, sh } from './room.ts';
 
 const SLEEP = ['sleep', '300'];
 
@@ -108,7 +108,7 @@ else {
     });
 
     test('without live-restore, the engine’s end is the containers’', async () => {
-      const room = await EngineRoom.create({}, { liveRestore: false });
+      const room = await EngineRoom.create({}, { reloadable: { ...RELOADABLE, liveRestore: false } });
       const spec = { stopSignal: 'SIGKILL' };
       await room.run('kept', SLEEP, spec);
       await room.run('gone', SLEEP, { ...spec, autoRemove: true });

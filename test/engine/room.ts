@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { EngineConfig, NetworkConfig } from '../../src/engine/config.ts';
+import type { EngineConfig, NetworkConfig, ReloadableConfig } from '../../src/engine/config.ts';
 import type { Containers } from '../../src/engine/containers.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
@@ -174,6 +174,25 @@ export function containerSpec(command: readonly string[], over: Partial<Containe
   return { ...PLAIN_SPEC, networkMode: { kind: 'network', name: 'bridge' }, command, ...over };
 }
 
+/** dockerd's defaults, but for live-restore. */
+export const RELOADABLE: ReloadableConfig = {
+  debug: false,
+  labels: [],
+  liveRestore: true,
+  shutdownTimeout: 15,
+  registry: NO_REGISTRIES,
+};
+
+/** Flags nobody gave. */
+const QUIET_NETWORK = {
+  ipv6: false,
+  defaultNetworkOptions: {},
+  hostGateways: [],
+  ipForwardNoDrop: false,
+  firewall: { ipv4: true, ipv6: true },
+  allowDirectRouting: false,
+} as const;
+
 function configuration(lines: string[], network: Partial<NetworkConfig>): EngineConfig {
   const note = (level: string) => (message: string, fields?: object) =>
     void lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`);
@@ -182,7 +201,7 @@ function configuration(lines: string[], network: Partial<NetworkConfig>): Engine
     dataRoot: DATA_ROOT,
     execRoot: EXEC_ROOT,
     logger,
-    registry: NO_REGISTRIES,
+    reloadable: RELOADABLE,
     network: {
       mtu: 1500,
       icc: true,
@@ -193,13 +212,12 @@ function configuration(lines: string[], network: Partial<NetworkConfig>): Engine
       dnsSearch: [],
       ipForward: true,
       ipMasq: true,
+      ...QUIET_NETWORK,
       ...network,
     },
     log: { driver: 'json-file', options: {} },
-    liveRestore: true,
     init: false,
     leaveNoTrace: false,
     version: '0.0.0-test',
-    debug: false,
   };
 }

@@ -130,7 +130,7 @@ function renderHost(info: EngineInfo) {
     HttpsProxy: info.proxies.https,
     NoProxy: info.proxies.except,
     Name: info.name,
-    Labels: [],
+    Labels: info.labels,
     ExperimentalBuild: false,
     ServerVersion: info.version,
   };

@@ -35,7 +35,7 @@ const VERIFY_ATTEMPTS = 2;
 export class Fetcher {
   readonly #containerd: Containerd;
   readonly #blobs: Blobs;
-  readonly #attempts: number;
+  readonly #config: RegistryConfig;
   readonly #slots: Slots;
   readonly #downloads = new Shared();
   readonly #unpacking = new Shared();
@@ -43,8 +43,8 @@ export class Fetcher {
   constructor(containerd: Containerd, blobs: Blobs, config: RegistryConfig) {
     this.#containerd = containerd;
     this.#blobs = blobs;
-    this.#attempts = config.maxDownloadAttempts;
-    this.#slots = new Slots(config.maxConcurrentDownloads);
+    this.#config = config;
+    this.#slots = new Slots(() => config.maxConcurrentDownloads);
   }
 
   /** A configuration: small, and nothing to show. @throws WrongDigest, RegistryError, Unreachable */
@@ -126,7 +126,11 @@ export class Fetcher {
       report({ status: `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`, id, detail: {} });
     for (let attempt = 1; ; attempt++) {
       try {
-        const source = downloadBlob(repository, layer, { attempts: this.#attempts, signal, retrying });
+        const source = downloadBlob(repository, layer, {
+          attempts: this.#config.maxDownloadAttempts,
+          signal,
+          retrying,
+        });
         await this.#blobs.write(withBar(source, layer, report), { expected: layer.digest });
         return;
       } catch (error) {

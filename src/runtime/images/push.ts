@@ -47,7 +47,7 @@ export class Pusher {
 
   constructor(tools: PullTools) {
     this.#tools = tools;
-    this.#slots = new Slots(tools.registry.config.maxConcurrentUploads);
+    this.#slots = new Slots(() => tools.registry.config.maxConcurrentUploads);
   }
 
   /** Everything is told by progress; "The push refers to …" before anything can fail. */

@@ -60,7 +60,7 @@ test('a failure is everybody’s', async () => {
 });
 
 test('slots: so many at once, in turn, and who leaves the queue is passed over', async () => {
-  const slots = new Slots(2);
+  const slots = new Slots(() => 2);
   const order: string[] = [];
   const ends = [1, 2, 3, 4].map(() => Promise.withResolvers<void>());
   const leaving = new AbortController();

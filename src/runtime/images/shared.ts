@@ -70,16 +70,18 @@ export class Shared {
 
 /** At most so many at once; the others wait in the order they came. */
 export class Slots {
-  #free: number;
+  readonly #count: () => number;
+  #taken = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(count: number) {
-    this.#free = count;
+  /** @param count asked whenever one is wanted: it may change */
+  constructor(count: () => number) {
+    this.#count = count;
   }
 
   /** @param waiting is called when there is no slot at once */
   async run<T>(signal: AbortSignal, waiting: () => void, work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
+    if (this.#taken < this.#count()) this.#taken++;
     else {
       waiting();
       await this.#turn(signal);
@@ -87,9 +89,13 @@ export class Slots {
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#taken--;
+      while (this.#taken < this.#count()) {
+        const next = this.#waiting.shift();
+        if (next === undefined) break;
+        this.#taken++;
+        next();
+      }
     }
   }
 

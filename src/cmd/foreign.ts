@@ -1,0 +1,41 @@
+import { EngineError } from '../model/errors.ts';
+import type { Reader } from './reader.ts';
+import { type Given, settingEntries } from './settings/index.ts';
+
+/** A sentence for each setting that is taken and has no effect. A switch that is off asks for nothing. */
+export function foreignWarnings(given: Given): string[] {
+  return settingEntries().flatMap(([name, { flag, fileOnly, key, foreign }]) => {
+    const value = given[name];
+    const silent = value === undefined || value === '' || /^(0|f|false)$/i.test(String(value));
+    if (foreign === undefined || silent) return [];
+    return [`${fileOnly === true ? `"${key}"` : `--${flag}`} has no effect: ${foreign}`];
+  });
+}
+
+/**
+ * Settings whose silence would be dangerous or surprising: taken where they say what is so anyway.
+ * @throws EngineError invalidArgument
+ */
+export function refuseUnlessDefault(read: Reader): void {
+  const refuse = (message: string) => {
+    throw new EngineError('invalidArgument', message);
+  };
+  if (read.list('authorizationPlugins').length > 0) {
+    refuse('--authorization-plugin is not supported by Fairway: requests would go through without being asked about');
+  }
+  if (read.flag('rootless', 'rootless', false)) refuse('--rootless is not supported by Fairway: it needs root');
+  const runtime = read.text('defaultRuntime') ?? 'runc';
+  if (runtime !== 'runc' && runtime !== 'io.containerd.runc.v2') {
+    refuse(`specified default runtime '${runtime}' does not exist`);
+  }
+  const size = read.text('defaultShmSize') ?? '64m';
+  if (!/^(64m(i?b)?|67108864b?)$/i.test(size))
+    refuse(`--default-shm-size=${size} is not supported by Fairway: it is 64m`);
+  const ipc = read.text('defaultIpcMode') ?? 'private';
+  if (ipc !== 'private' && ipc !== 'shareable') {
+    refuse(
+      `IPC mode "${ipc}" is not supported as default value for containers; supported values are "private" and "shareable"`,
+    );
+  }
+  if (ipc === 'shareable') refuse('--default-ipc-mode=shareable is not supported by Fairway: it is private');
+}
