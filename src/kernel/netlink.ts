@@ -260,6 +260,10 @@ export class Attributes {
     return this.#sized(type, 1)?.readUInt8();
   }
 
+  u16(type: number): number | undefined {
+    return this.#sized(type, 2)?.readUInt16LE(0);
+  }
+
   u32(type: number): number | undefined {
     return this.#sized(type, 4)?.readUInt32LE();
   }

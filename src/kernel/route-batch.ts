@@ -12,6 +12,7 @@ import {
   type Prefix,
 } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
+import { type LinkSettings, writeSettings } from './link-kinds.ts';
 import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL } from './netlink.ts';
 import { failure, type NetlinkSocket, type Reply } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
@@ -46,6 +47,19 @@ interface NewBridge extends NewLink {
   readonly mac?: MacAddress;
 }
 
+/** A link that hangs from another one, or from none. */
+interface NewChild extends NewLink {
+  readonly mac?: MacAddress;
+  readonly settings: LinkSettings;
+  /** Index of the link it hangs from; a dummy has none */
+  readonly parent?: number;
+  /**
+   * Where it is born; unless told, in the batch's own namespace. Elsewhere, it is not among the links `send` returns (the
+   * kernel's echo goes to its namespace), and its alias must be set there
+   */
+  readonly namespace?: NetworkNamespace;
+}
+
 /** What a bridge is told of a port. */
 interface PortFlags {
   /** No frames to other isolated ports */
@@ -67,7 +81,7 @@ interface NewVeth extends NewLink, PortFlags {
 }
 
 /** What is left out stays as it is. The flags only for the port of a bridge. */
-interface LinkChange extends PortFlags {
+export interface LinkChange extends PortFlags {
   /** A new name. A link that is up may refuse it with EBUSY: older kernels rename only what is down */
   readonly name?: string;
   readonly up?: boolean;
@@ -148,6 +162,20 @@ export class RouteBatch {
       info.nest(rt.IFLA_INFO_DATA, (data) => data.nest(VETH_INFO_PEER, (end) => writePeer(end, peer)));
     });
     messages.end();
+    return this;
+  }
+
+  /**
+   * A macvlan, ipvlan, vlan or dummy. Kernels before 6.15 look for its name in the batch's own namespace, too, and refuse
+   * one that is taken there (EEXIST).
+   */
+  addChild(child: NewChild): this {
+    const { parent, namespace, mac, settings } = child;
+    const messages = this.#create(child, { group: child.group }, {});
+    if (parent !== undefined) messages.u32(rt.IFLA_LINK, parent);
+    if (namespace !== undefined) messages.u32(rt.IFLA_NET_NS_FD, namespace.fd);
+    if (mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(mac));
+    messages.nest(rt.IFLA_LINKINFO, (info) => writeSettings(info, settings)).end();
     return this;
   }
 

@@ -11,6 +11,7 @@ import {
   type Prefix,
 } from '../model/address.ts';
 import type { LinkCounters, LinkTraffic } from '../model/usage.ts';
+import { type LinkSettings, readSettings } from './link-kinds.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
 import { AF_INET, AF_INET6 } from './sys.ts';
 
@@ -31,7 +32,7 @@ export const IFF_UP = 0x1;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
-const IFLA_LINK = 5;
+export const IFLA_LINK = 5;
 export const IFLA_MASTER = 10;
 const IFLA_STATS64 = 23;
 export const IFLA_LINKINFO = 18;
@@ -92,8 +93,8 @@ export interface LinkInfo {
   readonly peerNamespace?: number;
   /** As a bridge port: IFLA_BRPORT_ISOLATED */
   readonly isolated: boolean;
-  /** What the kind has to say for itself (IFLA_INFO_DATA), by its own numbers */
-  readonly data: Attributes;
+  /** What the kind has to say for itself; undefined for kinds we do not make */
+  readonly settings?: LinkSettings;
 }
 
 export interface AddressInfo {
@@ -135,10 +136,12 @@ export function parseLink(message: Message): LinkInfo {
   const info = attributes.nested(IFLA_LINKINFO);
   const mac = macOf(attributes.bytes(IFLA_ADDRESS));
   const peerNamespace = attributes.u32(IFLA_LINK_NETNSID);
+  const kind = info.text(IFLA_INFO_KIND) ?? '';
+  const settings = readSettings(kind, info.nested(IFLA_INFO_DATA));
   return {
     index: header.readInt32LE(4),
     name: attributes.text(IFLA_IFNAME) ?? '',
-    kind: info.text(IFLA_INFO_KIND) ?? '',
+    kind,
     mtu: attributes.u32(IFLA_MTU) ?? 0,
     ...(mac === undefined ? {} : { mac }),
     up: (header.readUInt32LE(8) & IFF_UP) !== 0,
@@ -148,7 +151,7 @@ export function parseLink(message: Message): LinkInfo {
     peer: attributes.u32(IFLA_LINK) ?? 0,
     ...(peerNamespace === undefined ? {} : { peerNamespace }),
     isolated: isIsolated(info),
-    data: info.nested(IFLA_INFO_DATA),
+    ...(settings === undefined ? {} : { settings }),
   };
 }
 

@@ -51,7 +51,52 @@ interface LoopbackLink extends LinkBase {
   readonly type: 'loopback';
 }
 
-export type LinkResource = BridgeLink | VethLink | LoopbackLink;
+/** An IEEE 802.1Q sub-interface: "eth0.50". A link that has the name already is used as it is found, and never removed. */
+export interface VlanLink extends LinkBase {
+  readonly type: 'vlan';
+  readonly namespace: 'host';
+  readonly parent: string;
+  /** 1 to 4094 */
+  readonly id: number;
+}
+
+/** A link that leads nowhere; others hang from it and reach each other. */
+export interface DummyLink extends LinkBase {
+  readonly type: 'dummy';
+  readonly namespace: 'host';
+}
+
+/** bridge: they reach each other; private: never; vepa: by way of the switch; passthru: one alone, with the parent's own place */
+export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
+/** Whether frames (l2) or packets (l3) are handed on; l3s: packets that pass the host's firewall */
+export type IpvlanMode = 'l2' | 'l3' | 'l3s';
+export type IpvlanFlag = 'bridge' | 'private' | 'vepa';
+
+/** A link with a MAC address of its own on the parent's wire. */
+export interface MacvlanLink extends LinkBase {
+  readonly type: 'macvlan';
+  /** A link of the host */
+  readonly parent: string;
+  readonly mode: MacvlanMode;
+}
+
+/** A link with IP addresses of its own and the parent's MAC address. */
+export interface IpvlanLink extends LinkBase {
+  readonly type: 'ipvlan';
+  /** A link of the host */
+  readonly parent: string;
+  readonly mode: IpvlanMode;
+  readonly flag: IpvlanFlag;
+}
+
+export type LinkResource = BridgeLink | VethLink | LoopbackLink | VlanLink | DummyLink | MacvlanLink | IpvlanLink;
+
+/** A link of the host that others hang from: it must be there, and is never made, changed or removed by us. Key: its name. */
+export interface ParentResource {
+  readonly kind: 'parent';
+  readonly namespace: 'host';
+  readonly link: string;
+}
 
 /** Key: namespace, link, prefix. With `adopt`, one that is there already is used as it is found, and stays when the owner goes. */
 export interface AddressResource {
@@ -160,6 +205,7 @@ export type ListenerResource = ResolverListener | PortReservation;
 export type Resource =
   | NamespaceResource
   | LinkResource
+  | ParentResource
   | AddressResource
   | RouteResource
   | SysctlResource
@@ -168,6 +214,20 @@ export type Resource =
 
 export type ResourceKind = Resource['kind'];
 
+/** Links that vanish with the link of the host they hang from. */
+export type ChildLink = VlanLink | MacvlanLink | IpvlanLink;
+
+export function isChild(resource: Resource): resource is ChildLink {
+  return resource.kind === 'link' && 'parent' in resource;
+}
+
+/**
+ * What several owners may wish together, in the same words: it goes when the last of them does. Networks of one parent share it.
+ */
+export function isShared(resource: Resource): boolean {
+  return resource.kind === 'parent' || (resource.kind === 'link' && resource.type === 'vlan');
+}
+
 /** What makes two descriptions speak of the same kernel object. */
 export function resourceKey(resource: Resource): string {
   switch (resource.kind) {
@@ -175,6 +235,8 @@ export function resourceKey(resource: Resource): string {
       return `namespace ${resource.name}`;
     case 'link':
       return `link ${resource.namespace} ${resource.name}`;
+    case 'parent':
+      return `parent ${resource.link}`;
     case 'address':
       return `address ${resource.namespace} ${resource.link} ${resource.address}`;
     case 'route':

@@ -1,6 +1,14 @@
+import type { MacAddress } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
-import type { VethLink } from '../model/resource.ts';
+import type { NamespaceName } from '../model/resource.ts';
 import type { Places } from './places.ts';
+
+/** A link in a sandbox, as its neighbours see it. */
+export interface Neighbour {
+  readonly namespace: NamespaceName;
+  readonly name: string;
+  readonly mac: MacAddress;
+}
 
 /** Milliseconds after the link is up. One may be lost, as on any wire; Docker sends three as well. */
 const TIMES = [5, 100, 1000] as const;
@@ -19,12 +27,12 @@ export class Announcer {
     this.#places = places;
   }
 
-  announce(links: readonly VethLink[]): void {
+  announce(links: readonly Neighbour[]): void {
     if (links.length === 0) return;
     for (const time of TIMES) {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        for (const { peer } of links) this.#tell(peer);
+        for (const link of links) this.#tell(link);
       }, time);
       timer.unref();
       this.#timers.add(timer);
@@ -32,7 +40,7 @@ export class Announcer {
   }
 
   /** A link that is gone by now has nothing to announce. */
-  #tell({ namespace, name, mac }: VethLink['peer']): void {
+  #tell({ namespace, name, mac }: Neighbour): void {
     try {
       const place = this.#places.at(namespace);
       const link = place.socket.link(name);

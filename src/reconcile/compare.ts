@@ -1,4 +1,4 @@
-import type { Resource } from '../model/resource.ts';
+import { isChild, type Resource } from '../model/resource.ts';
 
 /** "mtu is 1400, wanted 1500" for each field that differs in the kernel; '' when none does. */
 export function difference(observed: Resource, wished: Resource): string {
@@ -19,9 +19,19 @@ export function mustBeRemade(observed: Resource, wished: Resource): boolean {
   if (observed.kind === 'route') return difference(observed, wished) !== '';
   if (observed.kind !== 'link' || wished.kind !== 'link') return false;
   if (observed.type !== wished.type) return true;
-  if (observed.type !== 'veth' || wished.type !== 'veth') return false;
+  const fixed = observed.type === 'veth' ? isOfPeer : isChild(observed) ? isAtBirth : undefined;
+  if (fixed === undefined) return false;
   const is = kernelFields(observed);
-  return [...kernelFields(wished)].some(([name, value]) => name.startsWith('peer.') && is.get(name) !== value);
+  return [...kernelFields(wished)].some(([name, value]) => fixed(name) && is.get(name) !== value);
+}
+
+function isOfPeer(field: string): boolean {
+  return field.startsWith('peer.');
+}
+
+/** What a link that hangs from another one is told when it is made. */
+function isAtBirth(field: string): boolean {
+  return ['parent', 'mode', 'flag', 'id'].includes(field);
 }
 
 /** All fields as text, nested ones as "peer.name". `adopt` says how to treat a thing, not how it is. */

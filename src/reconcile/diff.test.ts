@@ -104,6 +104,7 @@ function isPermanent(thing: Resource): boolean {
 
 const SANDBOXES: readonly NamespaceName[] = ['sandbox:1', 'sandbox:2'];
 const BRIDGES = ['br1', 'br2'];
+const PARENTS = ['dm1', 'dm2'];
 
 /** A coherent set of wishes, made from a list of coin flips and choices. */
 function wishesFrom(choose: (below: number) => number): Resource[] {
@@ -116,6 +117,7 @@ function wishesFrom(choose: (below: number) => number): Resource[] {
   ];
   if (choose(2) === 0) wishes.push({ kind: 'firewall', meaning: 'forward-guard' });
   wishes.push({ kind: 'sysctl', namespace: 'host', path: 'net/ipv4/ip_forward', value: String(choose(2)) });
+  wishes.push(...slaveWishes(some(PARENTS), [...sandboxes, 'host'], choose));
   if (sandboxes.length === 0 || bridges.length === 0) return wishes;
   const taken = new Set<NamespaceName>();
   for (const id of some(['a', 'b', 'c'])) {
@@ -149,6 +151,34 @@ function bridgeWishes(name: string, choose: (below: number) => number): Resource
     { kind: 'firewall', meaning: 'masquerade', bridge: name, subnet },
     { kind: 'route', namespace: 'host', destination: parsePrefix('10.9.0.0/16'), link: name },
   ].filter((wish) => wish.kind !== 'route' || name === 'br1') as Resource[];
+}
+
+/** Dummies, and what hangs from them: in the sandboxes and on the host. */
+function slaveWishes(
+  parents: readonly string[],
+  places: readonly NamespaceName[],
+  choose: (below: number) => number,
+): Resource[] {
+  const wishes: Resource[] = parents.map((name) => {
+    return { kind: 'link', type: 'dummy', namespace: 'host', name, up: true, mtu: 1400 + choose(2) };
+  });
+  const [first] = parents;
+  if (first === undefined) return wishes;
+  for (const namespace of places.filter(() => choose(2) > 0)) {
+    const parent = parents[choose(parents.length)] ?? first;
+    const mode = choose(2) > 0 ? 'bridge' : 'private';
+    wishes.push(
+      { kind: 'link', type: 'macvlan', namespace, name: 'mv0', up: true, parent, mode },
+      {
+        kind: 'address',
+        namespace,
+        link: 'mv0',
+        address: `10.3.0.${2 + choose(3)}/24` as InterfaceAddress,
+        adopt: false,
+      },
+    );
+  }
+  return wishes;
 }
 
 function endpointWishes(
@@ -186,7 +216,7 @@ function endpointWishes(
 }
 
 /** fast-check's numbers become choices; too few of them choose 0. */
-const wishes = fc.array(fc.nat({ max: 5 }), { minLength: 30, maxLength: 60 }).map((numbers) => {
+const wishes = fc.array(fc.nat({ max: 5 }), { minLength: 40, maxLength: 80 }).map((numbers) => {
   let position = 0;
   return wishesFrom((below) => (numbers[position++] ?? 0) % below);
 });

@@ -1,4 +1,4 @@
-import { type LinkResource, type Resource, resourceKey } from '../model/resource.ts';
+import { isChild, type LinkResource, type Resource, resourceKey } from '../model/resource.ts';
 import { difference, mustBeRemade } from './compare.ts';
 import { foundations, linkEnd, linkEnds, rank } from './foundation.ts';
 import type { PlanStep } from './plan.ts';
@@ -78,11 +78,13 @@ class Ground {
   }
 
   /**
-   * True when no step is needed to be rid of it. Settings and loopbacks cannot be removed. Links are told even when their
-   * namespace goes: the host's end of a veth must be out of traffic at once, not when the kernel gets to it.
+   * True when no step is needed to be rid of it. Settings, loopbacks and links of others cannot be removed. Links are told
+   * even when their namespace goes: the host's end of a veth must be out of traffic at once, not when the kernel gets to it,
+   * and so must the addresses of one that hangs from a parent.
    */
   endsByItself(resource: Resource): boolean {
-    if (resource.kind === 'sysctl' || isLoopback(resource)) return true;
+    if (resource.kind === 'sysctl' || resource.kind === 'parent' || isLoopback(resource)) return true;
+    if (isChild(resource)) return this.#leaving.has(linkEnd('host', resource.parent));
     if (resource.kind === 'link') return resource.namespace !== 'host' && this.#gone(resource);
     return (resource.kind === 'address' || resource.kind === 'route') && this.#gone(resource);
   }

@@ -9,8 +9,9 @@ import type {
   Resource,
   RouteResource,
 } from '../model/resource.ts';
-import type { Announcer } from './announcer.ts';
+import type { Announcer, Neighbour } from './announcer.ts';
 import type { Applier } from './applier.ts';
+import { Children } from './children.ts';
 import { linkOfSysctl } from './foundation.ts';
 import { unlessGone } from './gone.ts';
 import { Links, type OwnedLink } from './links.ts';
@@ -38,10 +39,12 @@ export interface ExecutorParts {
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #links: Links;
+  readonly #children: Children;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     this.#links = new Links(parts.places, parts.bin);
+    this.#children = new Children(parts.places);
   }
 
   /**
@@ -73,12 +76,11 @@ export class Executor {
       for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource, going);
     });
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
-    this.#timed('links remove', () =>
-      this.#links.remove(
-        stepsOf(steps, 'link', 'remove').map(({ resource }) => resource),
-        going,
-      ),
-    );
+    this.#timed('links remove', () => {
+      const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
+      this.#children.removeFromSandboxes(links, going);
+      this.#links.remove(links, going);
+    });
     // Last: the kernel begins to take them apart at once, and nobody else gets at links meanwhile.
     this.#timed('namespaces unpin', () => {
       for (const name of namespaces) this.#parts.places.discard(name);
@@ -102,8 +104,8 @@ export class Executor {
       }
     });
     this.#timed('firewall', () => this.#firewall(steps));
-    const veths = stepsOf(steps, 'link', 'create', 'update').map(({ resource }) => resource);
-    this.#parts.announcer.announce(veths.filter((link) => link.type === 'veth'));
+    const links = stepsOf(steps, 'link', 'create', 'update').map(({ resource }) => resource);
+    this.#parts.announcer.announce(links.flatMap(newNeighbour));
   }
 
   /** Tells how long `work` took, when it did not throw. */
@@ -129,12 +131,14 @@ export class Executor {
   }
 
   #makeLinks(steps: readonly PlanStep[]): void {
-    const owned = (...actions: PlanStep['action'][]): OwnedLink[] =>
-      stepsOf(steps, 'link', ...actions).map(({ resource, owner }) => ({ link: resource, owner }));
-    const created = owned('create');
-    this.#links.createBridges(created.flatMap(({ link, owner }) => (link.type === 'bridge' ? [{ link, owner }] : [])));
-    this.#links.createVeths(created.flatMap(({ link, owner }) => (link.type === 'veth' ? [{ link, owner }] : [])));
-    this.#links.update(owned('update'));
+    for (const { resource } of stepsOf(steps, 'parent', 'create')) this.#children.checkParent(resource);
+    const created = ownedLinks(steps, 'create');
+    this.#links.createBridges(ofTypes(created, 'bridge'));
+    this.#children.createDummies(ofTypes(created, 'dummy'));
+    this.#children.createVlans(ofTypes(created, 'vlan'));
+    this.#links.createVeths(ofTypes(created, 'veth'));
+    this.#children.createSlaves(ofTypes(created, 'macvlan', 'ipvlan'));
+    this.#links.update(ownedLinks(steps, 'update'));
   }
 
   /** Addresses come before their link is up, so that it announces them; routes need it up. */
@@ -183,6 +187,18 @@ export class Executor {
   }
 }
 
+function ownedLinks(steps: readonly PlanStep[], action: PlanStep['action']): OwnedLink[] {
+  return stepsOf(steps, 'link', action).map(({ resource, owner }) => ({ link: resource, owner }));
+}
+
+function ofTypes<T extends LinkResource['type']>(
+  links: readonly OwnedLink[],
+  ...types: readonly T[]
+): OwnedLink<Extract<LinkResource, { type: T }>>[] {
+  type Wanted = Extract<LinkResource, { type: T }>;
+  return links.filter((owned): owned is OwnedLink<Wanted> => types.some((type) => type === owned.link.type));
+}
+
 /** A link whose end in a sandbox is to be brought up, after its addresses. */
 interface End {
   readonly namespace: NamespaceName;
@@ -191,8 +207,15 @@ interface End {
 
 function endInSandbox(link: LinkResource): End[] {
   if (!link.up) return [];
-  if (link.type === 'loopback') return [{ namespace: link.namespace, link: link.name }];
-  return link.type === 'veth' ? [{ namespace: link.peer.namespace, link: link.peer.name }] : [];
+  if (link.type === 'veth') return [{ namespace: link.peer.namespace, link: link.peer.name }];
+  return link.type === 'loopback' || link.namespace !== 'host' ? [{ namespace: link.namespace, link: link.name }] : [];
+}
+
+/** Whom others on its wire hear of: the end in a sandbox, where it has a MAC address of its own. */
+function newNeighbour(link: LinkResource): Neighbour[] {
+  if (link.type === 'veth') return [link.peer];
+  if (link.type !== 'macvlan' || link.namespace === 'host' || link.mac === undefined) return [];
+  return [{ namespace: link.namespace, name: link.name, mac: link.mac }];
 }
 
 function routeOf({ destination, gateway }: RouteResource): Pick<RouteSpec, 'destination' | 'gateway'> {

@@ -1,4 +1,4 @@
-import type { LinkResource, NamespaceName, Resource } from '../model/resource.ts';
+import { isChild, type LinkResource, type NamespaceName, type Resource } from '../model/resource.ts';
 
 /** Identifies a link's end: a veth has two, in different namespaces. The same text as the key of a link resource. */
 export type LinkEnd = `link ${NamespaceName} ${string}`;
@@ -20,8 +20,10 @@ export function foundations(resource: Resource): string[] {
   switch (resource.kind) {
     case 'namespace':
     case 'firewall':
+    case 'parent':
       return [];
     case 'link':
+      if (isChild(resource)) return [...within(resource.namespace), linkEnd('host', resource.parent)];
       return resource.type === 'veth'
         ? [...within(resource.namespace), ...within(resource.peer.namespace)]
         : within(resource.namespace);
@@ -60,7 +62,9 @@ export function rank(resource: Resource): number {
     case 'sysctl':
       return linkOfSysctl(resource.path) === undefined ? 1 : 6;
     case 'link':
-      return resource.type === 'veth' ? 3 : 2;
+      return resource.type === 'veth' || (isChild(resource) && resource.type !== 'vlan') ? 3 : 2;
+    case 'parent':
+      return 2;
     case 'address':
       return 4;
     case 'route':

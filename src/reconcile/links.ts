@@ -1,4 +1,4 @@
-import { FAIRWAY_GROUP, FAIRWAY_PROTOCOL, type RouteBatch } from '../kernel/rtnetlink.ts';
+import { FAIRWAY_GROUP, FAIRWAY_PROTOCOL, type LinkChange, type RouteBatch } from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import type { BridgeLink, LinkResource, NamespaceName, Owner, VethLink } from '../model/resource.ts';
@@ -32,7 +32,13 @@ export class Links {
     const batch = host.socket.batch();
     for (const { link, owner } of made) {
       const { name, mac, up } = link;
-      batch.addBridge({ name, group: FAIRWAY_GROUP, alias: aliasOf(owner), up, ...(mac === undefined ? {} : { mac }) });
+      batch.addBridge({
+        name,
+        group: FAIRWAY_GROUP,
+        alias: aliasOf(owner, link),
+        up,
+        ...(mac === undefined ? {} : { mac }),
+      });
     }
     for (const { name, index } of batch.send()) host.learn(name, index);
     this.#fixMtu(made.map(({ link }) => link));
@@ -74,14 +80,15 @@ export class Links {
   }
 
   /** Hairpin mode where bridged frames pass the firewall: Places.bridgesAreFiltered. */
-  #addVeth(batch: RouteBatch, { name, mtu, master, isolated, up, peer }: VethLink, owner: Owner): void {
+  #addVeth(batch: RouteBatch, veth: VethLink, owner: Owner): void {
+    const { name, mtu, master, isolated, up, peer } = veth;
     const { namespace } = this.#places.at(peer.namespace);
     batch.addVeth({
       name,
       ...(mtu === undefined ? {} : { mtu }),
       master: this.#places.host.index(master),
       group: FAIRWAY_GROUP,
-      alias: aliasOf(owner),
+      alias: aliasOf(owner, veth),
       up,
       isolated,
       hairpin: this.#places.bridgesAreFiltered(),
@@ -91,19 +98,21 @@ export class Links {
 
   /** Makes what is there as it is wished. */
   update(links: readonly OwnedLink[]): void {
-    if (links.length === 0) return;
-    const { host } = this.#places;
-    const batch = host.socket.batch();
-    for (const { link, owner } of links) {
-      if (link.type === 'loopback') continue;
-      const { up, mtu, mac } = link;
-      const adopted = link.type === 'bridge' && link.adopt && !isOwn(host, link.name);
-      const own = { ...(mtu === undefined ? {} : { mtu }), ...(mac === undefined ? {} : { mac }) };
-      const marks = { group: FAIRWAY_GROUP, alias: aliasOf(owner) };
-      const port = link.type === 'veth' ? this.#portOf(link) : {};
-      batch.setLink(host.index(link.name), adopted ? { up } : { up, ...own, ...marks, ...port });
+    const changed = links.filter(({ link }) => link.type !== 'loopback');
+    for (const [name, group] of Map.groupBy(changed, ({ link }) => link.namespace)) {
+      const place = this.#places.at(name);
+      const batch = place.socket.batch();
+      for (const { link, owner } of group) batch.setLink(place.index(link.name), this.#changeOf(link, owner));
+      batch.send();
     }
-    batch.send();
+  }
+
+  #changeOf(link: LinkResource, owner: Owner): LinkChange {
+    const { up, mtu, mac } = link;
+    if (link.type === 'bridge' && link.adopt && !isOwn(this.#places.host, link.name)) return { up };
+    const own = { ...(mtu === undefined ? {} : { mtu }), ...(mac === undefined ? {} : { mac }) };
+    const marks = { group: FAIRWAY_GROUP, alias: aliasOf(owner, link) };
+    return { up, ...own, ...marks, ...(link.type === 'veth' ? this.#portOf(link) : {}) };
   }
 
   /** What its bridge is told of the port. */

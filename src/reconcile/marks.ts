@@ -1,9 +1,12 @@
 import { FAIRWAY_GROUP, type LinkInfo, TRASH_GROUP } from '../kernel/rtnetlink.ts';
-import type { Owner } from '../model/resource.ts';
+import { isShared, type LinkResource, type Owner } from '../model/resource.ts';
 
-/** What a link of ours says about itself (`ip link show`), readable for people and after any loss of memory. */
-export function aliasOf(owner: Owner): string {
-  return `fairway ${owner}`;
+/**
+ * What a link of ours says about itself (`ip link show`), readable for people and after any loss of memory. One that is shared
+ * outlives whoever wished it first.
+ */
+export function aliasOf(owner: Owner, link: LinkResource): string {
+  return isShared(link) ? 'fairway shared' : `fairway ${owner}`;
 }
 
 /** By group or by alias: whoever takes away one of the marks has not taken the link. */

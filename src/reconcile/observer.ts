@@ -1,9 +1,10 @@
 import type { AddressInfo, LinkInfo, RouteInfo } from '../kernel/rtnetlink.ts';
 import { FAIRWAY_PROTOCOL } from '../kernel/rtnetlink.ts';
-import { type InterfaceAddress, lengthOf, parseMacAddress, prefixOf } from '../model/address.ts';
+import { type InterfaceAddress, lengthOf, prefixOf } from '../model/address.ts';
 import {
   type AddressResource,
   type FirewallResource,
+  isChild,
   type LinkResource,
   type NamespaceName,
   type Resource,
@@ -13,9 +14,11 @@ import {
 } from '../model/resource.ts';
 import type { Applier } from './applier.ts';
 import { difference } from './compare.ts';
+import { foundations } from './foundation.ts';
 import type { Listeners } from './listeners.ts';
 import { aliasOf, isOurs, isTrash } from './marks.ts';
 import type { Place, Places } from './places.ts';
+import { type LinkView, seeLink, unwishedLink } from './see-link.ts';
 import { readSetting } from './settings.ts';
 import type { Wish } from './wishes.ts';
 
@@ -37,16 +40,10 @@ export interface Renamed {
 }
 
 const RTN_UNICAST = 1;
-const NO_MAC = parseMacAddress('00:00:00:00:00:00');
-
-/** Where links are looked up: in what was read, or one by one in the kernel. */
-interface LinkView {
-  /** @param which name or index */
-  link(which: string | number): LinkInfo | undefined;
-}
 
 /** One namespace as it was read. */
 interface Picture extends LinkView {
+  readonly namespace: NamespaceName;
   readonly place: Place;
   readonly links: readonly LinkInfo[];
   readonly addresses: readonly AddressInfo[];
@@ -78,8 +75,9 @@ export class Observer {
     }
     for (const resource of this.#listeners.observe()) add(resource);
     if (scope.firewall) for (const resource of this.#firewall.observe()) add(resource);
+    const waiting = waitingLinks(wishes, pictures);
     for (const wish of wishes) {
-      const seen = this.#see(wish, pictures, pinned, scope);
+      const seen = waits(wish, waiting) ? wish : this.#see(wish, pictures, pinned, scope);
       if (seen !== undefined) add(seen);
     }
     return found;
@@ -87,7 +85,7 @@ export class Observer {
 
   /** Whether these links of the host are as they are wished; asks for them alone. */
   linksAreWhole(names: Iterable<string>, wished: ReadonlyMap<string, Wish>): boolean {
-    const view: LinkView = { link: (which) => this.#places.host.socket.link(which) };
+    const view: LinkView = { namespace: 'host', link: (which) => this.#places.host.socket.link(which) };
     return [...names].every((name) => {
       const wish = wished.get(`link host ${name}`)?.resource;
       if (wish?.kind !== 'link') return true;
@@ -105,7 +103,7 @@ export class Observer {
     const missing = [...wished.values()].filter(({ resource }) => isHostLink(resource) && !names.has(resource.name));
     return strays.flatMap(({ index, name, alias, kind }) => {
       const fits = ({ owner, resource }: Wish) =>
-        isHostLink(resource) && resource.type === kind && aliasOf(owner) === alias;
+        isHostLink(resource) && resource.type === kind && aliasOf(owner, resource) === alias;
       const wish = missing.find(fits);
       return wish === undefined ? [] : [{ index, from: name, wish }];
     });
@@ -139,6 +137,8 @@ export class Observer {
     switch (wish.kind) {
       case 'link':
         return seeLink(wish, picture, pictures);
+      case 'parent':
+        return isThere(picture, wish.link) ? wish : undefined;
       case 'address':
         return seeAddress(wish, picture);
       case 'route':
@@ -147,6 +147,25 @@ export class Observer {
         return seeSysctl(wish, picture, scope);
     }
   }
+}
+
+/**
+ * Keys of links whose parent is not there. They wait for it, with all that rests on them: what is said of them is what is
+ * wished. VLANs do not wait: what is missing must be told by somebody.
+ */
+function waitingLinks(wishes: readonly Resource[], pictures: ReadonlyMap<NamespaceName, Picture>): Set<string> {
+  const host = pictures.get('host');
+  const slaves = wishes.filter(isChild).filter(({ type }) => type !== 'vlan');
+  return new Set(slaves.filter(({ parent }) => host !== undefined && !isThere(host, parent)).map(resourceKey));
+}
+
+function waits(wish: Resource, waiting: ReadonlySet<string>): boolean {
+  return waiting.size > 0 && [resourceKey(wish), ...foundations(wish)].some((key) => waiting.has(key));
+}
+
+function isThere(view: LinkView, name: string): boolean {
+  const found = view.link(name);
+  return found !== undefined && !isTrash(found);
 }
 
 /** Of the host's namespace: what is in a sandbox is the other end of one, and goes with it. */
@@ -164,6 +183,7 @@ function pictureOf(place: Place): Picture {
     ]),
   );
   return {
+    namespace: place.name,
     place,
     links,
     link: (which) => known.get(which),
@@ -191,59 +211,6 @@ function garbage(
     found.push({ kind: 'route', namespace, destination, link: name, ...(gateway === undefined ? {} : { gateway }) });
   }
   return found.filter((resource) => !wished.has(resourceKey(resource)));
-}
-
-/** Its other end is named when it is in a sandbox that was looked at: there its name must be free at once. */
-function unwishedLink(
-  namespace: NamespaceName,
-  { index, name, kind, up, mtu, mac, peer: peerIndex }: LinkInfo,
-  pictures: ReadonlyMap<NamespaceName, Picture>,
-): LinkResource {
-  const base = { kind: 'link', namespace, name, up, mtu } as const;
-  if (kind !== 'veth') return { ...base, type: 'bridge', adopt: false };
-  const end = { mac: mac ?? NO_MAC, mtu };
-  for (const { place, link } of pictures.values()) {
-    const other = place.name === namespace ? undefined : link(peerIndex);
-    if (other?.kind !== 'veth' || other.peer !== index) continue;
-    return {
-      ...base,
-      type: 'veth',
-      master: '',
-      isolated: false,
-      peer: { ...end, namespace: place.name, name: other.name },
-    };
-  }
-  return { ...base, type: 'veth', master: '', isolated: false, peer: { ...end, namespace, name: '' } };
-}
-
-/** Fields the wish says nothing about are left out, so that what remains can be compared. */
-function seeLink(
-  wish: LinkResource,
-  view: LinkView,
-  sandboxes: ReadonlyMap<NamespaceName, LinkView>,
-): LinkResource | undefined {
-  const link = view.link(wish.name);
-  if (link === undefined || isTrash(link)) return undefined;
-  const { up } = link;
-  if (wish.type === 'loopback') return { ...wish, up };
-  if (link.kind !== wish.type) return undefined;
-  if (!isOurs(link)) return wish.type === 'bridge' && wish.adopt ? { ...wish, up } : undefined;
-  const own = {
-    ...(wish.mtu === undefined ? {} : { mtu: link.mtu }),
-    ...(wish.mac === undefined || link.mac === undefined ? {} : { mac: link.mac }),
-  };
-  if (wish.type === 'bridge') return { ...wish, ...own, up };
-  const inside = sandboxes.get(wish.peer.namespace);
-  const end = inside?.link(wish.peer.name);
-  const whole = inside === undefined || (end !== undefined && end.index === link.peer);
-  return {
-    ...wish,
-    ...own,
-    up: up && (end === undefined || end.up),
-    master: link.master === 0 ? '' : (view.link(link.master)?.name ?? ''),
-    isolated: link.isolated,
-    peer: whole ? wish.peer : { ...wish.peer, name: '' },
-  };
 }
 
 /** An address without the route the kernel makes with it is not there as far as anybody can use it. */

@@ -108,7 +108,8 @@ export class Reconciler {
   }
 
   #make(before: Changes, changes: Changes): void {
-    const plan = diff(resources(before), this.#wishes.of(changes.keys()));
+    const owned = resources(before, (resource) => !this.#wishes.isWishedBeside(changes, resource));
+    const plan = diff(owned, this.#wishes.of(changes.keys()));
     try {
       this.#executor.run(plan, false);
     } catch (error) {
@@ -199,8 +200,10 @@ export class Reconciler {
       tables: this.#firewall.tables,
       nameOf: (index) => {
         const name = host.knownName(index);
-        return name !== undefined && this.#wishes.keys.has(`link host ${name}`) ? name : undefined;
+        const ours = name !== undefined && (this.#wishes.keys.has(`link host ${name}`) || this.#wishes.isParent(name));
+        return ours ? name : undefined;
       },
+      isParent: (name) => this.#wishes.isParent(name),
       look: (suspicion) => this.#lookSafely(suspicion),
     });
   }
@@ -216,7 +219,7 @@ export class Reconciler {
   }
 
   /** @returns in how many milliseconds to look again, when something had to wait or could not be mended */
-  #look({ links, host, firewall }: Suspicion): number | undefined {
+  #look({ links, host, firewall, parents }: Suspicion): number | undefined {
     if (!host && !firewall && this.#observer.linksAreWhole(links, this.#wishes.keys)) return undefined;
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
@@ -225,7 +228,10 @@ export class Reconciler {
       if (ready > now) next = Math.min(next, ready);
       return ready <= now;
     };
-    const outcomes = this.#mender.mend({ sandboxes: new Set(), firewall, sysctls: false }, admit);
+    const outcomes = this.#mender.mend(
+      { sandboxes: this.#wishes.sandboxesOn(parents), firewall, sysctls: false },
+      admit,
+    );
     for (const { step } of outcomes) this.#backoff.repaired(resourceKey(step.resource), now);
     this.#tell(outcomes);
     return next === Number.POSITIVE_INFINITY ? undefined : next - now;
@@ -258,8 +264,13 @@ function asRepair({ step, failure }: Outcome): Repair {
   return failure === undefined ? step : { ...step, error: errorMessage(failure) };
 }
 
-function resources(changes: Changes): Map<string, Resource> {
-  return new Map([...changes.values()].flat().map((resource) => [resourceKey(resource), resource]));
+function resources(changes: Changes, counts: (resource: Resource) => boolean): Map<string, Resource> {
+  return new Map(
+    [...changes.values()]
+      .flat()
+      .filter(counts)
+      .map((resource) => [resourceKey(resource), resource]),
+  );
 }
 
 /** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */

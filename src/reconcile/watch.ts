@@ -14,6 +14,8 @@ export interface Suspicion {
   readonly links: ReadonlySet<string>;
   /** Something of ours is gone for certain, or events were lost: read the host's links, addresses and routes */
   readonly host: boolean;
+  /** Links that others hang from, which came or went: read also the sandboxes with something on them */
+  readonly parents: 'all' | ReadonlySet<string>;
   readonly firewall: boolean;
 }
 
@@ -21,8 +23,10 @@ export interface WatchOptions {
   readonly namespace: NetworkNamespace;
   /** The firewall tables that are ours */
   readonly tables: ReadonlySet<string>;
-  /** The name of a link we know and wish, by its index; undefined for all others */
+  /** The name of a link we know and wish, or hang something from, by its index; undefined for all others */
   nameOf(index: number): string | undefined;
+  /** Whether something of ours hangs, or should hang, from the link of this name */
+  isParent(name: string): boolean;
   /** Called a few milliseconds after the first event; returns in how many milliseconds to look again, if at all */
   look(suspicion: Suspicion): number | undefined;
 }
@@ -35,6 +39,7 @@ export class Watch implements Disposable {
   readonly #options: WatchOptions;
   readonly #events: KernelEvents;
   readonly #links = new Set<string>();
+  #parents: 'all' | Set<string> = new Set();
   #host = false;
   #firewall = false;
   /** Events of the nftables transaction that is being told */
@@ -58,8 +63,7 @@ export class Watch implements Disposable {
   lookAgain(milliseconds: number): void {
     clearTimeout(this.#again);
     this.#again = setTimeout(() => {
-      this.#host = true;
-      this.#firewall = true;
+      this.#suspectAll();
       this.#schedule(0);
     }, milliseconds);
     this.#again.unref();
@@ -91,8 +95,7 @@ export class Watch implements Disposable {
         this.#touched = false;
         break;
       case 'overrun':
-        this.#host = true;
-        this.#firewall = true;
+        this.#suspectAll();
     }
     if (this.#host || this.#firewall) this.#schedule(DEBOUNCE);
     else if (this.#links.size > 0) this.#schedule(LINK_DEBOUNCE);
@@ -100,9 +103,23 @@ export class Watch implements Disposable {
 
   #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {
     const known = this.#options.nameOf(index);
+    const changed = removed || known !== name;
+    if (changed) for (const parent of [known, name]) if (parent !== undefined) this.#suspectParent(parent);
     if (known === undefined) return;
-    if (removed || known !== name) this.#host = true;
+    if (changed) this.#host = true;
     else this.#links.add(name);
+  }
+
+  #suspectParent(name: string): void {
+    if (!this.#options.isParent(name)) return;
+    if (this.#parents !== 'all') this.#parents.add(name);
+    this.#host = true;
+  }
+
+  #suspectAll(): void {
+    this.#host = true;
+    this.#firewall = true;
+    this.#parents = 'all';
   }
 
   #suspectHost(index: number): void {
@@ -120,8 +137,14 @@ export class Watch implements Disposable {
 
   #look(): void {
     this.#due = Number.POSITIVE_INFINITY;
-    const suspicion = { links: new Set(this.#links), host: this.#host, firewall: this.#firewall };
+    const suspicion = {
+      links: new Set(this.#links),
+      host: this.#host,
+      firewall: this.#firewall,
+      parents: this.#parents,
+    };
     this.#links.clear();
+    this.#parents = new Set();
     this.#host = false;
     this.#firewall = false;
     const again = this.#options.look(suspicion);

@@ -1,5 +1,5 @@
 import { EngineError } from '../model/errors.ts';
-import { type Owner, type Resource, resourceKey } from '../model/resource.ts';
+import { isChild, isShared, type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
 
 /** A resource and who wishes it. */
 export interface Wish {
@@ -9,10 +9,14 @@ export interface Wish {
 
 export type Changes = ReadonlyMap<Owner, readonly Resource[]>;
 
-/** What shall exist: by owner, and by key. No two owners wish the same thing. */
+/** What shall exist: by owner, and by key. No two owners wish the same thing, unless it is one that is shared. */
 export class Wishes {
   readonly #byOwner = new Map<Owner, readonly Resource[]>();
   readonly #byKey = new Map<string, Wish>();
+  /** Of what is shared: who wishes it besides the one in `#byKey` */
+  readonly #sharers = new Map<string, readonly Wish[]>();
+  /** Keys of what hangs from a link of the host, by the link's name */
+  readonly #hanging = new Map<string, Set<string>>();
 
   get owners(): Changes {
     return this.#byOwner;
@@ -22,13 +26,42 @@ export class Wishes {
     return this.#byKey;
   }
 
-  /** The wishes of these owners alone. */
+  /** The wishes of these owners alone, without what others wish as well. */
   of(owners: Iterable<Owner>): Map<string, Wish> {
     const wishes = new Map<string, Wish>();
-    for (const owner of owners) {
-      for (const resource of this.#byOwner.get(owner) ?? []) wishes.set(resourceKey(resource), { owner, resource });
+    const named = new Set(owners);
+    for (const owner of named) {
+      for (const resource of this.#byOwner.get(owner) ?? []) {
+        if (!this.isWishedBeside(named, resource)) wishes.set(resourceKey(resource), { owner, resource });
+      }
     }
     return wishes;
+  }
+
+  /** Whether somebody else than these owners wishes it. */
+  isWishedBeside(owners: { has(owner: Owner): boolean }, resource: Resource): boolean {
+    if (!isShared(resource)) return false;
+    const key = resourceKey(resource);
+    const holders = [this.#byKey.get(key), ...(this.#sharers.get(key) ?? [])];
+    return holders.some((wish) => wish !== undefined && !owners.has(wish.owner));
+  }
+
+  /** Whether something hangs from the host's link of this name. */
+  isParent(link: string): boolean {
+    return this.#hanging.has(link);
+  }
+
+  /** Sandboxes with links that hang from these links of the host. */
+  sandboxesOn(parents: 'all' | ReadonlySet<string>): Set<NamespaceName> {
+    const sandboxes = new Set<NamespaceName>();
+    for (const [parent, keys] of this.#hanging) {
+      if (parents !== 'all' && !parents.has(parent)) continue;
+      for (const key of keys) {
+        const resource = this.#byKey.get(key)?.resource;
+        if (resource?.kind === 'link' && resource.namespace !== 'host') sandboxes.add(resource.namespace);
+      }
+    }
+    return sandboxes;
   }
 
   /**
@@ -41,14 +74,46 @@ export class Wishes {
     const before = new Map<Owner, readonly Resource[]>();
     for (const owner of changes.keys()) {
       before.set(owner, this.#byOwner.get(owner) ?? []);
-      for (const resource of this.#byOwner.get(owner) ?? []) this.#byKey.delete(resourceKey(resource));
+      for (const resource of this.#byOwner.get(owner) ?? []) this.#drop({ owner, resource });
     }
     for (const [owner, resources] of changes) {
       if (resources.length === 0) this.#byOwner.delete(owner);
       else this.#byOwner.set(owner, resources);
-      for (const resource of resources) this.#byKey.set(resourceKey(resource), { owner, resource });
+      for (const resource of resources) this.#add({ owner, resource });
     }
     return before;
+  }
+
+  #add(wish: Wish): void {
+    const { resource } = wish;
+    const key = resourceKey(resource);
+    if (this.#byKey.has(key)) this.#sharers.set(key, [...(this.#sharers.get(key) ?? []), wish]);
+    else this.#byKey.set(key, wish);
+    const parent = parentOf(resource);
+    if (parent === undefined) return;
+    const hanging = this.#hanging.get(parent) ?? new Set();
+    this.#hanging.set(parent, hanging.add(key));
+  }
+
+  /** The next one who wishes it, if any, takes the place of the owner. */
+  #drop({ owner, resource }: Wish): void {
+    const key = resourceKey(resource);
+    const others = (this.#sharers.get(key) ?? []).filter((wish) => wish.owner !== owner);
+    const first = this.#byKey.get(key);
+    const [heir, ...rest] = first === undefined || first.owner === owner ? others : [first, ...others];
+    if (rest.length === 0) this.#sharers.delete(key);
+    else this.#sharers.set(key, rest);
+    if (heir === undefined) this.#forget(key, resource);
+    else this.#byKey.set(key, heir);
+  }
+
+  #forget(key: string, resource: Resource): void {
+    this.#byKey.delete(key);
+    const parent = parentOf(resource);
+    if (parent === undefined) return;
+    const hanging = this.#hanging.get(parent);
+    hanging?.delete(key);
+    if (hanging?.size === 0) this.#hanging.delete(parent);
   }
 
   #check(changes: Changes): void {
@@ -57,11 +122,18 @@ export class Wishes {
       for (const resource of resources) {
         const key = resourceKey(resource);
         const holder = claimed.get(key) ?? this.#byKey.get(key)?.owner;
-        if (holder !== undefined && (claimed.has(key) || !changes.has(holder))) throw taken(resource, holder);
+        const held = holder !== undefined && (claimed.has(key) || !changes.has(holder));
+        if (held && !isShared(resource)) throw taken(resource, holder);
         claimed.set(key, owner);
       }
     }
   }
+}
+
+/** The link of the host that the resource cannot be without, when it is not one of its own kind of wish. */
+function parentOf(resource: Resource): string | undefined {
+  if (resource.kind === 'parent') return resource.link;
+  return isChild(resource) ? resource.parent : undefined;
 }
 
 function taken(resource: Resource, holder: Owner): EngineError {

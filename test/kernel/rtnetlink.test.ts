@@ -62,7 +62,6 @@ test('a bridge is echoed as it then is', async () => {
       ...MARKS,
     },
   );
-  assert.equal(made.data.u32(1), 1500, 'the forward delay, from the data of the kind');
 });
 
 test('a veth is made in one call: the port here, the other end there under its final name', async () => {
@@ -80,6 +79,32 @@ test('a veth is made in one call: the port here, the other end there under its f
   const peer = linkOf(inside, veth.peer);
   assert.deepEqual([peer.name, peer.mac, peer.mtu, peer.up], ['eth0', '02:42:0a:00:00:02', 1400, false]);
   assert.equal(peer.peer, veth.index);
+});
+
+test('a macvlan is born in another namespace, and tells its parent and mode', async () => {
+  using namespaces = await Namespaces.begin();
+  const sandbox = namespaces.make('sandbox');
+  using host = new RouteSocket(namespaces.make('host'));
+  using inside = new RouteSocket(sandbox);
+  const parent = makeBridge(host);
+  const mac = parseMacAddress('02:42:0a:00:00:03');
+  const settings = { kind: 'macvlan', mode: 'vepa' } as const;
+  const child = { group: FAIRWAY_GROUP, alias: '', up: false, mac, settings, parent };
+  const made = host
+    .batch()
+    .addChild({ ...child, name: 'mv0', namespace: sandbox })
+    .addChild({ ...child, name: 'mv1', mac: parseMacAddress('02:42:0a:00:00:04'), alias: 'here' })
+    .send();
+  assert.deepEqual(
+    made.map(({ name, alias, peer, settings: told }) => ({ name, alias, peer, told })),
+    [{ name: 'mv1', alias: 'here', peer: parent, told: settings }],
+    'the echo of the other goes to where it was born',
+  );
+  const { kind, peer, mac: own, group, settings: told } = linkOf(inside, 'mv0');
+  assert.deepEqual(
+    { kind, peer, own, group, told },
+    { kind: 'macvlan', peer: parent, own: mac, group: FAIRWAY_GROUP, told: settings },
+  );
 });
 
 test('an endpoint gets its address and routes, and all of them are read back', async () => {
