@@ -14,6 +14,6 @@ export function describeHost(options: HostForwarding): Resource[] {
   if (options.forwarding !== false) {
     resources.push({ kind: 'sysctl', namespace: 'host', path: 'net/ipv4/ip_forward', value: '1' });
   }
-  if (options.forwardingGuard) resources.push({ kind: 'firewall', meaning: 'forward-guard' });
+  if (options.forwardingGuard) resources.push({ kind: 'firewall', meaning: 'forward-guard', family: 4 });
   return resources;
 }

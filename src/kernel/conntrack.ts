@@ -1,5 +1,5 @@
 /** ctnetlink: include/uapi/linux/netfilter/nfnetlink_conntrack.h. Numbers are big-endian, but for the filter's flags. */
-import { addressFromBytes, type IpAddress } from '../model/address.ts';
+import { addressFromBytes, familyOf, type IpAddress } from '../model/address.ts';
 import { Attributes, fixedHeader, type Message, MessageBatch, NLM_F_ACK } from './netlink.ts';
 import { failure, NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
@@ -21,6 +21,7 @@ const CTA_FILTER = 25;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 const CTA_IP_V4_DST = 2;
+const CTA_IP_V6_DST = 4;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_DST_PORT = 3;
 const CTA_FILTER_ORIG_FLAGS = 1;
@@ -38,14 +39,18 @@ const ENOENT = 2;
 
 /** Host ports as they are published: `count` of them from `first`. */
 export interface PortRange {
-  /** "0.0.0.0": any address */
+  /** "0.0.0.0", "::": any address of that family */
   readonly address: IpAddress;
   readonly first: number;
   readonly count: number;
 }
 
-/** What names a flow to the kernel: copies of its own attributes, by type. */
-type FlowName = readonly (readonly [type: number, value: Buffer])[];
+/** What names a flow to the kernel: its family, and copies of its own attributes, by type. */
+interface FlowName {
+  /** AF_INET, AF_INET6 */
+  readonly family: number;
+  readonly attributes: readonly (readonly [type: number, value: Buffer])[];
+}
 
 /** The connection tracking of a namespace. */
 export class Conntrack implements Disposable {
@@ -58,22 +63,25 @@ export class Conntrack implements Disposable {
   /**
    * Forgets the UDP flows to these ports: the kernel would lead a flow that goes on for as long as it lives to where its first
    * packet went, whatever is published now. What is only masqueraded, on its way to such a port elsewhere, stays.
-   * Costs one walk of the kernel's table, whatever is in it (9 ms with its usual 262,144 buckets; none when there is no flow
+   * Costs one walk of the kernel's table for each family, whatever is in it (9 ms with its usual 262,144 buckets; none when there is no flow
    * at all), and a message for each flow found; for several ports, one for each UDP flow.
    * @throws KernelError
    */
   forgetUdp(ports: readonly PortRange[]): void {
     if (ports.length === 0 || this.#isEmpty()) return;
-    const flows = this.#socket.dump(
-      (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
-      (batch) => writeFilter(batch, ports),
-      (message) => flowTo(ports, message),
+    const families = Map.groupBy(ports, ({ address }) => familyNumber(address));
+    const flows = [...families].flatMap(([family, own]) =>
+      this.#socket.dump(
+        (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
+        (batch) => writeFilter(batch, family, own),
+        (message) => flowTo(own, message),
+      ),
     );
     if (flows.length === 0) return;
     const batch = new MessageBatch();
-    for (const flow of flows) {
-      begin(batch, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
-      for (const [type, value] of flow) batch.bytes(type, value);
+    for (const { family, attributes } of flows) {
+      begin(batch, family, IPCTNL_MSG_CT_DELETE);
+      for (const [type, value] of attributes) batch.bytes(type, value);
       batch.end();
     }
     for (const refused of this.#socket.exchange(batch).failures.values()) {
@@ -83,7 +91,7 @@ export class Conntrack implements Disposable {
 
   #isEmpty(): boolean {
     const batch = new MessageBatch();
-    begin(batch, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK);
+    begin(batch, sys.AF_INET, IPCTNL_MSG_CT_GET_STATS);
     const reply = this.#socket.exchange(batch.end()).echoes[0]?.message;
     if (reply === undefined) return false;
     return Attributes.parse(fixedHeader(reply, NFGEN_SIZE), NFGEN_SIZE).be32(CTA_STATS_GLOBAL_ENTRIES) === 0;
@@ -94,14 +102,14 @@ export class Conntrack implements Disposable {
   }
 }
 
-function begin(batch: MessageBatch, type: number, flags: number): void {
-  batch.begin((NFNL_SUBSYS_CTNETLINK << 8) | type, flags).raw([sys.AF_INET, 0, 0, 0]);
+function begin(batch: MessageBatch, family: number, type: number): void {
+  batch.begin((NFNL_SUBSYS_CTNETLINK << 8) | type, NLM_F_ACK).raw([family, 0, 0, 0]);
 }
 
 /** The kernel's filter knows equality only: a single port, or all of UDP for a range. */
-function writeFilter(batch: MessageBatch, ports: readonly PortRange[]): void {
+function writeFilter(batch: MessageBatch, family: number, ports: readonly PortRange[]): void {
   const single = ports.length === 1 && ports[0]?.count === 1 ? ports[0].first : undefined;
-  batch.raw([sys.AF_INET, 0, 0, 0]);
+  batch.raw([family, 0, 0, 0]);
   batch.nest(CTA_TUPLE_ORIG, (tuple) => {
     tuple.nest(CTA_TUPLE_PROTO, (protocol) => {
       protocol.u8(CTA_PROTO_NUM, IPPROTO_UDP);
@@ -120,18 +128,26 @@ function flowTo(ports: readonly PortRange[], message: Message): FlowName | undef
   const tuple = attributes.nested(CTA_TUPLE_ORIG);
   const protocol = tuple.nested(CTA_TUPLE_PROTO);
   const port = protocol.bytes(CTA_PROTO_DST_PORT)?.readUInt16BE() ?? 0;
-  const address = tuple.nested(CTA_TUPLE_IP).bytes(CTA_IP_V4_DST);
-  if (protocol.u8(CTA_PROTO_NUM) !== IPPROTO_UDP || address === undefined) return undefined;
-  if (!ports.some((range) => covers(range, addressFromBytes(address), port))) return undefined;
+  const ip = tuple.nested(CTA_TUPLE_IP);
+  const bytes = ip.bytes(CTA_IP_V4_DST) ?? ip.bytes(CTA_IP_V6_DST);
+  if (protocol.u8(CTA_PROTO_NUM) !== IPPROTO_UDP || bytes === undefined) return undefined;
+  const address = addressFromBytes(bytes);
+  if (!ports.some((range) => covers(range, address, port))) return undefined;
   const status = attributes.be32(CTA_STATUS) ?? 0;
   if ((status & (IPS_SRC_NAT | IPS_DST_NAT)) === IPS_SRC_NAT) return undefined;
-  return [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].flatMap((type) => {
+  const name = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].flatMap((type) => {
     const value = attributes.bytes(type);
     return value === undefined ? [] : [[type, Buffer.from(value)] as const];
   });
+  return { family: familyNumber(address), attributes: name };
 }
 
 function covers(range: PortRange, address: IpAddress, port: number): boolean {
   if (port < range.first || port >= range.first + range.count) return false;
-  return range.address === '0.0.0.0' || range.address === address;
+  if (familyOf(range.address) !== familyOf(address)) return false;
+  return range.address === '0.0.0.0' || range.address === '::' || range.address === address;
+}
+
+function familyNumber(address: IpAddress): number {
+  return familyOf(address) === 4 ? sys.AF_INET : sys.AF_INET6;
 }

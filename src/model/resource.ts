@@ -1,4 +1,4 @@
-import type { InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
+import type { AddressFamily, InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
 
 /** The network namespace a resource lives in: the daemon's own, or a sandbox's. */
 export type NamespaceName = 'host' | `sandbox:${string}`;
@@ -128,9 +128,12 @@ export interface SysctlResource {
 
 export type TransportProtocol = 'tcp' | 'udp';
 
+/** How containers of a network are reached from outside, in one address family. */
+export type EntryMode = 'nat' | 'nat-unprotected' | 'routed';
+
 /**
- * A bridge network as the firewall knows it. Traffic between different bridges is refused; unpublished ports of its
- * containers are not reachable from outside; nothing behind it reaches 127.0.0.0/8 of the host.
+ * A subnet of a bridge network as the firewall knows it. Traffic between different bridges is refused; unpublished ports of
+ * its containers are not reachable from outside; nothing behind it reaches 127.0.0.0/8 of the host.
  */
 export interface BridgeRule {
   readonly kind: 'firewall';
@@ -144,6 +147,18 @@ export interface BridgeRule {
    * alone do not keep them from it. Left out where they may
    */
   readonly icc?: false;
+  /** Of the subnet's family: what is reachable besides the ports published on the host */
+  readonly mode: EntryMode;
+  /** Opened ports are reachable from everywhere although addresses are translated (`--allow-direct-routing`) */
+  readonly direct?: true;
+}
+
+/** Opened ports of the bridge's containers are reachable through this link of the host. */
+interface TrustRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'trust';
+  readonly bridge: string;
+  readonly link: string;
 }
 
 /** What leaves a bridge's subnet for elsewhere carries the host's address. */
@@ -152,14 +167,19 @@ interface MasqueradeRule {
   readonly meaning: 'masquerade';
   readonly bridge: string;
   readonly subnet: Prefix;
+  /** Which one; left out: that of the link it leaves by */
+  readonly source?: IpAddress;
 }
 
-/** A published port, or an equally long range of them: `count` ports from `hostPort` lead to `count` from `port`. */
+/**
+ * A published port, or an equally long range of them: `count` ports from `hostPort` lead to `count` from `port`. Both
+ * addresses are of one family. ::1 and link-local addresses of the host are left to a listener of its own.
+ */
 export interface PublishRule {
   readonly kind: 'firewall';
   readonly meaning: 'publish';
   readonly protocol: TransportProtocol;
-  /** "0.0.0.0": any address of the host */
+  /** "0.0.0.0" or "::": any address of the host */
   readonly hostAddress: IpAddress;
   readonly hostPort: number;
   readonly count: number;
@@ -168,14 +188,29 @@ export interface PublishRule {
   readonly bridge: string;
 }
 
-/** Forwarding was switched on by us: what neither enters nor leaves our links is dropped, so the host is no router. */
+/** Ports of a container by its own address: reachable as far as its bridge's mode, directness and trust say. */
+export interface OpenRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'open';
+  readonly protocol: TransportProtocol;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly count: number;
+  readonly bridge: string;
+}
+
+/**
+ * Forwarding was switched on by us: what neither enters nor leaves our links is dropped, so the host is no router in this
+ * family.
+ */
 interface ForwardGuardRule {
   readonly kind: 'firewall';
   readonly meaning: 'forward-guard';
+  readonly family: AddressFamily;
 }
 
 /** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
-export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | ForwardGuardRule;
+export type FirewallResource = BridgeRule | TrustRule | MasqueradeRule | PublishRule | OpenRule | ForwardGuardRule;
 
 /**
  * The resolver of a sandbox: UDP and TCP sockets opened in it on a free port of 127.0.0.11, and the redirect from port
@@ -260,7 +295,11 @@ function firewallKey(rule: FirewallResource): string {
       return `masquerade ${rule.bridge} ${rule.subnet}`;
     case 'publish':
       return `publish ${rule.protocol} ${rule.hostAddress}:${rule.hostPort}`;
+    case 'trust':
+      return `trust ${rule.bridge} ${rule.link}`;
+    case 'open':
+      return `open ${rule.protocol} ${rule.address} ${rule.port}`;
     case 'forward-guard':
-      return 'forward-guard';
+      return `forward-guard ${rule.family}`;
   }
 }

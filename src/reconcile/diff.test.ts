@@ -115,7 +115,7 @@ function wishesFrom(choose: (below: number) => number): Resource[] {
     ...sandboxes.flatMap((name) => sandboxWishes(name, choose)),
     ...bridges.flatMap((name) => bridgeWishes(name, choose)),
   ];
-  if (choose(2) === 0) wishes.push({ kind: 'firewall', meaning: 'forward-guard' });
+  if (choose(2) === 0) wishes.push({ kind: 'firewall', meaning: 'forward-guard', family: 4 });
   wishes.push({ kind: 'sysctl', namespace: 'host', path: 'net/ipv4/ip_forward', value: String(choose(2)) });
   wishes.push(...slaveWishes(some(PARENTS), [...sandboxes, 'host'], choose));
   if (sandboxes.length === 0 || bridges.length === 0) return wishes;

@@ -1,20 +1,38 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
+import { parseIpAddress } from '../../src/model/address.ts';
 import type { FirewallResource } from '../../src/model/resource.ts';
 import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
-import { bridge, masquerade, publish, Room } from './room.ts';
+import { bridge, bridge6, masquerade, masquerade6, publish, Room } from './room.ts';
 
 let room: Room;
 const RESOURCES: FirewallResource[] = [
   bridge('a'),
   bridge('b'),
   bridge('int'),
+  bridge6('a'),
+  bridge6('b'),
+  bridge6('int'),
   masquerade('a'),
   masquerade('b'),
-  { kind: 'firewall', meaning: 'forward-guard' },
+  masquerade6('a'),
+  masquerade6('b'),
+  { kind: 'firewall', meaning: 'forward-guard', family: 4 },
   ...publish('0.0.0.0', 8080, 80),
   ...publish('0.0.0.0', 5000, 5000, { count: 500 }),
+  ...publish('::', 8080, 80),
+  ...publish('::', 5000, 5000, { count: 500 }),
+  {
+    kind: 'firewall',
+    meaning: 'open',
+    protocol: 'tcp',
+    address: parseIpAddress('fd00:1::2'),
+    port: 80,
+    count: 2,
+    bridge: 'br-a',
+  },
+  { kind: 'firewall', meaning: 'trust', bridge: 'br-a', link: 'eth0' },
   ...publish('127.0.0.1', 6000, 7000, { count: 3 }),
 ];
 
@@ -69,11 +87,19 @@ test('a missing or foreign element is told as such, and put right alone', async 
   await room.host.shell('nft add element inet fairway port4_any "{ tcp . 22 comment "br-a" : 10.1.0.2 . 22 }"');
   const [foreign] = publish('0.0.0.0', 22, 22);
   assert.ok(foreign);
-  const guard: FirewallResource = { kind: 'firewall', meaning: 'forward-guard' };
+  const guard: FirewallResource = { kind: 'firewall', meaning: 'forward-guard', family: 4 };
   const expected = RESOURCES.filter((resource) => resource.meaning !== 'forward-guard');
   assert.deepEqual(sorted(room.firewall.observe()), sorted([...expected, foreign]));
   room.firewall.apply([{ before: foreign }, { after: guard }]);
   assert.equal(await table(), whole);
+});
+
+test('a missing subnet of one family is put right alone', async () => {
+  await room.host.shell('nft delete element inet fairway subnets6 "{ fd00:1::/64 . br-a }"');
+  const expected = RESOURCES.filter((resource) => JSON.stringify(resource) !== JSON.stringify(bridge6('a')));
+  assert.deepEqual(sorted(room.firewall.observe()), sorted(expected));
+  room.add(bridge6('a'));
+  assert.deepEqual(sorted(room.firewall.observe()), sorted(RESOURCES));
 });
 
 test('a change that finds the table gone brings back all of it', async () => {
@@ -89,7 +115,7 @@ test('a change that cannot be made leaves everything as it was', async () => {
   const [port] = publish('0.0.0.0', 5400, 5400, { count: 200 });
   assert.ok(port);
   assert.throws(() => room.add(...publish('0.0.0.0', 8088, 80), port), /^KernelError: .*File exists/);
-  assert.throws(() => room.add({ ...bridge('a'), bridge: 'br*' }), /^EngineError: Cannot filter bridge br\*/);
+  assert.throws(() => room.add({ ...bridge('a'), bridge: 'br*' }), /^EngineError: Cannot filter link br\*/);
   assert.equal(await table(), whole);
   assert.deepEqual(sorted(room.firewall.observe()), sorted(RESOURCES));
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { bridge, masquerade, type Place, publish, Room } from './room.ts';
+import { parseIpAddress } from '../../src/model/address.ts';
+import type { FirewallResource } from '../../src/model/resource.ts';
+import { bridge, bridge6, masquerade, masquerade6, type Place, publish, Room } from './room.ts';
 
 let room: Room;
 
@@ -77,6 +79,29 @@ test('an internal network is closed in each direction alone', async () => {
   await room.host.shell('nft delete table ip theirs');
 });
 
+test('IPv6 leaves with the host’s address too, and its guard stops what is not ours', async () => {
+  const answers = (place: Place) => room.both(place, '2001:db8::1', 9000);
+  assert.deepEqual(await answers('a2'), ['lan 2001:db8::2', 'lan 2001:db8::2']);
+  assert.deepEqual(await answers('int1'), NOBODY);
+  room.remove(masquerade6('a'));
+  assert.deepEqual(await answers('a2'), ['lan fd00:1::3', 'lan fd00:1::3']);
+  const source: FirewallResource = { ...masquerade6('a'), source: parseIpAddress('2001:db8::3') };
+  room.add(source);
+  assert.deepEqual(await answers('a2'), ['lan 2001:db8::3', 'lan 2001:db8::3']);
+  room.firewall.apply([{ before: source, after: masquerade6('a') }]);
+  const guard: FirewallResource = { kind: 'firewall', meaning: 'forward-guard', family: 6 };
+  room.add(guard);
+  assert.deepEqual(await answers('a2'), ['lan 2001:db8::2', 'lan 2001:db8::2']);
+  room.remove(guard);
+});
+
+test('a network’s traffic leaves with the address it shall have', async () => {
+  const source: FirewallResource = { ...masquerade('a'), source: parseIpAddress('192.0.2.3') };
+  room.firewall.apply([{ before: masquerade('a'), after: source }]);
+  assert.deepEqual(await room.both('a2', '192.0.2.1', 9000), ['lan 192.0.2.3', 'lan 192.0.2.3']);
+  room.firewall.apply([{ before: source, after: masquerade('a') }]);
+});
+
 test('what belongs to no connection does not leave with an address of the inside', async () => {
   const counted = 'nft add table ip seen; nft add chain ip seen in "{ type filter hook input priority 0; }"';
   await room.host.lanShell(`${counted}; nft add rule ip seen in ip saddr 10.1.0.3 counter`);
@@ -89,16 +114,19 @@ test('what belongs to no connection does not leave with an address of the inside
 
 test('with icc=false neighbours cannot take the way by the host, but published ports work', async () => {
   const direct = () => room.both('a2', '10.1.0.2', 80);
-  const { icc: _, ...open } = bridge('a');
+  const open = [bridge('a'), bridge6('a')];
+  const closed = open.map((rule): FirewallResource => ({ ...rule, icc: false }));
   await room.host.shell('sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br-a.send_redirects=0');
   await room.host.shell('ip -n a2 route add 10.1.0.2/32 via 10.1.0.1');
   try {
     assert.deepEqual(await direct(), ['a1 10.1.0.3', 'a1 10.1.0.3']);
-    room.firewall.apply([{ before: open, after: { ...open, icc: false } }]);
+    room.remove(...open);
+    room.add(...closed);
     assert.deepEqual(await direct(), NOBODY);
     assert.deepEqual(await room.both('a2', '192.0.2.2', 8080), ['a1 10.1.0.1', 'a1 10.1.0.1']);
   } finally {
-    room.firewall.apply([{ before: { ...open, icc: false }, after: open }]);
+    room.remove(...closed);
+    room.add(...open);
     await room.host.shell('ip -n a2 route del 10.1.0.2/32');
   }
 });
@@ -122,11 +150,11 @@ test('the forward guard stops what is not ours, and only that', async () => {
   await room.serve('far', 9000);
   const passing = () => room.both('lan', '198.51.100.2', 9000);
   assert.deepEqual(await passing(), ['far 192.0.2.1', 'far 192.0.2.1']);
-  room.add({ kind: 'firewall', meaning: 'forward-guard' });
+  room.add({ kind: 'firewall', meaning: 'forward-guard', family: 4 });
   assert.deepEqual(await passing(), NOBODY);
   assert.deepEqual(await room.both('lan', '192.0.2.2', 8080), ['a1 192.0.2.1', 'a1 192.0.2.1']);
   assert.deepEqual(await room.both('a2', '192.0.2.1', 9000), ['lan 192.0.2.2', 'lan 192.0.2.2']);
-  room.remove({ kind: 'firewall', meaning: 'forward-guard' });
+  room.remove({ kind: 'firewall', meaning: 'forward-guard', family: 4 });
   assert.deepEqual(await passing(), ['far 192.0.2.1', 'far 192.0.2.1']);
 });
 

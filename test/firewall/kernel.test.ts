@@ -65,12 +65,12 @@ test('rules and chains stay the same objects, whatever comes and goes', () => {
 
 test('the administrator’s table is made once, and not again for another daemon', () => {
   using first = new FirewallApplier('once', namespace);
-  first.apply([{ after: { kind: 'firewall', meaning: 'forward-guard' } }]);
+  first.apply([{ after: { kind: 'firewall', meaning: 'forward-guard', family: 4 } }]);
   nft('add', 'rule', 'inet', 'once-admin', 'prerouting', 'counter');
   const made = nft('-s', '-a', 'list', 'table', 'inet', 'once-admin');
   nft('delete', 'table', 'inet', 'once');
   using second = new FirewallApplier('once', namespace);
-  second.apply([{ after: { kind: 'firewall', meaning: 'forward-guard' } }]);
+  second.apply([{ after: { kind: 'firewall', meaning: 'forward-guard', family: 4 } }]);
   assert.equal(nft('-s', '-a', 'list', 'table', 'inet', 'once-admin'), made);
 });
 

@@ -23,14 +23,19 @@ async function serve(name: string, ports: readonly number[]): Promise<void> {
     const tcp = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.on('data', (data) => socket.write(data));
-      socket.write(`${name} ${socket.remoteAddress}`);
-    }).listen(port, '0.0.0.0');
-    const udp = createSocket('udp4');
-    udp.on('message', (_, { address, port: client }) => udp.send(`${name} ${address}`, client, address));
-    udp.bind(port, '0.0.0.0');
+      socket.write(`${name} ${plain(socket.remoteAddress)}`);
+    }).listen(port, '::');
+    const udp = createSocket('udp6');
+    udp.on('message', (_, { address, port: client }) => udp.send(`${name} ${plain(address)}`, client, address));
+    udp.bind(port, '::');
     await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
   }
   console.log('ready');
+}
+
+/** An IPv4 client as a socket of both families sees it is called by its IPv4 address. */
+function plain(address = ''): string {
+  return address.replace(/^::ffff:/, '');
 }
 
 /** @returns what the server said, or null */
@@ -50,7 +55,7 @@ function askTcp({ address, port }: Target): Promise<string | null> {
 
 function askUdp({ address, port, from }: Target): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     socket.on('error', () => resolve(null));
     socket.on('message', (data) => resolve(String(data)));
     const send = () => socket.send('?', port, address, () => undefined);

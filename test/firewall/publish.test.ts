@@ -104,11 +104,63 @@ const CELLS: readonly [Place, string, number, string | null][] = [
   ['b2', '10.3.0.3', 80, null],
 ];
 
-const PLACES = [...new Set(CELLS.map(([from]) => from))];
+/** The same over IPv6: [::1] and link-local addresses are no translation's business. */
+const CELLS6: readonly [Place, string, number, string | null][] = [
+  ['lan', '2001:db8::2', ANY, 'a1 2001:db8::1'],
+  ['lan', '2001:db8::3', ANY, 'a1 2001:db8::1'],
+  ['lan', '2001:db8::2', ETH0, 'a1 2001:db8::1'],
+  ['lan', '2001:db8::3', ETH0, null],
+  ['lan', '2001:db8::2', LOCAL, null],
+  ['lan', '2001:db8::2', RANGE, 'a1 2001:db8::1'],
+  ['lan', '2001:db8::2', SHIFTED, 'a1 2001:db8::1'],
+  ['lan', '2001:db8::2', CLOSED, null],
+  ['lan', '2001:db8::2', MIXED, 'b1 2001:db8::1'],
+  ['lan', '2001:db8::3', MIXED, 'a1 2001:db8::1'],
+  ['lan', 'fd00:1::1', ANY, 'a1 2001:db8::1'],
+  ['lan', 'fd00:1::2', 80, null],
+  ['lan', 'fd00:1::2', RANGE, null],
+
+  ['host', '2001:db8::2', ANY, 'a1 2001:db8::2'],
+  ['host', 'fd00:1::1', ANY, 'a1 fd00:1::1'],
+  ['host', '2001:db8::2', ETH0, 'a1 2001:db8::2'],
+  ['host', '2001:db8::3', ETH0, null],
+  ['host', '2001:db8::2', RANGE, 'a1 2001:db8::2'],
+  ['host', '2001:db8::2', SHIFTED, 'a1 2001:db8::2'],
+  ['host', '::1', ANY, null],
+  ['host', '::1', LOCAL, null],
+  ['host', 'fd00:1::2', 80, 'a1 fd00:1::1'],
+
+  ['a1', '2001:db8::2', ANY, 'a1 fd00:1::1'],
+  ['a1', 'fd00:1::1', ANY, 'a1 fd00:1::1'],
+  ['a1', '2001:db8::2', RANGE, 'a1 fd00:1::1'],
+  ['a2', '2001:db8::2', ANY, 'a1 fd00:1::1'],
+  ['a2', 'fd00:1::2', 80, 'a1 fd00:1::3'],
+  ['a2', 'fd00:1::1', 9100, 'host fd00:1::3'],
+  ['a2', '2001:db8::2', CLOSED, null],
+
+  ['b2', '2001:db8::2', ANY, 'a1 fd00:1::1'],
+  ['b2', '2001:db8::2', ETH0, 'a1 fd00:1::1'],
+  ['b2', '2001:db8::3', ETH0, null],
+  ['b2', 'fd00:1::2', 80, null],
+  ['b2', 'fd00:1::2', RANGE, null],
+  ['b2', '2001:db8::2', 9100, 'host fd00:2::3'],
+
+  ['int1', 'fd00:3::1', 9100, 'host fd00:3::2'],
+  ['int1', 'fd00:3::1', ANY, null],
+  ['int1', '2001:db8::2', 9100, null],
+  ['int1', 'fd00:1::2', 80, null],
+  ['int1', 'fd00:3::3', 80, 'int2 fd00:3::2'],
+  ['host', 'fd00:3::3', 80, 'int2 fd00:3::1'],
+  ['lan', 'fd00:3::3', 80, null],
+  ['b2', 'fd00:3::3', 80, null],
+];
+
+const ALL = [...CELLS, ...CELLS6];
+const PLACES = [...new Set(ALL.map(([from]) => from))];
 
 /** Every cell is asked over tcp and over udp. */
 async function look(room: Room, place: Place): Promise<void> {
-  const cells = CELLS.filter(([from]) => from === place);
+  const cells = ALL.filter(([from]) => from === place);
   const questions = cells.flatMap(([, address, port]) =>
     (['tcp', 'udp'] as const).map((protocol) => ({ protocol, address, port })),
   );
@@ -144,6 +196,13 @@ for (const bridgeNetfilter of [false, true]) {
         ...publish('127.0.0.1', 6100, 7000, { count: 5 }),
         ...publish('0.0.0.0', MIXED, 80, { container: 'b1' }),
         ...publish('192.0.2.3', MIXED, 80),
+        ...publish('::', ANY, 80),
+        ...publish('2001:db8::2', ETH0, 80),
+        ...publish('::1', LOCAL, 80),
+        ...publish('::', 5000, 5000, { count: 5 }),
+        ...publish('::', 6000, 7000, { count: 5 }),
+        ...publish('::', MIXED, 80, { container: 'b1' }),
+        ...publish('2001:db8::3', MIXED, 80),
       );
     });
 

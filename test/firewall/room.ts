@@ -12,13 +12,19 @@ const PEER = new URL('peer.ts', import.meta.url).pathname;
 /** Three bridges, "int" being internal, with two containers each: their names are the bridge's and a digit. */
 const BRIDGES = { a: '10.1.0', b: '10.2.0', int: '10.3.0' } as const;
 
+/** The same bridges' prefixes of IPv6. */
+const BRIDGES6 = { a: 'fd00:1', b: 'fd00:2', int: 'fd00:3' } as const;
+
+export type BridgeName = keyof typeof BRIDGES;
+
 /** Where a probe starts: the LAN, the host, a container, or what else a test has made. */
 export type Place = 'lan' | 'host' | 'far' | 'a1' | 'a2' | 'b1' | 'b2' | 'int1' | 'int2';
 
 /**
  * A host with two addresses on its LAN (192.0.2.2 and 192.0.2.3), bridges br-a (10.1.0.0/24), br-b (10.2.0.0/24) and the
  * internal br-int (10.3.0.0/24), each with the host at .1 and containers at .2 and .3, and the firewall under test. The LAN
- * routes all of 10.0.0.0/8 through the host. All of it in namespaces of the test's own.
+ * routes all of 10.0.0.0/8 through the host. The same in IPv6: 2001:db8::2 and ::3 on the LAN, fd00:1::/64 to fd00:3::/64
+ * behind the bridges, the LAN at 2001:db8::1. All of it in namespaces of the test's own.
  */
 export class Room implements AsyncDisposable {
   readonly host: TestHost;
@@ -47,21 +53,26 @@ export class Room implements AsyncDisposable {
   }
 
   async #build(bridgeNetfilter: boolean): Promise<void> {
-    const bridges = Object.entries(BRIDGES).map(([name, net]) => {
-      const containers = [1, 2].map((digit) => containerScript(name, net, digit));
-      return `ip link add br-${name} type bridge; ip link set br-${name} up; ip addr add ${net}.1/24 dev br-${name}
+    const names = Object.keys(BRIDGES) as BridgeName[];
+    const bridges = names.map((name) => {
+      const containers = [1, 2].map((digit) => containerScript(name, digit));
+      return `ip link add br-${name} type bridge; ip link set br-${name} up
+        ip addr add ${BRIDGES[name]}.1/24 dev br-${name}; ip addr add ${BRIDGES6[name]}::1/64 dev br-${name} nodad
         sysctl -qw net.ipv4.conf.br-${name}.route_localnet=1\n${containers.join('\n')}`;
     });
-    await this.host.shell(`set -e; sysctl -qw net.ipv4.ip_forward=1; ip addr add 192.0.2.3/24 dev eth0
+    await this.host.shell(`set -e; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; ip addr add 192.0.2.3/24 dev eth0
+      ip addr add 2001:db8::2/64 dev eth0 nodad; ip addr add 2001:db8::3/64 dev eth0 nodad preferred_lft 0
       ${bridges.join('\n')}`);
     await this.host.shell(
       bridgeNetfilter
-        ? `sysctl -qw net.bridge.bridge-nf-call-iptables=1
+        ? `sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
            for port in a1 a2 b1 b2 int1 int2; do bridge link set dev v-$port hairpin on; done`
-        : '[ ! -e /proc/sys/net/bridge ] || sysctl -qw net.bridge.bridge-nf-call-iptables=0',
+        : '[ ! -e /proc/sys/net/bridge ] || sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0',
     );
-    await this.host.lanShell('ip route add 10.0.0.0/8 via 192.0.2.2');
-    this.add(...Object.keys(BRIDGES).map((name) => bridge(name)), masquerade('a'), masquerade('b'));
+    await this.host.lanShell(`ip route add 10.0.0.0/8 via 192.0.2.2
+      ip addr add 2001:db8::1/64 dev lan0 nodad; ip route add fd00::/16 via 2001:db8::2`);
+    this.add(...names.map((name) => bridge(name)), masquerade('a'), masquerade('b'));
+    this.add(...names.map((name) => bridge6(name)), masquerade6('a'), masquerade6('b'));
   }
 
   add(...resources: FirewallResource[]): void {
@@ -136,40 +147,46 @@ async function heard(child: ChildProcess): Promise<string> {
   }
 }
 
-function containerScript(bridge: string, net: string, digit: number): string {
+function containerScript(bridge: BridgeName, digit: number): string {
   const name = `${bridge}${digit}`;
+  const net = BRIDGES[bridge];
+  const net6 = BRIDGES6[bridge];
   return `ip netns add ${name}; ip link add v-${name} master br-${bridge} up type veth peer name eth0 netns ${name}
     ip -n ${name} link set lo up; ip -n ${name} addr add ${net}.${digit + 1}/24 dev eth0; ip -n ${name} link set eth0 up
-    ip -n ${name} route add default via ${net}.1`;
+    ip -n ${name} route add default via ${net}.1; ip -n ${name} addr add ${net6}::${digit + 1}/64 dev eth0 nodad
+    ip -n ${name} -6 route add default via ${net6}::1`;
 }
 
 function within(place: Place, command: readonly string[]): readonly string[] {
   return place === 'host' ? command : ['ip', 'netns', 'exec', place, ...command];
 }
 
-/** @param name of the room's bridges */
-export function bridge(name: string): BridgeRule {
-  const subnet = parsePrefix(`${BRIDGES[name as keyof typeof BRIDGES]}.0/24`);
-  return { kind: 'firewall', meaning: 'bridge', bridge: `br-${name}`, subnet, internal: name === 'int' };
+export function bridge(name: BridgeName): BridgeRule {
+  const subnet = parsePrefix(`${BRIDGES[name]}.0/24`);
+  return { kind: 'firewall', meaning: 'bridge', bridge: `br-${name}`, subnet, internal: name === 'int', mode: 'nat' };
 }
 
-export function masquerade(name: keyof typeof BRIDGES): FirewallResource {
-  return {
-    kind: 'firewall',
-    meaning: 'masquerade',
-    bridge: `br-${name}`,
-    subnet: parsePrefix(`${BRIDGES[name]}.0/24`),
-  };
+export function bridge6(name: BridgeName): BridgeRule {
+  return { ...bridge(name), subnet: parsePrefix(`${BRIDGES6[name]}::/64`) };
 }
 
-/** `-p ADDRESS:FROM:TO`, both tcp and udp, to container a1 or, when told, b1 */
+export function masquerade(name: BridgeName) {
+  return { kind: 'firewall', meaning: 'masquerade', bridge: `br-${name}`, subnet: bridge(name).subnet } as const;
+}
+
+export function masquerade6(name: BridgeName) {
+  return { kind: 'firewall', meaning: 'masquerade', bridge: `br-${name}`, subnet: bridge6(name).subnet } as const;
+}
+
+/** `-p ADDRESS:FROM:TO`, both tcp and udp, to container a1 or, when told, b1, by its address of the same family */
 export function publish(
   hostAddress: string,
   hostPort: number,
   port: number,
   { count = 1, container = 'a1' }: { count?: number; container?: 'a1' | 'b1' } = {},
 ): PublishRule[] {
-  const address = parseIpAddress(container === 'a1' ? '10.1.0.2' : '10.2.0.2');
+  const name = container === 'a1' ? 'a' : 'b';
+  const address = parseIpAddress(hostAddress.includes(':') ? `${BRIDGES6[name]}::2` : `${BRIDGES[name]}.2`);
   return (['tcp', 'udp'] as const).map((protocol) => ({
     kind: 'firewall',
     meaning: 'publish',
@@ -179,6 +196,6 @@ export function publish(
     count,
     address,
     port,
-    bridge: container === 'a1' ? 'br-a' : 'br-b',
+    bridge: `br-${name}`,
   }));
 }

@@ -41,6 +41,19 @@ for (const [what, port, inside, count] of [
   });
 }
 
+test('a client of both families that never falls silent follows a port of both', async () => {
+  const ask6 = async () =>
+    (await room.probe('lan', [{ protocol: 'udp', address: '2001:db8::2', port: 5301, from: 7777 }]))[0];
+  const both = [...publish('0.0.0.0', 5301, 53), ...publish('::', 5301, 53)];
+  assert.deepEqual([await ask(5301), await ask6()], [null, null]);
+  room.add(...both);
+  assert.deepEqual([await ask(5301), await ask6()], ['a1 192.0.2.1', 'a1 2001:db8::1']);
+  room.remove(...both);
+  assert.deepEqual([await ask(5301), await ask6()], [null, null]);
+  room.add(...publish('::', 5301, 53));
+  assert.equal(await ask6(), 'a1 2001:db8::1');
+});
+
 test('flows that only pass by to the same port elsewhere are left alone', async () => {
   const question = [{ protocol: 'udp', address: '192.0.2.1', port: 53, from: 7777 }] as const;
   assert.deepEqual(await room.probe('a2', question), ['lan 192.0.2.2']);

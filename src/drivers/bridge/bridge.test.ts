@@ -53,7 +53,14 @@ test('a network is a bridge with its gateway address, two sysctls and what the f
     { kind: 'sysctl', namespace: 'host', path: 'net/ipv4/conf/br-0123456789ab/route_localnet', value: '1' },
     { kind: 'sysctl', namespace: 'host', path: 'net/ipv6/conf/br-0123456789ab/disable_ipv6', value: '1' },
     { kind: 'address', namespace: 'host', link: 'br-0123456789ab', address: '10.0.0.1/24', adopt: false },
-    { kind: 'firewall', meaning: 'bridge', bridge: 'br-0123456789ab', subnet: '10.0.0.0/24', internal: false },
+    {
+      kind: 'firewall',
+      meaning: 'bridge',
+      bridge: 'br-0123456789ab',
+      subnet: '10.0.0.0/24',
+      internal: false,
+      mode: 'nat',
+    },
     { kind: 'firewall', meaning: 'masquerade', bridge: 'br-0123456789ab', subnet: '10.0.0.0/24' },
   ]);
 });

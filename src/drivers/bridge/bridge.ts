@@ -61,6 +61,7 @@ function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number])
     bridge: name,
     subnet: pool.subnet,
     internal: network.internal,
+    mode: 'nat',
     ...(icc ? {} : { icc }),
   };
   const rules: Resource[] = [rule];

@@ -6,7 +6,7 @@ import type { FirewallResource } from '../../model/resource.ts';
 import type { Applier, Change } from '../applier.ts';
 import { additions, deletions } from './element.ts';
 import { type Listing, readListing } from './listing.ts';
-import { decompile } from './meaning.ts';
+import { decompile } from './reading.ts';
 import { adminTableText, rulesetText } from './ruleset.ts';
 import { type ElementChange, Wanted } from './wanted.ts';
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { Element } from './element.ts';
 import { type FieldType, isSetName, rulesetText, SETS } from './ruleset.ts';
 
@@ -71,13 +72,21 @@ function fieldsText(types: readonly FieldType[], value: unknown): string {
 /** As compile() writes it; what it never writes becomes JSON, and so is not taken for anything. */
 function fieldText(type: FieldType | undefined, field: unknown): string {
   if (typeof field === 'number') return (type === 'inet_proto' && PROTOCOLS.get(field)) || String(field);
-  if (typeof field === 'string') return type === 'ifname' ? `"${field}"` : field;
+  if (typeof field === 'string') {
+    if (type === 'ifname') return `"${field}"`;
+    return type === 'ipv6_addr' ? canonical(field) : field;
+  }
   if (isObject(field)) {
     const { prefix, range } = field;
-    if (isObject(prefix)) return `${prefix['addr']}/${prefix['len']}`;
+    if (isObject(prefix)) return `${canonical(String(prefix['addr']))}/${prefix['len']}`;
     if (Array.isArray(range)) return range.join('-');
   }
   return JSON.stringify(field) ?? '';
+}
+
+/** inet_ntop(3) writes the last four bytes of some IPv6 addresses as IPv4's, RFC 5952 does not. */
+function canonical(address: string): string {
+  return isIpAddress(address) ? parseIpAddress(address) : address;
 }
 
 function isObject(value: unknown): value is Json {

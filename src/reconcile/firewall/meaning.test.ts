@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { rules, texts } from '../../../test/firewall/arbitrary.ts';
-import { type IpAddress, parseIpAddress, parsePrefix } from '../../model/address.ts';
+import { parseIpAddress, parsePrefix } from '../../model/address.ts';
 import { type FirewallResource, resourceKey } from '../../model/resource.ts';
 import { type Element, elementId } from './element.ts';
-import { compile, decompile } from './meaning.ts';
+import { compile } from './meaning.ts';
+import { decompile } from './reading.ts';
 import { Wanted } from './wanted.ts';
 
 const ids = (elements: Iterable<Element>) => new Set(Array.from(elements, elementId));
@@ -68,7 +69,14 @@ test('a change that is undone leaves no trace', () => {
 
 test('two subnets of one bridge share the bridge until both are gone', () => {
   const bridge = (text: string): FirewallResource => {
-    return { kind: 'firewall', meaning: 'bridge', bridge: 'br0', subnet: parsePrefix(text), internal: false };
+    return {
+      kind: 'firewall',
+      meaning: 'bridge',
+      bridge: 'br0',
+      subnet: parsePrefix(text),
+      internal: false,
+      mode: 'nat',
+    };
   };
   const [first, second] = [bridge('10.0.0.0/24'), bridge('10.0.1.0/24')];
   const wanted = new Wanted([first, second]);
@@ -79,17 +87,18 @@ test('two subnets of one bridge share the bridge until both are gone', () => {
   );
 });
 
-const published = (hostPort: number, count: number, port: number, host = '0.0.0.0'): FirewallResource => ({
-  kind: 'firewall',
-  meaning: 'publish',
-  protocol: 'tcp',
-  hostAddress: parseIpAddress(host),
-  hostPort,
-  count,
-  address: parseIpAddress('10.0.0.2'),
-  port,
-  bridge: 'br0',
-});
+const published = (hostPort: number, count: number, port: number, host = '0.0.0.0') =>
+  ({
+    kind: 'firewall',
+    meaning: 'publish',
+    protocol: 'tcp',
+    hostAddress: parseIpAddress(host),
+    hostPort,
+    count,
+    address: parseIpAddress('10.0.0.2'),
+    port,
+    bridge: 'br0',
+  }) as const satisfies FirewallResource;
 
 test('a range is one element while its ports are the same inside, and one for each port when they are not', () => {
   assert.deepEqual(compile(published(5000, 500, 5000)).map(elementId), [
@@ -115,7 +124,9 @@ const NONSENSE: readonly Element[] = [
   { set: 'bridges', key: '"br0"' },
   { set: 'subnets4', key: '{"range":[1,2]} . "br0"' },
   { set: 'masqueraded4', key: '10.0.0.0/24' },
-  { set: 'guarded', key: 'ipv6' },
+  { set: 'guarded', key: 'arp' },
+  { set: 'unprotected', key: 'ipv4 . "br0"' },
+  { set: 'opened4', key: '10.0.0.2 . sctp . 80', comment: 'br0' },
   { set: 'port4_any', key: 'tcp . 80', value: '10.0.0.2 . 80' },
   { set: 'port4_any', key: 'sctp . 80', value: '10.0.0.2 . 80', comment: 'br0' },
   { set: 'port4', key: 'not an address . tcp . 80', value: '10.0.0.2 . 80', comment: 'br0' },
@@ -134,16 +145,37 @@ for (const bridge of ['br*', 'a"b', 'a b', 'a\\']) {
       bridge,
       subnet: parsePrefix('10.0.0.0/24'),
       internal: false,
+      mode: 'nat',
     };
     assert.throws(
       () => compile(guarded),
-      /^EngineError: Cannot filter bridge .*: nftables has no way to write its name$/,
+      /^EngineError: Cannot filter link .*: nftables has no way to write its name$/,
     );
   });
 }
 
-test('IPv6 is refused', () => {
-  const ipv6 = { ...published(80, 1, 80), address: parseIpAddress('fd00::1') as IpAddress } as FirewallResource;
-  assert.throws(() => compile(ipv6), /IPv6 is not supported by this version/);
-  assert.equal(resourceKey(ipv6), 'firewall publish tcp 0.0.0.0:80');
+test('a port of one family does not lead to an address of the other', () => {
+  const mixed: FirewallResource = { ...published(80, 1, 80), address: parseIpAddress('fd00::1') };
+  assert.throws(() => compile(mixed), /^EngineError: Cannot translate IPv4 to fd00::1$/);
+  assert.equal(resourceKey(mixed), 'firewall publish tcp 0.0.0.0:80');
+});
+
+test('IPv6 has sets of its own, and :: is any of its addresses', () => {
+  const ipv6 = { ...published(80, 1, 8080), address: parseIpAddress('fd00::2') };
+  assert.deepEqual(compile({ ...ipv6, hostAddress: parseIpAddress('::') }).map(elementId), [
+    'port6_any { tcp . 80 comment "br0" : fd00::2 . 8080 }',
+  ]);
+  assert.deepEqual(compile({ ...ipv6, hostAddress: parseIpAddress('2001:db8::1') }).map(elementId), [
+    'port6 { 2001:db8::1 . tcp . 80 comment "br0" : fd00::2 . 8080 }',
+  ]);
+});
+
+test('modes belong to a family of a bridge', () => {
+  const rule = { kind: 'firewall', meaning: 'bridge', bridge: 'br0', subnet: parsePrefix('fd00::/64') } as const;
+  assert.deepEqual(compile({ ...rule, internal: false, mode: 'routed' }).map(elementId), [
+    'bridges { "br0" }',
+    'subnets6 { fd00::/64 . "br0" }',
+    'turning { "br0" . "br0" }',
+    'routed { ipv6 . "br0" }',
+  ]);
 });

@@ -1,6 +1,6 @@
 /**
  * Everything in the table that never changes, in nft's language. What comes and goes with networks and ports are elements of
- * the sets and maps. Families: sets whose name ends in 4 hold IPv4; IPv6 gets its own beside them, in the same chains.
+ * the sets and maps. Sets whose name ends in 4 or 6 hold addresses of that family; the chains are the same for both.
  */
 
 interface SetDefinition {
@@ -11,27 +11,49 @@ interface SetDefinition {
   readonly interval?: true;
 }
 
-export type FieldType = 'ifname' | 'ipv4_addr' | 'inet_proto' | 'inet_service' | 'nf_proto' | 'mark';
+export type FieldType = 'ifname' | 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'nf_proto' | 'mark';
 
 /**
- * Published ports are in four maps: to one address of the host or to any, and single ports or ranges. A single port may
- * lead to another port; hash maps, so that adding one costs the same however many there are. A range is one element with an
- * interval for its key, and keeps the port: nft cannot shift a range.
+ * Published ports are in four maps of each family: to one address of the host or to any, and single ports or ranges. A single
+ * port may lead to another port; hash maps, so that adding one costs the same however many there are. A range is one element
+ * with an interval for its key, and keeps the port: nft cannot shift a range.
  */
 export const SETS = {
   bridges: { key: ['ifname'] },
   internal: { key: ['ifname'] },
   /** A bridge twice: what comes from it may go back to it by way of the host */
   turning: { key: ['ifname', 'ifname'] },
+  /** A bridge twice: what comes from it may go back to it on published ports alone */
+  confined: { key: ['ifname', 'ifname'] },
+  /** Bridges all of whose ports can be reached from outside */
+  unprotected: { key: ['nf_proto', 'ifname'] },
+  /** Bridges whose containers answer for themselves: opened ports and ICMP pass */
+  routed: { key: ['nf_proto', 'ifname'] },
+  /** Bridges whose opened ports can be reached from everywhere, although addresses are translated */
+  direct: { key: ['nf_proto', 'ifname'] },
+  /** A link of the host and the bridge whose opened ports can be reached through it */
+  trusted: { key: ['ifname', 'ifname'] },
   /** Containers that have no door between them and the bridge */
   subnets4: { key: ['ipv4_addr', 'ifname'], interval: true },
+  subnets6: { key: ['ipv6_addr', 'ifname'], interval: true },
   masqueraded4: { key: ['ipv4_addr'], interval: true },
+  masqueraded6: { key: ['ipv6_addr'], interval: true },
+  /** Subnets that leave with this address of the host */
+  sources4: { key: ['ipv4_addr'], value: ['ipv4_addr'], interval: true },
+  sources6: { key: ['ipv6_addr'], value: ['ipv6_addr'], interval: true },
   /** Families of which nothing is forwarded but from and to our bridges */
   guarded: { key: ['nf_proto'] },
   port4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
+  port6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], value: ['ipv6_addr', 'inet_service'] },
   range4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr'], interval: true },
+  range6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], value: ['ipv6_addr'], interval: true },
   port4_any: { key: ['inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
+  port6_any: { key: ['inet_proto', 'inet_service'], value: ['ipv6_addr', 'inet_service'] },
   range4_any: { key: ['inet_proto', 'inet_service'], value: ['ipv4_addr'], interval: true },
+  range6_any: { key: ['inet_proto', 'inet_service'], value: ['ipv6_addr'], interval: true },
+  /** Ports of containers that can be reached by the container's own address */
+  opened4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
+  opened6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
   /** One element, whose comment says what the table looked like when it was made */
   fingerprint: { key: ['mark'] },
 } as const satisfies Record<string, SetDefinition>;
@@ -58,14 +80,17 @@ function setText([name, { key, value, interval }]: [string, SetDefinition]): str
  *   After the administrator's chain, and still with addresses as they are on the wire. From an internal bridge only its own
  *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`).
  * prerouting: what comes from outside for 127.0.0.0/8 is not translated, so the kernel drops it as martian. The output
- *   chain does the same for the host itself, and takes 127.0.0.1 too.
+ *   chain does the same for the host itself, and takes 127.0.0.1 too. IPv6 knows no route_localnet, and forwards nothing
+ *   from a link-local address: ::1 and fe80::/10 are left to whoever listens on the host.
  * publish: a port published on one address goes before one on any. Map lookups alone; the first packet of a connection
  *   alone comes here.
  * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
  *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
  * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
  * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
- * entering: from outside and from other bridges, only to published ports.
+ * entering, between: from outside and from other bridges, only to published ports. All ports of an unprotected network are
+ *   open to the outside, not to other bridges, as in Docker 28.
+ * opened: ports of containers behind the container's own address.
  */
 const CHAINS = `
   chain arriving {
@@ -76,6 +101,7 @@ const CHAINS = `
     ip saddr 127.0.0.0/8 drop
     ip daddr 127.0.0.0/8 drop
     ip daddr . iifname @subnets4 return
+    ip6 daddr . iifname @subnets6 return
     iifname @internal fib daddr . iif type != { local, broadcast, multicast } drop
   }
   chain prerouting {
@@ -89,16 +115,29 @@ const CHAINS = `
   }
   chain publish {
     meta l4proto != { tcp, udp } return
+    meta nfproto ipv6 goto publish6
     dnat ip to ip daddr . meta l4proto . th dport map @port4
     dnat ip to ip daddr . meta l4proto . th dport map @range4
     dnat ip to meta l4proto . th dport map @port4_any
     dnat ip to meta l4proto . th dport map @range4_any
   }
+  chain publish6 {
+    ip6 daddr { ::1, fe80::/10 } return
+    ip6 saddr fe80::/10 return
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @port6
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @range6
+    dnat ip6 to meta l4proto . th dport map @port6_any
+    dnat ip6 to meta l4proto . th dport map @range6_any
+  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept
     ip saddr 127.0.0.0/8 oifname @bridges masquerade
     ip saddr . oifname @subnets4 goto same_subnet
+    ip6 saddr . oifname @subnets6 goto same_subnet
     ip saddr @masqueraded4 masquerade
+    ip6 saddr @masqueraded6 masquerade
+    snat ip to ip saddr map @sources4
+    snat ip6 to ip6 saddr map @sources6
   }
   chain same_subnet {
     ct status dnat masquerade
@@ -111,15 +150,35 @@ const CHAINS = `
   }
   chain leaving {
     iifname . oifname @turning accept
-    oifname @bridges goto entering
+    oifname @bridges goto between
     iifname @internal drop
     ct state invalid drop
   }
-  chain entering {
+  chain between {
     iifname @internal drop
     oifname @internal drop
     ct state established,related accept
     ct status dnat accept
+    iifname . oifname @confined drop
+    goto opened
+  }
+  chain entering {
+    oifname @internal drop
+    ct state established,related accept
+    ct status dnat accept
+    meta nfproto . oifname @unprotected accept
+    goto opened
+  }
+  chain opened {
+    meta l4proto { icmp, icmpv6 } meta nfproto . oifname @routed accept
+    ip daddr . meta l4proto . th dport @opened4 goto directly
+    ip6 daddr . meta l4proto . th dport @opened6 goto directly
+    drop
+  }
+  chain directly {
+    meta nfproto . oifname @routed accept
+    meta nfproto . oifname @direct accept
+    iifname . oifname @trusted accept
     drop
   }
 `;
