@@ -21,9 +21,14 @@ function networkOf(driver: NetworkDriver, digit: string, driverOptions: DriverOp
     created: '2025-01-01T00:00:00.000000000Z',
     internal: false,
     attachable: false,
+    ipv4: true,
+    ipv6: true,
+    ipamDriver: 'default',
     ipamOptions: {},
-    pools: [{ subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} }],
-    subnetRequested: true,
+    pools: [
+      { subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} },
+      { subnet: parsePrefix('fd00::/64'), gateway: parseIpAddress('fd00::1'), auxiliary: {} },
+    ],
     driverOptions,
     options: driver.parse(driverOptions),
     labels: {},
@@ -38,8 +43,8 @@ function endpointOf(network: Network, id: string, interfaceName: string): Endpoi
     container: 'c'.repeat(64),
     interfaceName,
     mac: parseMacAddress('02:00:00:00:00:01'),
-    address: parseInterfaceAddress('10.0.0.2/24'),
-    gateway: parseIpAddress('10.0.0.1'),
+    addresses: [parseInterfaceAddress('10.0.0.2/24'), parseInterfaceAddress('fd00::2/64')],
+    gateways: [parseIpAddress('10.0.0.1'), parseIpAddress('fd00::1')],
     ports: [
       { protocol: 'tcp', containerPort: 80, hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 },
       { protocol: 'udp', containerPort: 5000, hostAddress: parseIpAddress('0.0.0.0'), hostPort: 5000, count: 500 },
@@ -122,10 +127,10 @@ for (const [name, driver] of drivers) {
       const second = {
         ...endpointOf(other, `fedcba9876${'e'.repeat(54)}`, 'eth1'),
         ports: [],
-        address: parseInterfaceAddress('10.1.0.2/24'),
+        addresses: [parseInterfaceAddress('10.1.0.2/24'), parseInterfaceAddress('fd00:1::2/64')],
+        gateways: [],
       };
-      const { gateway: _, ...withoutRoute } = second;
-      assertUniqueKeys([...all(), ...driver.network(other), ...driver.endpoint(other, withoutRoute, sandbox)]);
+      assertUniqueKeys([...all(), ...driver.network(other), ...driver.endpoint(other, second, sandbox)]);
     });
 
     test('allots addresses exactly when it attaches sandboxes by links', () => {
@@ -134,11 +139,9 @@ for (const [name, driver] of drivers) {
     });
 
     test('a network without a gateway, and an internal one, are described too', () => {
-      const [pool] = network.pools;
-      assert.ok(pool !== undefined);
-      const { gateway: _, ...bare } = pool;
+      const bare = network.pools.map(({ gateway: _, ...pool }) => pool);
       for (const variant of [
-        { ...network, pools: [bare] },
+        { ...network, pools: bare },
         { ...network, internal: true },
       ]) {
         assertComplete([...driver.network(variant), ...driver.endpoint(variant, endpoint, sandbox)]);

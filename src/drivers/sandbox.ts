@@ -17,10 +17,13 @@ export function describeSandbox({ namespace, resolver, sysctls = {} }: Sandbox):
     // Containers are root of their own network: port 80 and ping need no capability, as in Docker since 20.10.
     sysctl('net/ipv4/ip_unprivileged_port_start', '0'),
     sysctl('net/ipv4/ping_group_range', '0 2147483647'),
-    // For links that come later; lo was born before and keeps ::1.
+    // For links that come later; lo was born before and keeps ::1. A link with an IPv6 address has it switched on again.
     sysctl('net/ipv6/conf/default/disable_ipv6', '1'),
+    // Each address is allotted once: asking the network for duplicates would keep it unusable for a second.
+    sysctl('net/ipv6/conf/default/accept_dad', '0'),
     // A link tells its neighbours when it comes up: they may have known its address with another MAC address.
     sysctl('net/ipv4/conf/default/arp_notify', '1'),
+    sysctl('net/ipv6/conf/default/ndisc_notify', '1'),
   ];
   const known = new Set(resources.map((resource) => (resource.kind === 'sysctl' ? resource.path : '')));
   for (const [path, value] of Object.entries(sysctls)) if (!known.has(path)) resources.push(sysctl(path, value));

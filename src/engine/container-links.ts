@@ -96,18 +96,18 @@ export function linkRecords(state: State, container: Container): HostRecord[] {
 function recordsOf(state: State, { alias, target }: Link): HostRecord[] {
   const names = [...new Set([alias, target.spec.hostname, target.name])].join(' ');
   const endpoint = defaultEndpoint(state, target);
-  return endpoint === undefined ? [] : [{ address: addressOf(endpoint.address), names }];
+  return (endpoint?.addresses ?? []).map((address) => ({ address: addressOf(address), names }));
 }
 
 /** Variables its processes find: DB_PORT_5432_TCP_ADDR and the like. */
 export function linkEnvironment(state: State, container: Container): string[] {
   return linksOf(state, container).flatMap(({ alias, target }) => {
-    const endpoint = defaultEndpoint(state, target);
-    if (endpoint === undefined) return [];
+    const [address] = defaultEndpoint(state, target)?.addresses ?? [];
+    if (address === undefined) return [];
     return linkVariables({
       name: `/${container.name}/${alias}`,
       alias,
-      address: addressOf(endpoint.address),
+      address: addressOf(address),
       ports: target.spec.exposedPorts,
       env: target.env,
     });

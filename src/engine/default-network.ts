@@ -13,7 +13,7 @@ import type { Logger } from '../model/logger.ts';
 import type { DriverOptions, IpamPool, Network } from '../model/network.ts';
 import { hostLink, hostPrefixes } from '../reconcile/host.ts';
 import type { NetworkConfig } from './config.ts';
-import { DEFAULT_GATEWAY_KEY } from './gateway.ts';
+import { DEFAULT_GATEWAY_KEYS } from './gateway.ts';
 import { newId, timestamp } from './ids.ts';
 import { driverOf } from './intent.ts';
 import { networkByName } from './lookup.ts';
@@ -57,8 +57,10 @@ function record(name: string, driver: string) {
     created: timestamp(),
     internal: false,
     attachable: false,
+    ipv4: true,
+    ipv6: false,
+    ipamDriver: 'default',
     ipamOptions: {},
-    subnetRequested: false,
     labels: {},
   };
 }
@@ -117,7 +119,7 @@ function choosePool({ state, ipam, config, logger }: Inputs, known: Network | un
     ...(fits && fixedCidr !== chosen ? { range: fixedCidr } : {}),
     ...(gateway === undefined ? {} : { gateway }),
     auxiliary:
-      defaultGateway === undefined || defaultGateway === gateway ? {} : { [DEFAULT_GATEWAY_KEY]: defaultGateway },
+      defaultGateway === undefined || defaultGateway === gateway ? {} : { [DEFAULT_GATEWAY_KEYS[4]]: defaultGateway },
   };
   return allocate([request]);
 }

@@ -1,7 +1,7 @@
-import { prefixContains } from '../model/address.ts';
+import { type AddressFamily, FAMILIES, type IpAddress, prefixContains } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { type Network, PREDEFINED_NETWORKS } from '../model/network.ts';
+import { type Network, PREDEFINED_NETWORKS, poolOf } from '../model/network.ts';
 
 /**
  * Refuses what a network cannot give, with everything that is wrong at once, as Docker does (validateEndpointSettings).
@@ -11,26 +11,35 @@ import { type Network, PREDEFINED_NETWORKS } from '../model/network.ts';
 export function checkEndpoint(request: EndpointRequest, network: Network | undefined): void {
   const problems = [
     ...predefinedProblems(request, network?.name ?? request.network),
-    ...addressProblems(request, network),
+    ...FAMILIES.flatMap((family) =>
+      addressProblems(family === 4 ? request.address : request.address6, network, family),
+    ),
   ];
   if (problems.length === 0) return;
   const list = problems.length === 1 ? problems.join() : problems.map((problem) => `* ${problem}`).join('\n');
   throw new EngineError('invalidArgument', `invalid endpoint settings:\n${list}`);
 }
 
-function predefinedProblems({ address, aliases }: EndpointRequest, name: string): string[] {
+function predefinedProblems({ address, address6, aliases }: EndpointRequest, name: string): string[] {
   if (!PREDEFINED_NETWORKS.includes(name)) return [];
   return [
-    ...(address === undefined ? [] : ['user specified IP address is supported on user defined networks only']),
+    ...(address === undefined && address6 === undefined
+      ? []
+      : ['user specified IP address is supported on user defined networks only']),
     ...(aliases.length === 0 ? [] : ['network-scoped alias is supported only for containers in user defined networks']),
   ];
 }
 
-function addressProblems({ address }: EndpointRequest, network: Network | undefined): string[] {
+function addressProblems(
+  address: IpAddress | undefined,
+  network: Network | undefined,
+  family: AddressFamily,
+): string[] {
   if (address === undefined || network === undefined) return [];
-  if (!network.subnetRequested) {
+  const pool = poolOf(network, family);
+  if (pool?.subnetRequested !== true) {
     return ['user specified IP address is supported only when connecting to networks with user configured subnets'];
   }
-  if (network.pools.some(({ subnet }) => prefixContains(subnet, address))) return [];
+  if (prefixContains(pool.subnet, address)) return [];
   return [`no configured subnet or ip-range contain the IP address ${address}`];
 }

@@ -1,6 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { endpointMac } from '../drivers/mac.ts';
-import { addressOf, type IpAddress, parseIpAddress } from '../model/address.ts';
+import {
+  type AddressFamily,
+  addressOf,
+  FAMILIES,
+  familyOf,
+  type InterfaceAddress,
+  type IpAddress,
+  ofFamily,
+  parseIpAddress,
+} from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
@@ -10,6 +19,7 @@ import { newId } from './ids.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
 import { portWishes } from './ports.ts';
 import type { State } from './state.ts';
+import { disablesIPv6 } from './sysctls.ts';
 
 /** Networks one container can be on: far beyond use, and a bound on what one request can cost. */
 export const MAX_ENDPOINTS = 128;
@@ -43,23 +53,23 @@ export function allocateEndpoints(core: Core, container: Container, sandbox: str
 
 /** One more endpoint beside `others`; it is no gateway yet. */
 export function allocateEndpoint(
-  { state, ipam }: Core,
+  core: Core,
   container: Container,
   sandbox: string,
   request: EndpointRequest,
   others: readonly Endpoint[],
 ): Endpoint {
+  const { state } = core;
   const network = findNetwork(state.networks, request.network);
   for (const link of request.links ?? []) {
     if (exactContainer(state.containers, link.container) === undefined) {
       throw new EngineError('notFound', `Could not get container for ${link.container}`);
     }
   }
-  const held = heldAddresses(state, network, container, request.address);
-  const wanted = request.address === undefined ? [] : [request.address];
-  const [address] = ipam.allocateAddresses(network, held, wanted);
-  if (address === undefined)
+  const addresses = allocateAddresses(core, container, network, request);
+  if (addresses.length === 0) {
     throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
+  }
   return {
     id: newId(),
     network: network.id,
@@ -67,9 +77,22 @@ export function allocateEndpoint(
     container: container.id,
     interfaceName: nextInterface(endpointDefaults(network).prefix, others),
     mac: request.mac ?? endpointMac(randomBytes(6)),
-    address,
+    addresses,
+    gateways: [],
     ports: [],
   };
+}
+
+/** One of each family the network has; none of IPv6 where the container switches that off. */
+function allocateAddresses(
+  { state, ipam }: Core,
+  container: Container,
+  network: Network,
+  { address, address6 }: EndpointRequest,
+): InterfaceAddress[] {
+  const pools = network.pools.filter(({ subnet }) => familyOf(subnet) === 4 || !disablesIPv6(container.spec));
+  const wanted = [address, address6].filter((one) => one !== undefined);
+  return ipam.allocateAddresses({ ...network, pools }, heldAddresses(state, network, container, wanted), wanted);
 }
 
 /** Containers on user networks ask the embedded resolver; the default network has no names. */
@@ -84,29 +107,32 @@ export function needsResolver(state: State, { spec }: Container): boolean {
  * Who holds which address of a network: running containers, and stopped ones that asked for a static address. When two
  * that are stopped ask for the same one, it is the older's, unless the younger replaces it.
  * @param claimant whose own claims do not count
- * @param wanted the static address it asks for
+ * @param wanted the static addresses it asks for
  */
 function heldAddresses(
   state: State,
   network: Network,
   claimant: Container,
-  wanted?: IpAddress,
+  wanted: readonly IpAddress[],
 ): Map<IpAddress, string> {
   const held = new Map<IpAddress, string>();
   const age = ({ created, id }: Container) => `${created} ${id}`;
   for (const container of state.containers.values()) {
     const { id, name, spec } = container;
     if (id === claimant.id) continue;
-    for (const { address, network: reference } of spec.endpoints) {
-      if (address === undefined) continue;
-      if (address === wanted && (age(container) > age(claimant) || replaces(claimant, container))) continue;
-      if (tryFindNetwork(state.networks, reference)?.id === network.id) held.set(address, name);
+    for (const { address, address6, network: reference } of spec.endpoints) {
+      const claims = [address, address6].filter((claim) => claim !== undefined);
+      if (claims.length === 0 || tryFindNetwork(state.networks, reference)?.id !== network.id) continue;
+      for (const claim of claims) {
+        if (wanted.includes(claim) && (age(container) > age(claimant) || replaces(claimant, container))) continue;
+        held.set(claim, name);
+      }
     }
   }
   for (const endpoint of state.endpoints.values()) {
     if (endpoint.network !== network.id || endpoint.container === claimant.id) continue;
     const holder = state.containers.get(endpoint.container)?.name ?? shortId(endpoint.container);
-    held.set(addressOf(endpoint.address), holder);
+    for (const address of endpoint.addresses) held.set(addressOf(address), holder);
   }
   return held;
 }
@@ -129,15 +155,24 @@ function nextInterface(prefix: string, others: readonly Endpoint[]): string {
  * @throws EngineError internal in Docker's words when a port cannot be had
  */
 export function assignGateway(core: Core, container: Container, endpoints: readonly Endpoint[]): Endpoint[] {
-  const chosen = chooseGateway(endpoints.flatMap((endpoint) => candidate(core.state, container, endpoint)));
+  const placed = endpoints.flatMap((endpoint) => candidate(core.state, container, endpoint));
+  const chosen = new Map(FAMILIES.map((family) => [family, chooseGateway(able(placed, family), family)]));
+  const bearer = chosen.get(4);
   const published = endpoints.flatMap(({ ports }) => ports);
-  return endpoints.map((endpoint) => {
-    const { gateway: _former, ...rest } = endpoint;
-    if (endpoint !== chosen?.endpoint) return { ...rest, ports: [] };
-    const gateway = gatewayOf(chosen.network);
-    const ports = published.length > 0 ? published : publish(core, container, chosen);
-    return { ...rest, ...(gateway === undefined ? {} : { gateway }), ports };
-  });
+  const ports = published.length > 0 || bearer === undefined ? published : publish(core, container, bearer);
+  return endpoints.map((endpoint) => ({
+    ...endpoint,
+    gateways: FAMILIES.flatMap((family) => {
+      const gateway = chosen.get(family);
+      return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family) ?? []) : [];
+    }),
+    ports: endpoint === bearer?.endpoint ? ports : [],
+  }));
+}
+
+/** Those that have an address of the family: a container may want none of IPv6. */
+function able(placed: readonly Placed[], family: AddressFamily): Placed[] {
+  return placed.filter(({ endpoint }) => ofFamily(endpoint.addresses, family) !== undefined);
 }
 
 interface Placed {

@@ -26,9 +26,11 @@ function network(name: NetworkName): Network {
     created: '',
     internal: name === 'Inner',
     attachable: false,
+    ipv4: true,
+    ipv6: false,
+    ipamDriver: 'default',
     ipamOptions: {},
     pools: [pool],
-    subnetRequested: true,
     driverOptions: {},
     options: {},
     labels: {},
@@ -68,7 +70,8 @@ function endpoint({ name, host }: Member, on: NetworkName): Endpoint {
     container: `${name}0123456789abcdef`,
     interfaceName: 'eth0',
     mac: parseMacAddress('02:00:00:00:00:01'),
-    address: interfaceAddress(parseIpAddress(`${NETWORKS[on]}.${host}`), 24),
+    addresses: [interfaceAddress(parseIpAddress(`${NETWORKS[on]}.${host}`), 24)],
+    gateways: [],
     ports: [],
   };
 }
@@ -148,9 +151,9 @@ test('the default network has no names', () => {
 test('a change is seen at once', () => {
   const { names: source, state } = names(web, db);
   assert.deepEqual(source.lookup('sandbox:web', 'db'), ['10.0.1.3']);
-  const moved = { ...endpoint(db, 'app'), address: interfaceAddress(parseIpAddress('10.0.1.99'), 24) };
+  const moved = { ...endpoint(db, 'app'), addresses: [interfaceAddress(parseIpAddress('10.0.1.99'), 24)] };
   state.apply({ put: { endpoints: [moved] } });
-  assert.deepEqual(source.lookup('sandbox:web', 'db'), [addressOf(moved.address)]);
+  assert.deepEqual(source.lookup('sandbox:web', 'db'), moved.addresses.map(addressOf));
   state.apply({ remove: { endpoints: [moved.id] } });
   assert.equal(source.lookup('sandbox:web', 'db'), undefined);
 });

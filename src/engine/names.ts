@@ -137,7 +137,7 @@ export class Names implements NameSource {
       for (const { container, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
         const id = exactContainer(containers, container)?.id;
         const endpoint = endpoints.values().find((one) => one.container === id && one.network === network.id);
-        if (endpoint !== undefined) linked.set(alias.toLowerCase(), [addressOf(endpoint.address)]);
+        if (endpoint !== undefined) linked.set(alias.toLowerCase(), endpoint.addresses.map(addressOf));
       }
     }
     return linked;
@@ -160,16 +160,16 @@ function buildDirectory(state: State, network: Network, endpoints: readonly Endp
   for (const endpoint of endpoints) {
     const container = state.containers.get(endpoint.container);
     if (container === undefined) continue;
-    const address = addressOf(endpoint.address);
+    const own = endpoint.addresses.map(addressOf);
     const names = dnsNames(container, requestFor(state, container, network)?.aliases ?? []);
     for (const name of names) {
       const key = name.toLowerCase();
       const addresses = byName.get(key);
-      if (addresses === undefined) byName.set(key, [address]);
-      else addresses.push(address);
+      if (addresses === undefined) byName.set(key, [...own]);
+      else addresses.push(...own);
     }
     const [first] = names;
-    if (first !== undefined) byAddress.set(address, first);
+    if (first !== undefined) for (const address of own) byAddress.set(address, first);
   }
   return { network, byName, byAddress };
 }

@@ -1,7 +1,16 @@
-import type { NetworkDriver } from '../drivers/driver.ts';
+import { checkPools } from '../ipam/request.ts';
+import { type AddressFamily, FAMILIES } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { type Network, PREDEFINED_NETWORKS, shortId } from '../model/network.ts';
+import {
+  type DriverOptions,
+  type IpamPool,
+  type Network,
+  optionFlag,
+  PREDEFINED_NETWORKS,
+  type SubnetTraits,
+  shortId,
+} from '../model/network.ts';
 import { hostPrefixes } from '../reconcile/host.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
@@ -32,7 +41,7 @@ export class Networks {
     // The first bridge network is what forwarding is for.
     await core.reconciler.commit(core.forwarding.describe());
     networkEvent(core, network, 'create');
-    return { id: network.id, warning: '' };
+    return { id: network.id, warning: ignoredSubnets(request, network) };
   }
 
   /** @throws EngineError notFound or invalidArgument (ambiguous) in Docker's words */
@@ -107,6 +116,10 @@ function planNetwork(core: Core, request: NetworkRequest): Network {
   // The daemon's defaults are options as if they were asked for: inspect shows them.
   const driverOptions = { ...core.config.network.defaultNetworkOptions[driver.name], ...request.driverOptions };
   const options = driver.parse(driverOptions);
+  const families = {
+    ipv4: isWanted(request.ipv4, driverOptions, 4),
+    ipv6: isWanted(request.ipv6, driverOptions, 6),
+  };
   return {
     id: newId(),
     name,
@@ -114,13 +127,20 @@ function planNetwork(core: Core, request: NetworkRequest): Network {
     created: timestamp(),
     internal,
     attachable,
+    ...families,
+    ipamDriver: request.ipamDriver || 'default',
     ipamOptions,
-    pools: choosePools(core, request, driver, options),
-    subnetRequested: request.pools.some(({ subnet }) => subnet !== undefined),
+    pools: choosePools(core, request, driver.subnets(options, internal), families),
     driverOptions,
     options,
     labels,
   };
+}
+
+/** As in Docker, a subnet of a family the network does not have counts for nothing; here it is said. */
+function ignoredSubnets({ pools }: NetworkRequest, { ipv4, ipv6 }: Network): string {
+  const ignored = pools.flatMap(({ subnet }) => subnet ?? []).filter((text) => !(text.includes(':') ? ipv6 : ipv4));
+  return ignored.map((subnet) => `subnet ${subnet} is ignored: the network has no addresses of its family`).join('; ');
 }
 
 function checkName({ state }: Core, name: string): void {
@@ -133,11 +153,31 @@ function checkName({ state }: Core, name: string): void {
   }
 }
 
+/**
+ * `--ipv4`, `--ipv6`; else the driver option that says the same; else IPv4 alone.
+ * @throws EngineError invalidArgument in Docker's words
+ */
+function isWanted(asked: boolean | undefined, driverOptions: DriverOptions, family: AddressFamily): boolean {
+  const label = `com.docker.network.enable_ipv${family}`;
+  const option = driverOptions[label];
+  if (asked !== undefined || option === undefined) return asked ?? family === 4;
+  const value = optionFlag(option);
+  if (value === undefined) throw new EngineError('invalidArgument', `driver-opt "${label}" is not a valid bool`);
+  return value;
+}
+
 /** Subnets of our own networks are never overlapped; the host's only when the user asks for exactly that. */
-function choosePools({ ipam, state }: Core, request: NetworkRequest, driver: NetworkDriver, options: unknown) {
-  const { pools: requests, ipamDriver, internal } = request;
-  const traits = driver.subnets(options, internal);
+function choosePools(
+  { ipam, state }: Core,
+  request: NetworkRequest,
+  traits: SubnetTraits,
+  families: { readonly ipv4: boolean; readonly ipv6: boolean },
+): IpamPool[] {
+  const { pools: requests, ipamDriver } = request;
   const taken = [...state.networks.values()].flatMap((network) => network.pools.map(({ subnet }) => subnet));
-  const demand = { ipv4: true, ipv6: false, requests, ipamDriver, driver: driver.name, traits };
-  return ipam.allocatePools(demand, { taken, host: hostPrefixes() });
+  const driver = request.driver === '' ? 'bridge' : request.driver;
+  const demand = { ...families, requests, ipamDriver, driver, traits };
+  const pools = ipam.allocatePools(demand, { taken, host: hostPrefixes() });
+  const named = new Set(checkPools(requests, FAMILIES).map(({ subnet }) => subnet));
+  return pools.map((pool) => (named.has(pool.subnet) ? { ...pool, subnetRequested: true } : pool));
 }

@@ -11,6 +11,9 @@ export interface NetworkRequest {
   readonly driver: string;
   readonly internal: boolean;
   readonly attachable: boolean;
+  /** undefined: as the driver options say, else IPv4 alone */
+  readonly ipv4?: boolean;
+  readonly ipv6?: boolean;
   readonly pools: readonly PoolRequest[];
   /** '' is default */
   readonly ipamDriver: string;

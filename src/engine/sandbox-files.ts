@@ -6,8 +6,16 @@ import {
   type ResolvMode,
   renderContainerResolvConf,
 } from '../dns/hostresolv.ts';
-import { addHosts, ownRecord, parseExtraHosts, removeHosts, renderHostname, renderHosts } from '../dns/hosts.ts';
-import { addressOf, type IpAddress } from '../model/address.ts';
+import {
+  addHosts,
+  type HostRecord,
+  ownRecord,
+  parseExtraHosts,
+  removeHosts,
+  renderHostname,
+  renderHosts,
+} from '../dns/hosts.ts';
+import { addressOf, FAMILIES, type IpAddress } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
@@ -18,6 +26,7 @@ import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
 import { networkByName } from './lookup.ts';
 import type { State } from './state.ts';
+import { disablesIPv6 } from './sysctls.ts';
 
 /** The host's own, which containers in host mode see a copy of. */
 const HOST_HOSTS = '/etc/hosts';
@@ -38,20 +47,20 @@ function writeHosts({ state, config }: Core, container: Container, endpoints: re
     return;
   }
   const extra = [...parseExtraHosts(extraHosts, hostGateways(state, config)), ...linkRecords(state, container)];
-  const own = endpoints.map((endpoint) => recordOf(container, endpoint));
-  writeFileSync(path, renderHosts({ extra, own, ipv6: true }), { mode: 0o644 });
+  const own = endpoints.flatMap((endpoint) => recordsOf(container, endpoint));
+  const ipv6 = !disablesIPv6(container.spec);
+  writeFileSync(path, renderHosts({ extra, own, ipv6 }), { mode: 0o644 });
 }
 
 /** What `host-gateway` means: what the daemon was told, else the default network's way out. */
 function hostGateways(state: State, { network: { hostGateways: told } }: EngineConfig): readonly IpAddress[] {
   if (told.length > 0) return told;
   const network = networkByName(state.networks, 'bridge');
-  const gateway = network === undefined ? undefined : gatewayOf(network);
-  return gateway === undefined ? [] : [gateway];
+  return network === undefined ? [] : FAMILIES.flatMap((family) => gatewayOf(network, family) ?? []);
 }
 
-function recordOf({ spec }: Container, endpoint: Endpoint) {
-  return ownRecord(addressOf(endpoint.address), spec.hostname, spec.domainname);
+function recordsOf({ spec }: Container, { addresses }: Endpoint): HostRecord[] {
+  return addresses.map((address) => ownRecord(addressOf(address), spec.hostname, spec.domainname));
 }
 
 export type ResolverSettings = Pick<Container['spec'], 'dns' | 'dnsSearch' | 'dnsOptions' | 'networkMode'>;
@@ -93,8 +102,8 @@ export function updateSandboxFiles(core: Core, container: Container, update: Fil
   const paths = containerPaths(core.config, core.state, container);
   try {
     let hosts = readFileSync(paths.hosts, 'utf8');
-    if (update.removed !== undefined) hosts = removeHosts(hosts, [recordOf(container, update.removed)]);
-    if (update.added !== undefined) hosts = addHosts(hosts, [recordOf(container, update.added)]);
+    if (update.removed !== undefined) hosts = removeHosts(hosts, recordsOf(container, update.removed));
+    if (update.added !== undefined) hosts = addHosts(hosts, recordsOf(container, update.added));
     writeFileSync(paths.hosts, hosts);
     if (update.resolver !== undefined) switchResolver(core, container, paths.resolvConf, update.resolver);
   } catch (error) {

@@ -44,6 +44,11 @@ export function networkSysctls({ isolation }: ContainerSpec): Record<string, str
   );
 }
 
+/** `--sysctl net.ipv6.conf.all.disable_ipv6=1`: its links can have no IPv6 address, so it is given none. */
+export function disablesIPv6(spec: ContainerSpec): boolean {
+  return networkSysctls(spec)['net/ipv6/conf/all/disable_ipv6'] === '1';
+}
+
 /** Settings of the other namespaces, which runc writes. */
 export function otherSysctls({ isolation }: ContainerSpec): Record<string, string> {
   return Object.fromEntries(Object.entries(isolation.sysctls).filter(([name]) => !dottedName(name).startsWith('net.')));

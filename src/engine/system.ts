@@ -160,13 +160,13 @@ export class System {
 
   #endpoints(): EngineStatus['endpoints'] {
     const { state } = this.#core;
-    return [...state.endpoints.values()].map(({ container, network, interfaceName, address, mac, gateway }) => ({
+    return [...state.endpoints.values()].map(({ container, network, interfaceName, addresses, mac, gateways }) => ({
       container: state.containers.get(container)?.name ?? container,
       network: state.networks.get(network)?.name ?? network,
       link: interfaceName,
-      address,
+      address: addresses.join(' '),
       mac,
-      defaultRoute: gateway !== undefined,
+      defaultRoute: gateways.length > 0,
     }));
   }
 

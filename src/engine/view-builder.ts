@@ -1,5 +1,6 @@
+import { FAMILIES, type IpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
-import type { Network } from '../model/network.ts';
+import { type Network, poolOf } from '../model/network.ts';
 import { linkNames, linksOf } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
@@ -34,16 +35,21 @@ export function containerView(core: Core, container: Container): ContainerView {
 function endpointView(state: State, container: Container, request: EndpointRequest): EndpointView {
   const network = tryFindNetwork(state.networks, request.network);
   const endpoint = endpointsOf(state, container.id).find((candidate) => candidate.network === network?.id);
-  const gateway = network?.internal === true ? undefined : network?.pools[0]?.gateway;
   return {
     networkId: network?.id ?? '',
     networkName: network?.name ?? request.network,
     request,
     ...(endpoint === undefined ? {} : { endpoint }),
     endpointId: endpoint?.id ?? (isBare(container, network) ? bareEndpointId(container, network) : ''),
-    ...(endpoint === undefined || gateway === undefined ? {} : { gateway }),
+    gateways: endpoint === undefined ? [] : gatewaysOf(network),
     dnsNames: network !== undefined && isUserDefined(network) ? dnsNames(container, request.aliases) : [],
   };
+}
+
+/** Of an internal network none is shown: nobody routes through it. */
+function gatewaysOf(network: Network | undefined): IpAddress[] {
+  if (network === undefined || network.internal) return [];
+  return FAMILIES.flatMap((family) => poolOf(network, family)?.gateway ?? []);
 }
 
 function isBare(container: Container, network: Network | undefined): network is Network {
@@ -53,17 +59,17 @@ function isBare(container: Container, network: Network | undefined): network is 
 /** A network with its running containers; stopped ones hold nothing of it, and do not keep it from being removed. */
 export function networkView(state: State, network: Network): NetworkView {
   const containers: NetworkMember[] = [];
-  for (const { id, network: on, container, mac, address } of state.endpoints.values()) {
+  for (const { id, network: on, container, mac, addresses } of state.endpoints.values()) {
     const holder = on === network.id ? state.containers.get(container) : undefined;
     if (holder !== undefined) {
-      containers.push({ id: holder.id, name: holder.name, endpointId: id, mac, address });
+      containers.push({ id: holder.id, name: holder.name, endpointId: id, mac, addresses });
     }
   }
   const users = [...state.containers.values()].filter(
     (container) => requestFor(state, container, network) !== undefined,
   );
   for (const user of users.filter((container) => isBare(container, network))) {
-    containers.push({ id: user.id, name: user.name, endpointId: bareEndpointId(user, network) });
+    containers.push({ id: user.id, name: user.name, endpointId: bareEndpointId(user, network), addresses: [] });
   }
   return { network, containers, users: users.length };
 }

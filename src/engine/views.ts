@@ -14,8 +14,8 @@ export interface EndpointView {
   readonly endpoint?: Endpoint;
   /** While the container runs, else '' */
   readonly endpointId: string;
-  /** The network's gateway, also where another endpoint gives the default route; none on internal networks */
-  readonly gateway?: IpAddress;
+  /** The network's, one of each family, also where another endpoint gives the default route; none on internal networks */
+  readonly gateways: readonly IpAddress[];
   /** Name, aliases, short id, hostname; the first is what the address resolves to */
   readonly dnsNames: readonly string[];
 }
@@ -56,7 +56,7 @@ export interface NetworkMember {
   readonly endpointId: string;
   /** None on host and none */
   readonly mac?: MacAddress;
-  readonly address?: InterfaceAddress;
+  readonly addresses: readonly InterfaceAddress[];
 }
 
 export interface VolumeView {

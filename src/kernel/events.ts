@@ -4,6 +4,7 @@ import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from './netlink-socke
 import type { NetworkNamespace } from './netns.ts';
 import { watchReadable } from './poll.ts';
 import * as rt from './rtnetlink-messages.ts';
+import { AF_INET6 } from './sys.ts';
 
 /** Something changed, by whomever: what is told is where to look, not what it is like now. */
 export type KernelEvent =
@@ -33,10 +34,12 @@ interface GenerationEvent {
   readonly author: string;
 }
 
-/** linux/rtnetlink.h. IPv6 is left out: the kernel tells two addresses and three routes of every link that goes up. */
+/** linux/rtnetlink.h */
 const RTNLGRP_LINK = 1;
 const RTNLGRP_IPV4_IFADDR = 5;
 const RTNLGRP_IPV4_ROUTE = 7;
+const RTNLGRP_IPV6_IFADDR = 9;
+const RTNLGRP_IPV6_ROUTE = 11;
 /** linux/netfilter/nfnetlink.h */
 const NFNLGRP_NFTABLES = 7;
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -52,7 +55,7 @@ const NFTA_GEN_PROC_NAME = 3;
 /** struct nfgenmsg: family, version, resource */
 const NFGEN_SIZE = 4;
 
-/** Tells what changes in a namespace: links, IPv4 addresses and routes, and nftables. */
+/** Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, and nftables. */
 export class KernelEvents implements Disposable {
   readonly #listener: (event: KernelEvent) => void;
   readonly #resources = new DisposableStack();
@@ -61,7 +64,13 @@ export class KernelEvents implements Disposable {
   constructor(namespace: NetworkNamespace, listener: (event: KernelEvent) => void) {
     this.#listener = listener;
     try {
-      const routeGroups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+      const routeGroups = [
+        RTNLGRP_LINK,
+        RTNLGRP_IPV4_IFADDR,
+        RTNLGRP_IPV4_ROUTE,
+        RTNLGRP_IPV6_IFADDR,
+        RTNLGRP_IPV6_ROUTE,
+      ];
       this.#watch(new NetlinkSocket(NETLINK_ROUTE, namespace), routeGroups, parseRouteEvent);
       this.#watch(new NetlinkSocket(NETLINK_NETFILTER, namespace), [NFNLGRP_NFTABLES], parseFirewallEvent);
     } catch (error) {
@@ -113,17 +122,24 @@ export function parseRouteEvent(message: Message): KernelEvent | undefined {
     }
     case rt.RTM_NEWADDR:
     case rt.RTM_DELADDR: {
+      if (isNewIPv6(message)) return undefined;
       const address = rt.parseAddress(message);
       return address && { kind: 'address', removed: message.type === rt.RTM_DELADDR, address };
     }
     case rt.RTM_NEWROUTE:
     case rt.RTM_DELROUTE: {
+      if (isNewIPv6(message)) return undefined;
       const route = rt.parseRoute(message);
       return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
     }
     default:
       return undefined;
   }
+}
+
+/** The kernel tells of two addresses and three routes of every link that goes up: nobody waits for those. */
+function isNewIPv6({ type, payload }: Message): boolean {
+  return (type === rt.RTM_NEWADDR || type === rt.RTM_NEWROUTE) && payload[0] === AF_INET6;
 }
 
 /** @returns undefined for what does not concern nftables */

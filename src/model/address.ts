@@ -12,6 +12,9 @@ export type InterfaceAddress = string & { readonly [brand]: 'InterfaceAddress' }
 export type MacAddress = string & { readonly [brand]: 'MacAddress' };
 export type AddressFamily = 4 | 6;
 
+/** In the order they are allotted and shown. */
+export const FAMILIES: readonly AddressFamily[] = [4, 6];
+
 const BITS = { 4: 32, 6: 128 } as const;
 
 /** @throws EngineError invalidArgument when the text is no IPv4 or IPv6 address */
@@ -67,6 +70,14 @@ export function macBytes(mac: MacAddress): Uint8Array {
 
 export function familyOf(text: IpAddress | Prefix | InterfaceAddress): AddressFamily {
   return text.includes(':') ? 6 : 4;
+}
+
+/** The first one of the family: lists that hold at most one of each are common. */
+export function ofFamily<T extends IpAddress | Prefix | InterfaceAddress>(
+  texts: readonly T[],
+  family: AddressFamily,
+): T | undefined {
+  return texts.find((text) => familyOf(text) === family);
 }
 
 /** 4 or 16 bytes, in network order. */

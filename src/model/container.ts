@@ -25,6 +25,7 @@ export interface EndpointRequest {
   readonly links?: readonly EndpointLink[];
   /** A static address, kept while the container exists */
   readonly address?: IpAddress;
+  readonly address6?: IpAddress;
   readonly mac?: MacAddress;
   readonly driverOptions: Readonly<Record<string, string>>;
   /** Highest gives the default route */

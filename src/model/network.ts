@@ -1,12 +1,27 @@
-import type { AddressFamily, InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
+import {
+  type AddressFamily,
+  familyOf,
+  type InterfaceAddress,
+  type IpAddress,
+  type MacAddress,
+  type Prefix,
+} from './address.ts';
 import type { NamespaceName, TransportProtocol } from './resource.ts';
 
 /** Driver options as a user writes them: `-o com.docker.network.bridge.name=br0`. */
 export type DriverOptions = Readonly<Record<string, string>>;
 
-/** One subnet of a network. Fields the user did not give are filled in by ipam. */
+/** A driver option that says yes or no, as Go's strconv.ParseBool reads it; undefined when it says neither. */
+export function optionFlag(value: string): boolean | undefined {
+  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true;
+  return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value) ? false : undefined;
+}
+
+/** One subnet of a network, of either family. Fields the user did not give are filled in by ipam. */
 export interface IpamPool {
   readonly subnet: Prefix;
+  /** The user named the subnet, so static addresses of its family are allowed (Docker 28's rule) */
+  readonly subnetRequested?: true;
   /** Dynamic addresses come from here; undefined: from the whole subnet */
   readonly range?: Prefix;
   /** What the bridge carries and containers route through */
@@ -39,10 +54,14 @@ export interface Network<Options = unknown> {
   readonly created: string;
   readonly internal: boolean;
   readonly attachable: boolean;
+  /** Which families its endpoints get addresses of; at least one */
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+  /** Who allots addresses: "default" is ipam */
+  readonly ipamDriver: string;
   readonly ipamOptions: Readonly<Record<string, string>>;
+  /** IPv4 first; none on networks without addresses (host, none) */
   readonly pools: readonly IpamPool[];
-  /** The user named the subnet, so static addresses are allowed (Docker 28's rule) */
-  readonly subnetRequested: boolean;
   /** As the user wrote them; shown by inspect */
   readonly driverOptions: DriverOptions;
   /** The same, parsed by the driver */
@@ -82,11 +101,17 @@ export interface Endpoint {
   /** The link's name in the sandbox: eth0 */
   readonly interfaceName: string;
   readonly mac: MacAddress;
-  readonly address: InterfaceAddress;
-  /** This endpoint gives the sandbox its default route, through this address */
-  readonly gateway?: IpAddress;
-  /** Published on the gateway endpoint only */
+  /** At most one of each family, IPv4 first */
+  readonly addresses: readonly InterfaceAddress[];
+  /** The default routes this endpoint gives the sandbox, at most one of each family: another endpoint may give the other's */
+  readonly gateways: readonly IpAddress[];
+  /** Published on the endpoint that is the gateway of the host address's family */
   readonly ports: readonly PublishedPort[];
+}
+
+/** The subnet its endpoints get their address of this family from. */
+export function poolOf({ pools }: Network, family: AddressFamily): IpamPool | undefined {
+  return pools.find(({ subnet }) => familyOf(subnet) === family);
 }
 
 /** The first hexadecimal digits of an id, as users see them. */

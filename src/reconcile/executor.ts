@@ -96,8 +96,9 @@ export class Executor {
     const ofLinks = sysctls.filter(({ path }) => linkOfSysctl(path) !== undefined);
     this.#timed('sysctls', () => this.#write(sysctls.filter((sysctl) => !ofLinks.includes(sysctl))));
     this.#timed('links', () => this.#makeLinks(steps));
-    this.#timed('addresses', () => this.#makeAddressing(steps, careful));
+    // Before the addresses: on a link without IPv6 there is no room for one of it.
     this.#timed('link sysctls', () => this.#write(ofLinks));
+    this.#timed('addresses', () => this.#makeAddressing(steps, careful));
     this.#timed('listeners', () => {
       for (const { resource } of stepsOf(steps, 'listener', 'create', 'update')) {
         this.#parts.listeners.create(resource, this.#parts.find);

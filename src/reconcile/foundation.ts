@@ -60,15 +60,15 @@ export function rank(resource: Resource): number {
     case 'namespace':
       return 0;
     case 'sysctl':
-      return linkOfSysctl(resource.path) === undefined ? 1 : 6;
+      return linkOfSysctl(resource.path) === undefined ? 1 : 4;
     case 'link':
       return resource.type === 'veth' || (isChild(resource) && resource.type !== 'vlan') ? 3 : 2;
     case 'parent':
       return 2;
     case 'address':
-      return 4;
-    case 'route':
       return 5;
+    case 'route':
+      return 6;
     case 'listener':
       return 7;
     case 'firewall':

@@ -5,7 +5,7 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import { parseRow, type Row, TABLES, type TableName } from './rows.ts';
 
 /** Raised by one with every change of the tables or of what their rows must hold. */
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 /** "FWAY": tells our file from any other SQLite file (PRAGMA application_id). */
 const APPLICATION_ID = 0x46574159;
 

@@ -119,7 +119,7 @@ describe('the README’s table', () => {
   let daemon: TestDaemon;
   before(async () => {
     daemon = await TestDaemon.create();
-    await daemon.ok('network', 'create', '--subnet', '10.90.0.0/24', 'given');
+    await daemon.ok('network', 'create', '--ipv6', '--subnet', '10.90.0.0/24', '--subnet', 'fd00::/64', 'given');
     await daemon.ok('create', '--name', 'other', 'busybox');
   });
   after(() => daemon[Symbol.asyncDispose]());

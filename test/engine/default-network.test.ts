@@ -12,7 +12,7 @@ else {
     const pool = (room: EngineRoom) => room.engine.networks.find('bridge').network.pools[0];
     const address = async (room: EngineRoom) => {
       const id = await room.run('web', SLEEP, { stopSignal: 'SIGKILL' });
-      return room.containers.find(id).networks[0]?.endpoint?.address;
+      return room.containers.find(id).networks[0]?.endpoint?.addresses[0];
     };
 
     test('made on the first range that overlaps nothing of the host', async () => {

@@ -156,7 +156,7 @@ else {
     test('fifty starts side by side', async () => {
       const names = Array.from({ length: 50 }, (_, i) => `many${i}`);
       await Promise.all(names.map((name) => room.run(name, ['sleep', '60'], { stopSignal: 'SIGKILL' })));
-      const addresses = room.containers.list().map((view) => view.networks[0]?.endpoint?.address);
+      const addresses = room.containers.list().map((view) => view.networks[0]?.endpoint?.addresses[0]);
       assert.equal(new Set(addresses).size, 50);
       await Promise.all(names.map(remove));
       assert.deepEqual(room.containers.list(), []);

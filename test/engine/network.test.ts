@@ -39,7 +39,8 @@ else {
         references.map((reference) => room.containers.remove(reference, { force: true, volumes: true, link: false })),
       );
     const addressOn = (container: string, network: string) =>
-      room.containers.find(container).networks.find(({ networkName }) => networkName === network)?.endpoint?.address;
+      room.containers.find(container).networks.find(({ networkName }) => networkName === network)?.endpoint
+        ?.addresses[0];
     const defaultRoute = async (container: string) =>
       (await room.exec(container, 'ip', 'route', 'show', 'default')).trim();
 
@@ -185,11 +186,8 @@ else {
       await assert.rejects(room.engine.networks.connect('app', 'bare', request('app')), /in private \(none\) mode/);
       const members = (network: string) => room.engine.networks.find(network).containers;
       for (const [network, name] of [['host', 'hosted'] as const, ['none', 'bare'] as const]) {
-        const { id, endpointId, address } = members(network)[0] ?? {};
-        assert.deepEqual(
-          [members(network).length, id, address],
-          [1, room.containers.find(name).container.id, undefined],
-        );
+        const { id, endpointId, addresses } = members(network)[0] ?? { id: '', endpointId: '', addresses: [] };
+        assert.deepEqual([members(network).length, id, addresses], [1, room.containers.find(name).container.id, []]);
         assert.equal(room.containers.find(name).networks[0]?.endpointId, endpointId);
       }
       await room.engine.networks.disconnect('none', 'bare', { force: false });

@@ -118,9 +118,11 @@ export function networkOf(number: number, driverOptions: DriverOptions = {}): Ne
     created: '2025-01-01T00:00:00.000000000Z',
     internal: false,
     attachable: false,
+    ipv4: true,
+    ipv6: false,
+    ipamDriver: 'default',
     ipamOptions: {},
     pools: [{ subnet: parsePrefix(`10.${number}.0.0/24`), gateway: parseIpAddress(`10.${number}.0.1`), auxiliary: {} }],
-    subnetRequested: true,
     driverOptions,
     options: bridge.parse(driverOptions),
     labels: {},
@@ -148,8 +150,8 @@ export function endpointOf({ network, sandbox, host, ...rest }: Attachment): End
     container: sandbox.id,
     interfaceName: rest.interfaceName ?? 'eth0',
     mac: parseMacAddress(rest.mac ?? `02:00:00:00:00:${host.toString(16).padStart(2, '0')}`),
-    address: interfaceAddress(parseIpAddress(`${subnet}.${host}`), 24),
-    ...(rest.gateway === false || pool?.gateway === undefined ? {} : { gateway: pool.gateway }),
+    addresses: [interfaceAddress(parseIpAddress(`${subnet}.${host}`), 24)],
+    gateways: rest.gateway === false || pool?.gateway === undefined ? [] : [pool.gateway],
     ports: rest.ports ?? [],
   };
 }

@@ -246,7 +246,7 @@ describe('endpoints', () => {
 
   const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
     [{ IPAMConfig: { IPv4Address: '10.0.0' } }, {}, 'invalid endpoint settings:\ninvalid IPv4 address: 10.0.0'],
-    [{ IPAMConfig: { IPv6Address: 'fd00::1' } }, {}, /^--ip6/],
+    [{ IPAMConfig: { IPv6Address: '10.0.0.1' } }, {}, /^invalid endpoint settings:\ninvalid IPv6 address: 10.0.0.1$/],
     [{ IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } }, {}, /^--link-local-ip/],
     [{ Links: ['a:b:c'] }, {}, 'bad format for links: a:b:c'],
     [{ MacAddress: 'zz' }, {}, 'invalid MAC address: zz'],

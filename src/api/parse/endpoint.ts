@@ -1,4 +1,10 @@
-import { isIpAddress, type MacAddress, parseIpAddress, parseMacAddress } from '../../model/address.ts';
+import {
+  type AddressFamily,
+  isIpAddress,
+  type MacAddress,
+  parseIpAddress,
+  parseMacAddress,
+} from '../../model/address.ts';
 import type { EndpointLink, EndpointRequest, NetworkMode } from '../../model/container.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
@@ -30,8 +36,9 @@ const UNSUPPORTED_OPTIONS: readonly string[] = [
  */
 export function parseEndpoint(network: string, fields: Fields): EndpointRequest {
   const ipam = fields.child('IPAMConfig');
-  const address = ipam.text('IPv4Address');
-  ipam.close({ IPv6Address: '--ip6', LinkLocalIPs: '--link-local-ip' });
+  const address = parseStaticAddress(ipam.text('IPv4Address'), 4);
+  const address6 = parseStaticAddress(ipam.text('IPv6Address'), 6);
+  ipam.close({ LinkLocalIPs: '--link-local-ip' });
   const mac = fields.text('MacAddress');
   const aliases = fields.texts('Aliases');
   const links = parseLinks(fields.texts('Links'));
@@ -45,7 +52,8 @@ export function parseEndpoint(network: string, fields: Fields): EndpointRequest 
     network,
     aliases: [...new Set(aliases)],
     ...(links.length === 0 ? {} : { links }),
-    ...(address === '' ? {} : { address: parseStaticAddress(address) }),
+    ...(address === undefined ? {} : { address }),
+    ...(address6 === undefined ? {} : { address6 }),
     ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
     driverOptions,
     gatewayPriority,
@@ -65,9 +73,10 @@ export function parseLinks(texts: readonly string[]): EndpointLink[] {
 }
 
 /** Docker's two lines: the heading comes from the place, the reason from the address. */
-function parseStaticAddress(text: string): EndpointRequest['address'] & string {
-  if (!isIpAddress(text) || text.includes(':')) {
-    throw invalid(`invalid endpoint settings:\ninvalid IPv4 address: ${text}`);
+function parseStaticAddress(text: string, family: AddressFamily): EndpointRequest['address'] {
+  if (text === '') return undefined;
+  if (!isIpAddress(text) || text.includes(':') !== (family === 6)) {
+    throw invalid(`invalid endpoint settings:\ninvalid IPv${family} address: ${text}`);
   }
   return parseIpAddress(text);
 }
@@ -123,8 +132,12 @@ function refuseEndpoints(mode: NetworkMode, configs: readonly [string, unknown][
   const own = mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
   const others = configs.filter(([name]) => name !== own && name !== 'default');
   for (const [name, value] of configs.filter((config) => !others.includes(config))) {
-    const { aliases, address } = parseEndpoint(name, new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`));
-    if (address !== undefined) throw invalid('user specified IP address is supported on user defined networks only');
+    const { aliases, address, address6 } = parseEndpoint(
+      name,
+      new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`),
+    );
+    if (address !== undefined || address6 !== undefined)
+      throw invalid('user specified IP address is supported on user defined networks only');
     if (aliases.length > 0) {
       throw invalid('network-scoped alias is supported only for containers in user defined networks');
     }

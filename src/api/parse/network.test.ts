@@ -8,9 +8,10 @@ describe('network create', () => {
       Name: 'a b/*',
       Driver: 'bridge',
       Scope: 'local',
-      EnableIPv4: true,
       CheckDuplicate: true,
       Internal: true,
+      EnableIPv4: false,
+      EnableIPv6: true,
       Attachable: true,
       IPAM: {
         Driver: 'default',
@@ -26,6 +27,8 @@ describe('network create', () => {
       name: 'a b/*',
       driver: 'bridge',
       internal: true,
+      ipv4: false,
+      ipv6: true,
       attachable: true,
       pools: [{ subnet: '10.1.0.0/16', range: '10.1.2.0/24', gateway: '10.1.0.9', auxiliary: { r: '10.1.0.7' } }],
       ipamDriver: 'default',
@@ -37,8 +40,6 @@ describe('network create', () => {
 
   const REFUSED: readonly (readonly [object, string | RegExp])[] = [
     [{ Name: ' ' }, 'invalid name: name is empty'],
-    [{ Name: 'n', EnableIPv6: true }, '--ipv6 (EnableIPv6) is not supported by Fairway yet'],
-    [{ Name: 'n', EnableIPv4: false }, /^--ipv4=false/],
     [{ Name: 'n', ConfigFrom: { Network: 'c' } }, /^--config-from/],
     [{ Name: 'n', Scope: 'swarm' }, 'cannot create a swarm scoped network when swarm is not active'],
   ];

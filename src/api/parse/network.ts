@@ -6,7 +6,6 @@ import { Fields } from './fields.ts';
 
 /** The CLI's names for what is refused when it is set. */
 const FLAGS: Readonly<Record<string, string>> = {
-  EnableIPv6: '--ipv6',
   Ingress: '--ingress',
   ConfigOnly: '--config-only',
 };
@@ -15,11 +14,14 @@ const FLAGS: Readonly<Record<string, string>> = {
 export function parseNetworkRequest(body: unknown): NetworkRequest {
   const fields = new Fields(body, '');
   const ipam = fields.child('IPAM');
+  const [ipv4, ipv6] = [fields.optionalFlag('EnableIPv4'), fields.optionalFlag('EnableIPv6')];
   const request: NetworkRequest = {
     name: fields.text('Name'),
     driver: fields.text('Driver'),
     internal: fields.flag('Internal'),
     attachable: fields.flag('Attachable'),
+    ...(ipv4 === undefined ? {} : { ipv4 }),
+    ...(ipv6 === undefined ? {} : { ipv6 }),
     pools: ipam.children('Config').map(parsePool),
     ipamDriver: ipam.text('Driver'),
     ipamOptions: ipam.map('Options'),
@@ -37,8 +39,6 @@ function refuseRest(fields: Fields): void {
   const scope = fields.text('Scope');
   if (scope === 'swarm') throw invalid('cannot create a swarm scoped network when swarm is not active');
   if (scope !== '' && scope !== 'local') throw invalid(`invalid scope: ${scope}`);
-  fields.allow('EnableIPv4', true);
-  if (fields.isFalse('EnableIPv4')) throw unsupportedOption('--ipv4=false (EnableIPv4)');
   if (fields.child('ConfigFrom').text('Network') !== '') throw unsupportedOption('--config-from (ConfigFrom)');
   fields.ignore('CheckDuplicate');
   fields.close(FLAGS);

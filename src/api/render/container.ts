@@ -112,7 +112,7 @@ function renderNetworkSettings(view: ContainerView, version: ApiVersion) {
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
     EndpointID: onBridge?.endpoint?.id ?? '',
-    ...renderAddresses(onBridge ?? {}),
+    ...renderAddresses(onBridge ?? { gateways: [] }),
     MacAddress: onBridge?.endpoint?.mac ?? '',
     Networks: renderNetworks(view, version),
   };

@@ -1,5 +1,5 @@
 import type { EndpointView, NetworkView } from '../../engine/views.ts';
-import { addressOf, lengthOf } from '../../model/address.ts';
+import { addressOf, lengthOf, ofFamily } from '../../model/address.ts';
 import type { EndpointRequest } from '../../model/container.ts';
 import { type IpamPool, PREDEFINED_NETWORKS, shortId } from '../../model/network.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
@@ -14,13 +14,13 @@ export function renderNetwork(view: NetworkView, version: ApiVersion, members: b
     Created: network.created,
     Scope: 'local',
     Driver: network.driver,
-    ...(atLeast(version, '1.48') ? { EnableIPv4: true } : {}),
-    EnableIPv6: false,
+    ...(atLeast(version, '1.48') ? { EnableIPv4: network.ipv4 } : {}),
+    EnableIPv6: network.ipv6,
     IPAM: {
-      Driver: 'default',
+      Driver: network.ipamDriver,
       // Null where nobody asked: the predefined networks.
       Options: PREDEFINED_NETWORKS.includes(network.name) && isEmpty(network.ipamOptions) ? null : network.ipamOptions,
-      Config: network.pools.map((pool) => renderPool(pool, network.subnetRequested)),
+      Config: network.pools.map(renderPool),
     },
     Internal: network.internal,
     Attachable: network.attachable,
@@ -39,8 +39,8 @@ function isEmpty(map: Readonly<Record<string, string>>): boolean {
 }
 
 /** IPAM.Config: where the user named the subnet, what the user said; else what was chosen. */
-function renderPool(pool: IpamPool, subnetRequested: boolean) {
-  const hidden = pool.gateway === undefined || (subnetRequested && pool.gatewayRequested !== true);
+function renderPool(pool: IpamPool) {
+  const hidden = pool.gateway === undefined || (pool.subnetRequested === true && pool.gatewayRequested !== true);
   return {
     Subnet: pool.subnet,
     ...(pool.range === undefined ? {} : { IPRange: pool.range }),
@@ -58,8 +58,8 @@ function renderMembers(view: NetworkView) {
         Name: member.name,
         EndpointID: member.endpointId,
         MacAddress: member.mac ?? '',
-        IPv4Address: member.address ?? '',
-        IPv6Address: '',
+        IPv4Address: ofFamily(member.addresses, 4) ?? '',
+        IPv6Address: ofFamily(member.addresses, 6) ?? '',
       },
     ]),
   );
@@ -69,7 +69,7 @@ function renderMembers(view: NetworkView) {
 export function renderEndpoint(view: EndpointView, containerId: string, version: ApiVersion) {
   const { endpoint, request } = view;
   return {
-    IPAMConfig: request.address === undefined ? null : { IPv4Address: request.address },
+    IPAMConfig: renderStaticAddresses(request),
     Links: renderLinks(request),
     Aliases: renderAliases(view, shortId(containerId), version),
     MacAddress: endpoint?.mac ?? (atLeast(version, '1.44') ? (request.mac ?? '') : ''),
@@ -79,6 +79,15 @@ export function renderEndpoint(view: EndpointView, containerId: string, version:
     EndpointID: view.endpointId,
     ...renderAddresses(view),
     ...(atLeast(version, '1.44') ? { DNSNames: orNull(view.dnsNames) } : {}),
+  };
+}
+
+/** IPAMConfig: null where nobody asked. */
+function renderStaticAddresses({ address, address6 }: EndpointRequest) {
+  if (address === undefined && address6 === undefined) return null;
+  return {
+    ...(address === undefined ? {} : { IPv4Address: address }),
+    ...(address6 === undefined ? {} : { IPv6Address: address6 }),
   };
 }
 
@@ -93,14 +102,16 @@ function renderDriverOptions(request: EndpointRequest) {
 }
 
 /** The address fields that NetworkSettings repeats for the default bridge. */
-export function renderAddresses({ endpoint, gateway }: Pick<EndpointView, 'endpoint' | 'gateway'>) {
+export function renderAddresses({ endpoint, gateways }: Pick<EndpointView, 'endpoint' | 'gateways'>) {
+  const four = ofFamily(endpoint?.addresses ?? [], 4);
+  const six = ofFamily(endpoint?.addresses ?? [], 6);
   return {
-    Gateway: endpoint === undefined ? '' : (gateway ?? ''),
-    IPAddress: endpoint === undefined ? '' : addressOf(endpoint.address),
-    IPPrefixLen: endpoint === undefined ? 0 : lengthOf(endpoint.address),
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    Gateway: four === undefined ? '' : (ofFamily(gateways, 4) ?? ''),
+    IPAddress: four === undefined ? '' : addressOf(four),
+    IPPrefixLen: four === undefined ? 0 : lengthOf(four),
+    IPv6Gateway: six === undefined ? '' : (ofFamily(gateways, 6) ?? ''),
+    GlobalIPv6Address: six === undefined ? '' : addressOf(six),
+    GlobalIPv6PrefixLen: six === undefined ? 0 : lengthOf(six),
   };
 }
 

@@ -17,9 +17,11 @@ function network(driverOptions: DriverOptions, internal = false): Network<Bridge
     created: '2025-01-01T00:00:00.000000000Z',
     internal,
     attachable: false,
+    ipv4: true,
+    ipv6: false,
+    ipamDriver: 'default',
     ipamOptions: {},
     pools: [{ subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} }],
-    subnetRequested: true,
     driverOptions,
     options: bridge.parse(driverOptions),
     labels: {},
@@ -33,8 +35,8 @@ const endpoint: Endpoint = {
   container: id,
   interfaceName: 'eth0',
   mac: parseMacAddress('02:00:00:00:00:01'),
-  address: parseInterfaceAddress('10.0.0.2/24'),
-  gateway: parseIpAddress('10.0.0.1'),
+  addresses: [parseInterfaceAddress('10.0.0.2/24')],
+  gateways: [parseIpAddress('10.0.0.1')],
   ports: [{ protocol: 'tcp', containerPort: 80, hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 }],
 };
 
@@ -126,8 +128,11 @@ test('icc=false is told to the firewall too', () => {
 });
 
 test('icc=false isolates the port; without a gateway there is no route', () => {
-  const { gateway: _, ...inner } = endpoint;
-  const resources = bridge.endpoint(network({ 'com.docker.network.bridge.enable_icc': 'False' }), inner, sandbox);
+  const resources = bridge.endpoint(
+    network({ 'com.docker.network.bridge.enable_icc': 'False' }),
+    { ...endpoint, gateways: [] },
+    sandbox,
+  );
   assert.ok(resources.some((resource) => resource.kind === 'link' && resource.type === 'veth' && resource.isolated));
   assert.ok(!resources.some((resource) => resource.kind === 'route'));
 });
@@ -143,7 +148,6 @@ test('mtu 0 is the default; negative and absurd ones are refused', () => {
 const UNSUPPORTED = [
   ['com.docker.network.bridge.gateway_mode_ipv4', 'routed'],
   ['com.docker.network.bridge.gateway_mode_ipv6', 'isolated'],
-  ['com.docker.network.enable_ipv6', 'true'],
   ['com.docker.network.bridge.host_binding_ipv4', '::1'],
 ] as const;
 
@@ -157,6 +161,6 @@ for (const [label, value] of UNSUPPORTED) {
 }
 
 test('the same options with the value Docker takes by default are fine', () => {
-  const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat', 'com.docker.network.enable_ipv6': 'false' };
+  const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat' };
   assert.deepEqual(bridge.parse(options), bridge.parse({}));
 });

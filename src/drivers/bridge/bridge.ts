@@ -1,8 +1,10 @@
 import {
   addressOf,
+  familyOf,
   interfaceAddress,
   lengthOf,
   type MacAddress,
+  ofFamily,
   parseMacAddress,
   parsePrefix,
 } from '../../model/address.ts';
@@ -11,7 +13,8 @@ import type { BridgeRule, Resource } from '../../model/resource.ts';
 import type { NetworkDriver } from '../driver.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 
-const DEFAULT_ROUTE = parsePrefix('0.0.0.0/0');
+/** Default routes by their gateway's family. */
+const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
 
 /** A Linux bridge on the host, a veth pair for every endpoint, NAT towards the outside. */
 export const bridge: NetworkDriver<BridgeOptions> = {
@@ -38,10 +41,22 @@ function bridgeLink(network: Network<BridgeOptions>): Resource[] {
   return [
     { kind: 'link', type: 'bridge', namespace: 'host', name, mtu, mac, up: true, adopt: named !== undefined },
     // A connection from 127.0.0.1 to a published port leaves through the bridge; the kernel drops it as martian without this.
-    { kind: 'sysctl', namespace: 'host', path: `net/ipv4/conf/${name}/route_localnet`, value: '1' },
-    // Neighbour discovery and MLD flood every port of the bridge, for an address family nobody here uses.
-    { kind: 'sysctl', namespace: 'host', path: `net/ipv6/conf/${name}/disable_ipv6`, value: '1' },
+    hostSetting(`net/ipv4/conf/${name}/route_localnet`, '1'),
+    ...(network.ipv6 ? ipv6Settings(name) : [hostSetting(`net/ipv6/conf/${name}/disable_ipv6`, '1')]),
   ];
+}
+
+/**
+ * Where no endpoint has an IPv6 address, neighbour discovery and MLD would flood every port for nothing. Where they have,
+ * the bridge asks nobody for duplicates, since ipam allots each address once, and takes no router's word: it is the router.
+ */
+function ipv6Settings(bridge: string): Resource[] {
+  const setting = (name: string, value: string) => hostSetting(`net/ipv6/conf/${bridge}/${name}`, value);
+  return [setting('disable_ipv6', '0'), setting('accept_dad', '0'), setting('accept_ra', '0')];
+}
+
+function hostSetting(path: string, value: string): Resource {
+  return { kind: 'sysctl', namespace: 'host', path, value };
 }
 
 /**
@@ -55,6 +70,20 @@ function bridgeMac(id: string): MacAddress {
 function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number]): Resource[] {
   const name = bridgeName(network);
   const { icc, masquerade, bridge: named } = network.options;
+  const address: Resource[] =
+    pool.gateway === undefined
+      ? []
+      : [
+          {
+            kind: 'address',
+            namespace: 'host',
+            link: name,
+            address: interfaceAddress(pool.gateway, lengthOf(pool.subnet)),
+            adopt: named !== undefined,
+          },
+        ];
+  // What the firewall says of IPv6 comes with its next version.
+  if (familyOf(pool.subnet) === 6) return address;
   const rule: BridgeRule = {
     kind: 'firewall',
     meaning: 'bridge',
@@ -64,11 +93,7 @@ function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number])
     mode: 'nat',
     ...(icc ? {} : { icc }),
   };
-  const rules: Resource[] = [rule];
-  if (pool.gateway !== undefined) {
-    const address = interfaceAddress(pool.gateway, lengthOf(pool.subnet));
-    rules.unshift({ kind: 'address', namespace: 'host', link: name, address, adopt: named !== undefined });
-  }
+  const rules: Resource[] = [...address, rule];
   if (masquerade && !network.internal) {
     rules.push({ kind: 'firewall', meaning: 'masquerade', bridge: name, subnet: pool.subnet });
   }
@@ -91,10 +116,14 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       isolated: !icc,
       peer: { namespace, name: link, mac: endpoint.mac, mtu },
     },
-    { kind: 'address', namespace, link, address: endpoint.address, adopt: false },
   ];
-  if (endpoint.gateway !== undefined) {
-    resources.push({ kind: 'route', namespace, destination: DEFAULT_ROUTE, gateway: endpoint.gateway, link });
+  // A sandbox is born without IPv6: describeSandbox.
+  if (ofFamily(endpoint.addresses, 6) !== undefined) {
+    resources.push({ kind: 'sysctl', namespace, path: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' });
+  }
+  for (const address of endpoint.addresses) resources.push({ kind: 'address', namespace, link, address, adopt: false });
+  for (const gateway of endpoint.gateways) {
+    resources.push({ kind: 'route', namespace, destination: DEFAULT_ROUTES[familyOf(gateway)], gateway, link });
   }
   return resources;
 }
@@ -105,7 +134,9 @@ function published(
   endpoint: Endpoint,
   { protocol, hostAddress, hostPort, count, containerPort }: Endpoint['ports'][number],
 ): Resource[] {
-  const address = addressOf(endpoint.address);
+  const own = ofFamily(endpoint.addresses, familyOf(hostAddress));
+  if (own === undefined) return [];
+  const address = addressOf(own);
   const bridge = bridgeName(network);
   return [
     {

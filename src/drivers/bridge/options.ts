@@ -1,6 +1,6 @@
 import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
-import type { DriverOptions } from '../../model/network.ts';
+import { type DriverOptions, optionFlag } from '../../model/network.ts';
 
 /** What the bridge driver understands of `-o`, parsed, defaults filled in. */
 export interface BridgeOptions {
@@ -30,10 +30,8 @@ const PREFIX = 'com.docker.network.';
 const UNSUPPORTED: Readonly<Record<string, readonly string[]>> = {
   [`${PREFIX}bridge.gateway_mode_ipv4`]: ['', 'nat'],
   [`${PREFIX}bridge.gateway_mode_ipv6`]: ['', 'nat'],
-  [`${PREFIX}bridge.inhibit_ipv4`]: ['', ...goBooleans(false)],
+  [`${PREFIX}bridge.inhibit_ipv4`]: ['', '0', 'f', 'F', 'FALSE', 'false', 'False'],
   [`${PREFIX}bridge.trusted_host_interfaces`]: [''],
-  [`${PREFIX}enable_ipv4`]: ['', ...goBooleans(true)],
-  [`${PREFIX}enable_ipv6`]: ['', ...goBooleans(false)],
   [`${PREFIX}host_ipv4`]: [''],
   [`${PREFIX}host_ipv6`]: [''],
 };
@@ -67,14 +65,9 @@ function refuseUnsupported(options: DriverOptions): void {
   }
 }
 
-/** What Go's strconv.ParseBool takes, and so what Docker takes. */
-function goBooleans(value: boolean): string[] {
-  return value ? ['1', 't', 'T', 'TRUE', 'true', 'True'] : ['0', 'f', 'F', 'FALSE', 'false', 'False'];
-}
-
 function parseBoolean(label: string, value: string): boolean {
-  if (goBooleans(true).includes(value)) return true;
-  if (goBooleans(false).includes(value)) return false;
+  const flag = optionFlag(value);
+  if (flag !== undefined) return flag;
   throw unparsable(label, value, `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
 }
 

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+describe('IPv6', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+    await daemon.ok('network', 'create', '--ipv6', '--subnet', '10.80.0.0/24', '--subnet', 'fd80::/64', 'dual');
+    await daemon.ok('network', 'create', '--ipv4=false', '--ipv6', '--subnet', 'fd81::/64', 'six');
+    await run('one', 'dual');
+    await run('two', 'dual');
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const run = (name: string, network: string, ...options: string[]) =>
+    daemon.ok('run', '-d', '--name', name, '--network', network, ...options, 'busybox', 'sleep', '600');
+  const inside = (container: string, command: string) => daemon.ok('exec', container, 'sh', '-c', command);
+  const ping = (container: string, target: string) => inside(container, `ping -6 -c1 -W2 ${target}`);
+  const inspect = async (container: string, network: string) => {
+    const text = await daemon.ok('inspect', '-f', '{{json .NetworkSettings.Networks}}', container);
+    return (JSON.parse(text) as Record<string, Record<string, unknown>>)[network] ?? {};
+  };
+
+  test('a dual-stack network gives an address and a route of each family, usable at once', async () => {
+    const addresses = await inside('one', 'ip addr show eth0');
+    assert.match(addresses, /inet 10\.80\.0\.2\/24/);
+    assert.match(addresses, /inet6 fd80::2\/64 scope global/);
+    assert.doesNotMatch(addresses, /tentative/);
+    assert.match(await inside('one', 'ip -6 route'), /default via fd80::1 dev eth0/);
+    const seen = await inspect('one', 'dual');
+    assert.deepEqual(
+      [seen['GlobalIPv6Address'], seen['GlobalIPv6PrefixLen'], seen['IPv6Gateway'], seen['IPAddress']],
+      ['fd80::2', 64, 'fd80::1', '10.80.0.2'],
+    );
+    const network = JSON.parse((await daemon.api('GET', '/v1.50/networks/dual')).body) as {
+      EnableIPv4: boolean;
+      EnableIPv6: boolean;
+      Containers: Record<string, { Name: string; IPv4Address: string; IPv6Address: string }>;
+    };
+    assert.deepEqual([network.EnableIPv4, network.EnableIPv6], [true, true]);
+    const one = Object.values(network.Containers).find(({ Name }) => Name === 'one');
+    assert.deepEqual([one?.IPv4Address, one?.IPv6Address], ['10.80.0.2/24', 'fd80::2/64']);
+  });
+
+  test('names lead to both families, and addresses of both to names', async () => {
+    await ping('one', 'two');
+    await ping('one', 'fd80::1');
+    const asked = async (type: string, name: string) =>
+      (
+        await daemon.host.out(['sh', '-c', `nsenter -t $(cat /tmp/pid) -n dig +short ${type} ${name} @127.0.0.11`])
+      ).trim();
+    await daemon.host.shell(`echo ${await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'one')} > /tmp/pid`);
+    assert.equal(await asked('AAAA', 'two'), 'fd80::3');
+    assert.equal(await asked('A', 'two'), '10.80.0.3');
+    assert.equal(await asked('-x', 'fd80::3'), 'two.dual.');
+    const hosts = await inside('one', 'cat /etc/hosts');
+    assert.match(hosts, /^10\.80\.0\.2\t[0-9a-f]{12}\nfd80::2\t[0-9a-f]{12}$/m);
+  });
+
+  test('a network of IPv6 alone has no IPv4 at all', async () => {
+    await run('lonely', 'six');
+    const addresses = await inside('lonely', 'ip addr show eth0');
+    assert.match(addresses, /inet6 fd81::2\/64/);
+    assert.doesNotMatch(addresses, /inet /);
+    await ping('lonely', 'fd81::1');
+    const refused = await daemon.docker(['network', 'create', '--ipv4=false', '--ipv6=false', 'nothing']);
+    assert.match(refused.stderr, /IPv4 or IPv6 must be enabled/);
+    await daemon.ok('rm', '-f', 'lonely');
+  });
+
+  test('where an endpoint has no IPv6 address its link has none either, and lo keeps ::1', async () => {
+    await daemon.ok('network', 'create', 'four');
+    await run('old', 'four');
+    assert.doesNotMatch(await inside('old', 'ip addr show eth0'), /inet6/);
+    assert.equal(await inside('old', 'cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6'), '1');
+    assert.match(await inside('old', 'ip addr show lo'), /inet6 ::1/);
+    await daemon.ok('network', 'connect', 'dual', 'old');
+    await ping('old', 'one');
+    assert.match(await inside('old', 'ip -6 route'), /default via fd80::1 dev eth1/);
+    await daemon.ok('rm', '-f', 'old');
+  });
+
+  test('a container that switches IPv6 off gets no IPv6 address, and no line of it in its hosts file', async () => {
+    await run('off', 'dual', '--sysctl', 'net.ipv6.conf.all.disable_ipv6=1');
+    assert.doesNotMatch(await inside('off', 'ip addr'), /inet6/);
+    assert.doesNotMatch(await inside('off', 'cat /etc/hosts'), /:/);
+    assert.equal((await inspect('off', 'dual'))['GlobalIPv6Address'], '');
+    await daemon.ok('rm', '-f', 'off');
+  });
+
+  test('--ip6 is held, shown and refused like --ip', async () => {
+    await run('fixed', 'dual', '--ip6', 'fd80::abcd');
+    assert.match(await inside('fixed', 'ip addr show eth0'), /inet6 fd80::abcd\/64/);
+    const taken = await daemon.docker(['run', '--rm', '--network', 'dual', '--ip6', 'fd80::abcd', 'busybox', 'true']);
+    assert.match(taken.stderr, /Address already in use/);
+    const outside = await daemon.docker(['create', '--network', 'dual', '--ip6', 'fd99::1', 'busybox']);
+    assert.match(outside.stderr, /no configured subnet or ip-range contain the IP address fd99::1/);
+    await daemon.ok('stop', '-t', '0', 'fixed');
+    assert.deepEqual((await inspect('fixed', 'dual'))['IPAMConfig'], { IPv6Address: 'fd80::abcd' });
+    await daemon.ok('rm', 'fixed');
+  });
+
+  test('what is taken away of IPv6 comes back: the bridge’s address, its route, the whole link', async () => {
+    const bridge = `br-${(await daemon.ok('network', 'inspect', '-f', '{{.Id}}', 'dual')).slice(0, 12)}`;
+    for (const damage of [
+      `ip -6 addr del fd80::1/64 dev ${bridge}`,
+      `ip -6 route del fd80::/64 dev ${bridge}`,
+      `ip link set ${bridge} down`,
+      `ip link del ${bridge}`,
+    ]) {
+      await daemon.host.shell(damage);
+      await eventually(`"${damage}" is mended`, async () => {
+        const { code } = await daemon.docker(['exec', 'one', 'ping', '-6', '-c1', '-W1', 'fd80::1']);
+        return code === 0;
+      });
+    }
+    await ping('two', 'one');
+  });
+
+  test('a restart of the daemon finds everything as it was', async () => {
+    await daemon.stop('SIGKILL');
+    await daemon.start();
+    await ping('one', 'two');
+    assert.equal((await inspect('one', 'dual'))['GlobalIPv6Address'], 'fd80::2');
+    assert.doesNotMatch(daemon.log.split('API listens').at(-1) ?? '', /network mended/);
+  });
+});
