@@ -6,6 +6,13 @@ import { type ExecOptions, eventually, type Finished, TestHost } from './host.ts
 const ROOT = join(import.meta.dirname, '..');
 export const SOCKET = '/run/fairway/fairway.sock';
 
+export type Json = Record<string, unknown>;
+
+interface Answer {
+  readonly status: number;
+  readonly body: Json;
+}
+
 /** fairwayd on a test host, driven by the real docker CLI. Its data is on the host's tmpfs. */
 export class TestDaemon implements AsyncDisposable {
   readonly host: TestHost;
@@ -125,6 +132,18 @@ export class TestDaemon implements AsyncDisposable {
     const output = await this.host.out(command, { input });
     const end = output.lastIndexOf('\n');
     return { status: Number(output.slice(end + 1)), body: output.slice(0, end) };
+  }
+
+  /** The same, read: {} where there is no body. */
+  async json(method: string, path: string, body?: unknown): Promise<Answer> {
+    const { status, body: text } = await this.api(method, path, body);
+    return { status, body: (text === '' ? {} : JSON.parse(text)) as Json };
+  }
+
+  /** What is refused, in short: status and words. */
+  async refusal(method: string, path: string, body?: unknown): Promise<[number, unknown]> {
+    const answer = await this.json(method, path, body);
+    return [answer.status, answer.body['message']];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

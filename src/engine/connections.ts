@@ -6,7 +6,7 @@ import { checkEndpoint } from './endpoint-check.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
 import { allocateEndpoint, assignGateway, MAX_ENDPOINTS, needsResolver, requestFor } from './endpoints.ts';
 import { enact, sandboxOwner } from './intent.ts';
-import { findContainer, findNetwork, tryFindNetwork } from './lookup.ts';
+import { findContainer, findNetwork, tryFindContainer, tryFindNetwork } from './lookup.ts';
 import { updateSandboxFiles } from './sandbox-files.ts';
 import { endpointsOf, isUp } from './sandboxes.ts';
 
@@ -104,7 +104,7 @@ export async function disconnect(
   containerRef: string,
   options: { readonly force: boolean },
 ): Promise<void> {
-  const { id } = findContainer(core.state.containers, containerRef);
+  const { id } = options.force ? findHolder(core, containerRef) : findContainer(core.state.containers, containerRef);
   await withContainer(core, id, async () => {
     const container = findContainer(core.state.containers, id);
     const network = options.force
@@ -113,6 +113,17 @@ export async function disconnect(
     if (network === undefined || !isUp(container)) strikeOff(core, container, network?.name ?? networkRef);
     else await disconnectLive(core, container, network);
   });
+}
+
+/**
+ * Docker's way to be rid of endpoints whose containers are gone. Here endpoints are what containers hold, and go with them:
+ * there is nothing left to be removed.
+ * @throws EngineError notFound in Docker's words
+ */
+function findHolder({ state }: Core, reference: string): Container {
+  const container = tryFindContainer(state.containers, reference);
+  if (container === undefined) throw new EngineError('notFound', `endpoint ${reference} not found`);
+  return container;
 }
 
 /** For one that does not run: its next start does not know the network. */

@@ -1,3 +1,4 @@
+import { EngineError } from '../../model/errors.ts';
 import { selectNetworks } from '../filter/networks.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { parseConnect, parseDisconnect, parseNetworkRequest } from '../parse/network.ts';
@@ -27,6 +28,10 @@ export function networkRoutes({ networks }: EngineSurface): Routes {
       return { status: 200, body: { NetworksDeleted: orNull(deleted) } };
     },
     'GET /networks/{*}': (exchange) => {
+      const scope = exchange.query.get('scope') ?? '';
+      // All networks are of this host alone; verbose tells more of swarm's only.
+      if (scope !== '' && scope !== 'local')
+        throw new EngineError('notFound', `network ${exchange.parameter()} not found`);
       const view = networks.find(exchange.parameter());
       return { status: 200, body: renderNetwork(view, exchange.version, true) };
     },
