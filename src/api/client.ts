@@ -18,18 +18,23 @@ export class ApiClient {
     this.#options = options;
   }
 
-  /** @throws EngineError unavailable when no daemon answers; else with the daemon's words */
+  /** @throws as `ask` */
   async status(): Promise<EngineStatus> {
-    return (await this.#get('/fairway/status')) as EngineStatus;
+    return (await this.ask('GET', '/fairway/status')) as EngineStatus;
   }
 
-  /** What a reconcile would do now: one line a step, none when the kernel agrees. @throws as `status` */
+  /** What a reconcile would do now: one line a step, none when the kernel agrees. @throws as `ask` */
   async plan(): Promise<PlanLine[]> {
-    return (await this.#get('/fairway/plan')) as PlanLine[];
+    return (await this.ask('GET', '/fairway/plan')) as PlanLine[];
   }
 
-  /** One connection a question: `fairway` asks once and ends. */
-  #get(path: string): Promise<unknown> {
+  /**
+   * One connection a question: `fairway` asks once and ends.
+   * @param body sent as JSON
+   * @returns what the daemon's JSON says; undefined when it has nothing to say
+   * @throws EngineError unavailable when no daemon answers; else with the daemon's words
+   */
+  ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
     const { socketPath, timeout = TIMEOUT_MS } = this.#options;
     return new Promise((resolve, reject) => {
       const unreachable = (error: Error) =>
@@ -40,7 +45,10 @@ export class ApiClient {
             { cause: error },
           ),
         );
-      const asked = request({ socketPath, path, timeout, headers: { Host: 'fairway', Connection: 'close' } });
+      const data = body === undefined ? '' : JSON.stringify(body);
+      const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
+      const headers = { Host: 'fairway', Connection: 'close', 'Content-Length': Buffer.byteLength(data), ...type };
+      const asked = request({ socketPath, method, path, timeout, headers });
       asked.once('error', unreachable);
       asked.once('timeout', () => asked.destroy(new Error(`no answer within ${timeout} ms`)));
       asked.once('response', (response) => {
@@ -51,14 +59,14 @@ export class ApiClient {
       });
       const answer = (status: number, text: string) => {
         try {
-          const body: unknown = JSON.parse(text);
-          if (status === 200) resolve(body);
-          else reject(new EngineError('internal', messageOf(body)));
+          const said: unknown = text === '' ? undefined : JSON.parse(text);
+          if (status >= 200 && status < 300) resolve(said);
+          else reject(new EngineError('internal', messageOf(said)));
         } catch (error) {
           unreachable(error instanceof Error ? error : new Error(String(error)));
         }
       };
-      asked.end();
+      asked.end(data);
     });
   }
 }
