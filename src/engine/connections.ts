@@ -1,6 +1,7 @@
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
+import { refuseEndpoints } from './configuration-network.ts';
 import { type Core, networkEvent, withContainer } from './core.ts';
 import { checkEndpoint } from './endpoint-check.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
@@ -20,6 +21,7 @@ export async function connect(core: Core, networkRef: string, containerRef: stri
   const request = { ...asked, network: network.name };
   await withContainer(core, id, async () => {
     const container = findContainer(core.state.containers, id);
+    refuseEndpoints(network);
     refuseConnect(core, container, network);
     checkEndpoint(request, network);
     const others = container.spec.endpoints.filter(({ network: name }) => name !== network.name);

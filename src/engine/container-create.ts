@@ -12,6 +12,7 @@ import { chooseCapabilities } from '../runtime/spec/capabilities.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
 import { parseSecurityOptions } from '../runtime/spec/security.ts';
+import { refuseEndpoints } from './configuration-network.ts';
 import { resolveLinks } from './container-links.ts';
 import { fillVolumes, type MountPlan, planMounts } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
@@ -188,6 +189,7 @@ function plainRequest(network: string): EndpointRequest {
 /** @throws EngineError invalidArgument in Docker's words; a network that is not there yet is judged at the start */
 function checkRequest(state: State, request: EndpointRequest): void {
   const network = tryFindNetwork(state.networks, request.network);
+  if (network !== undefined) refuseEndpoints(network);
   if (network?.driver === 'host' || network?.driver === 'null') {
     throw new EngineError(
       'invalidArgument',

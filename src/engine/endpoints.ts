@@ -13,6 +13,7 @@ import {
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
+import { refuseEndpoints } from './configuration-network.ts';
 import type { Core } from './core.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
@@ -43,7 +44,9 @@ function endpointDefaults(network: Network): { readonly prefix: string; readonly
 export function allocateEndpoints(core: Core, container: Container, sandbox: string): Endpoint[] {
   const endpoints: Endpoint[] = [];
   for (const request of container.spec.endpoints) {
-    if (tryFindNetwork(core.state.networks, request.network)?.pools.length === 0) continue;
+    const network = tryFindNetwork(core.state.networks, request.network);
+    if (network !== undefined) refuseEndpoints(network);
+    if (network?.pools.length === 0) continue;
     // With `--bridge none` there is no default network; who is on it has a loopback only.
     if (request.network === 'bridge' && core.config.network.bridge === 'none') continue;
     endpoints.push(allocateEndpoint(core, container, sandbox, request, endpoints));

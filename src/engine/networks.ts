@@ -12,6 +12,7 @@ import {
   shortId,
 } from '../model/network.ts';
 import { hostPrefixes } from '../reconcile/host.ts';
+import { isConfiguration, planConfiguration, refuseRemoval, withConfiguration } from './configuration-network.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
 import { isUserDefined } from './endpoints.ts';
@@ -75,6 +76,7 @@ export class Networks {
       const text = `network ${network.name} has active endpoints (${holders.join(', ')})`;
       throw new EngineError('forbidden', `error while removing network: ${text}`);
     }
+    refuseRemoval(core.state.networks, network);
     await enact(core, { remove: { networks: [network.id] } });
     networkEvent(core, network, 'destroy');
   }
@@ -94,7 +96,7 @@ export class Networks {
       const core = this.#core;
       const deleted: string[] = [];
       for (const network of [...core.state.networks.values()]) {
-        if (!isUserDefined(network) || !matchesPrune(filters, network)) continue;
+        if (!isUserDefined(network) || isConfiguration(network) || !matchesPrune(filters, network)) continue;
         if (networkView(core.state, network).containers.length > 0) continue;
         await this.#remove(network);
         deleted.push(network.name);
@@ -106,15 +108,18 @@ export class Networks {
 }
 
 /** The network as it will be written down; nothing is held by it yet. */
-function planNetwork(core: Core, request: NetworkRequest): Network {
-  const { name, internal, attachable, ipamOptions, labels } = request;
-  checkName(core, name);
+function planNetwork(core: Core, asked: NetworkRequest): Network {
+  checkName(core, asked.name);
+  if (asked.configOnly === true) return planConfiguration(asked);
+  const request = withConfiguration(core.state.networks, asked);
+  const { name, internal, attachable, ipamOptions, labels, configFrom } = request;
   const driver = driverOf(request.driver === '' ? 'bridge' : request.driver);
   if (driver.name === 'host' || driver.name === 'null') {
     throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
   }
   // The daemon's defaults are options as if they were asked for: inspect shows them.
-  const driverOptions = { ...core.config.network.defaultNetworkOptions[driver.name], ...request.driverOptions };
+  const defaults = configFrom === undefined ? core.config.network.defaultNetworkOptions[driver.name] : {};
+  const driverOptions = { ...defaults, ...request.driverOptions };
   const options = driver.parse(driverOptions);
   const families = {
     ipv4: isWanted(request.ipv4, driverOptions, 4),
@@ -134,6 +139,7 @@ function planNetwork(core: Core, request: NetworkRequest): Network {
     driverOptions,
     options,
     labels,
+    ...(configFrom === undefined ? {} : { configFrom }),
   };
 }
 

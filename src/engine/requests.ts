@@ -1,8 +1,7 @@
-import type { PoolRequest } from '../ipam/request.ts';
-import type { DriverOptions } from '../model/network.ts';
+import type { DriverOptions, PoolRequest } from '../model/network.ts';
 import type { LogQuery as RuntimeLogQuery } from '../runtime/logs/record.ts';
 
-export type { PoolRequest } from '../ipam/request.ts';
+export type { PoolRequest } from '../model/network.ts';
 export type { LogRecord } from '../runtime/logs/record.ts';
 
 export interface NetworkRequest {
@@ -20,6 +19,10 @@ export interface NetworkRequest {
   readonly ipamOptions: Readonly<Record<string, string>>;
   readonly driverOptions: DriverOptions;
   readonly labels: Readonly<Record<string, string>>;
+  /** Not a network, but what networks are made from */
+  readonly configOnly?: true;
+  /** The name of one that is */
+  readonly configFrom?: string;
 }
 
 export interface VolumeRequest {

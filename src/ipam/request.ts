@@ -13,17 +13,9 @@ import {
   prefixOf,
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
+import type { PoolRequest } from '../model/network.ts';
 
-/** One subnet as a user asks for it. What is left out is chosen. Parsed values may be given as well: they are text. */
-export interface PoolRequest {
-  /** "10.0.0.0/24"; "0.0.0.0/24", "::/64" and "/24" ask for a size alone */
-  readonly subnet?: string;
-  /** Dynamic addresses come from here */
-  readonly range?: string;
-  readonly gateway?: string;
-  /** Reserved addresses by name */
-  readonly auxiliary: Readonly<Record<string, string>>;
-}
+export type { PoolRequest };
 
 /** The same, checked: with a subnet, or with what is to be chosen. */
 export type CheckedPool = ChosenPool | GivenPool;

@@ -44,6 +44,17 @@ export interface SubnetTraits {
   readonly sharedSubnets: boolean;
 }
 
+/** One subnet as a user asks for it. What is left out is chosen. Parsed values may be given as well: they are text. */
+export interface PoolRequest {
+  /** "10.0.0.0/24"; "0.0.0.0/24", "::/64" and "/24" ask for a size alone */
+  readonly subnet?: string;
+  /** Dynamic addresses come from here */
+  readonly range?: string;
+  readonly gateway?: string;
+  /** Reserved addresses by name */
+  readonly auxiliary: Readonly<Record<string, string>>;
+}
+
 export interface Network<Options = unknown> {
   /** 64 hexadecimal digits */
   readonly id: string;
@@ -62,6 +73,10 @@ export interface Network<Options = unknown> {
   readonly ipamOptions: Readonly<Record<string, string>>;
   /** IPv4 first; none on networks without addresses (host, none) */
   readonly pools: readonly IpamPool[];
+  /** `--config-only`: subnets for the networks that are made from this one, which is nothing but their configuration */
+  readonly configuration?: readonly PoolRequest[];
+  /** `--config-from`: name of the network whose configuration this one took */
+  readonly configFrom?: string;
   /** As the user wrote them; shown by inspect */
   readonly driverOptions: DriverOptions;
   /** The same, parsed by the driver */

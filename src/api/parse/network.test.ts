@@ -40,7 +40,7 @@ describe('network create', () => {
 
   const REFUSED: readonly (readonly [object, string | RegExp])[] = [
     [{ Name: ' ' }, 'invalid name: name is empty'],
-    [{ Name: 'n', ConfigFrom: { Network: 'c' } }, /^--config-from/],
+    [{ Name: 'n', Ingress: true }, '--ingress (Ingress) is not supported by Fairway yet'],
     [{ Name: 'n', Scope: 'swarm' }, 'cannot create a swarm scoped network when swarm is not active'],
   ];
   for (const [body, words] of REFUSED) {

@@ -1,13 +1,12 @@
 import type { NetworkRequest, PoolRequest } from '../../engine/requests.ts';
 import type { EndpointRequest } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
+import { invalid } from '../status.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { Fields } from './fields.ts';
 
 /** The CLI's names for what is refused when it is set. */
 const FLAGS: Readonly<Record<string, string>> = {
   Ingress: '--ingress',
-  ConfigOnly: '--config-only',
 };
 
 /** The body of POST /networks/create: { Name, Driver, IPAM: { Config: [{ Subnet, IPRange, Gateway }] }, Options, … }. @throws EngineError invalidArgument with Docker's words */
@@ -15,6 +14,7 @@ export function parseNetworkRequest(body: unknown): NetworkRequest {
   const fields = new Fields(body, '');
   const ipam = fields.child('IPAM');
   const [ipv4, ipv6] = [fields.optionalFlag('EnableIPv4'), fields.optionalFlag('EnableIPv6')];
+  const configFrom = fields.child('ConfigFrom').text('Network');
   const request: NetworkRequest = {
     name: fields.text('Name'),
     driver: fields.text('Driver'),
@@ -27,6 +27,8 @@ export function parseNetworkRequest(body: unknown): NetworkRequest {
     ipamOptions: ipam.map('Options'),
     driverOptions: fields.map('Options'),
     labels: fields.map('Labels'),
+    ...(fields.flag('ConfigOnly') ? { configOnly: true } : {}),
+    ...(configFrom === '' ? {} : { configFrom }),
   };
   ipam.close();
   refuseRest(fields);
@@ -39,7 +41,6 @@ function refuseRest(fields: Fields): void {
   const scope = fields.text('Scope');
   if (scope === 'swarm') throw invalid('cannot create a swarm scoped network when swarm is not active');
   if (scope !== '' && scope !== 'local') throw invalid(`invalid scope: ${scope}`);
-  if (fields.child('ConfigFrom').text('Network') !== '') throw unsupportedOption('--config-from (ConfigFrom)');
   fields.ignore('CheckDuplicate');
   fields.close(FLAGS);
 }

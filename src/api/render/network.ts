@@ -1,7 +1,7 @@
 import type { EndpointView, NetworkView } from '../../engine/views.ts';
 import { addressOf, lengthOf, ofFamily } from '../../model/address.ts';
 import type { EndpointRequest } from '../../model/container.ts';
-import { type IpamPool, PREDEFINED_NETWORKS, shortId } from '../../model/network.ts';
+import { type IpamPool, type PoolRequest, PREDEFINED_NETWORKS, shortId } from '../../model/network.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { orNull } from './list-form.ts';
 
@@ -20,13 +20,13 @@ export function renderNetwork(view: NetworkView, version: ApiVersion, members: b
       Driver: network.ipamDriver,
       // Null where nobody asked: the predefined networks.
       Options: PREDEFINED_NETWORKS.includes(network.name) && isEmpty(network.ipamOptions) ? null : network.ipamOptions,
-      Config: network.pools.map(renderPool),
+      Config: network.configuration?.map(renderWish) ?? network.pools.map(renderPool),
     },
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom ?? '' },
+    ConfigOnly: network.configuration !== undefined,
     Containers: members || !atLeast(version, '1.28') ? renderMembers(view) : {},
     Options: network.driverOptions,
     Labels: network.labels,
@@ -46,6 +46,16 @@ function renderPool(pool: IpamPool) {
     ...(pool.range === undefined ? {} : { IPRange: pool.range }),
     ...(hidden ? {} : { Gateway: pool.gateway }),
     ...(isEmpty(pool.auxiliary) ? {} : { AuxiliaryAddresses: pool.auxiliary }),
+  };
+}
+
+/** What networks made from this one will ask for. */
+function renderWish({ subnet, range, gateway, auxiliary }: PoolRequest) {
+  return {
+    ...(subnet === undefined ? {} : { Subnet: subnet }),
+    ...(range === undefined ? {} : { IPRange: range }),
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
+    ...(isEmpty(auxiliary) ? {} : { AuxiliaryAddresses: auxiliary }),
   };
 }
 
