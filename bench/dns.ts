@@ -6,7 +6,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatagramBatch } from '../src/dns/datagrams.ts';
+import { IncomingDatagrams, OutgoingDatagrams } from '../src/dns/datagrams.ts';
+import type { Outside } from '../src/dns/names.ts';
+import { outsideOf } from '../src/dns/outside.ts';
 import { DnsServer } from '../src/dns/server.ts';
 import { NetworkNamespace } from '../src/kernel/netns.ts';
 import { watchReadable } from '../src/kernel/poll.ts';
@@ -36,11 +38,11 @@ async function main(seconds: number): Promise<void> {
     const server = start(children, process.execPath, [import.meta.filename, 'serve', `/run/netns/${namespace}`]);
     await line(server);
     inside('dnsmasq', ...DNSMASQ);
-    for (const domain of [LOCAL, FOREIGN]) {
-      console.log(domain === LOCAL ? 'names of containers:' : 'forwarded to dnsmasq, which has its share of the CPUs:');
+    for (const { title, domain, names } of LOADS) {
+      console.log(title);
       for (const outstanding of [1, 16, 64]) {
         const before = cpuSeconds(server);
-        const parameters = [String(seconds), String(outstanding), domain];
+        const parameters = [String(seconds), String(outstanding), domain, String(names)];
         const client = inside(process.execPath, import.meta.filename, 'load', ...parameters);
         const figures = JSON.parse(await line(client)) as Figures;
         print(outstanding, figures, cpuSeconds(server) - before);
@@ -53,6 +55,13 @@ async function main(seconds: number): Promise<void> {
   }
 }
 
+/** Names nobody asked for before are not in the cache, and push others out of it. */
+const LOADS = [
+  { title: 'names of containers:', domain: LOCAL, names: NAMES },
+  { title: 'forwarded to dnsmasq, which has its share of the CPUs:', domain: FOREIGN, names: Number.MAX_SAFE_INTEGER },
+  { title: 'forwarded once, then kept:', domain: FOREIGN, names: NAMES },
+];
+
 const DNSMASQ = [
   '--no-daemon',
   '--no-resolv',
@@ -62,6 +71,7 @@ const DNSMASQ = [
   '--bind-interfaces',
   '--listen-address=127.0.0.1',
   `--port=${UPSTREAM_PORT}`,
+  '--local-ttl=60',
   `--address=/${FOREIGN}/10.0.0.1`,
 ];
 
@@ -99,14 +109,14 @@ function serve(path: string): void {
     addresses.set(`c${index}.${LOCAL}`, [parseIpAddress(`10.89.${index >> 8}.${index & 255}`)]);
   }
   const quiet = () => undefined;
+  const upstreams = [{ address: LOOPBACK, from: 'sandbox', port: UPSTREAM_PORT }] as const;
+  let outside: Outside | undefined;
   const namespace = NetworkNamespace.open(path);
   const server = new DnsServer({
     names: {
       lookup: (_, name) => addresses.get(name),
       reverse: quiet,
-      upstreams: () => [{ address: LOOPBACK, from: 'sandbox', port: UPSTREAM_PORT }],
-      forwards: () => true,
-      ndotsSet: () => false,
+      outside: (name) => (outside ??= outsideOf(name, { upstreams, forwards: true, ndotsSet: false, search: [] })),
     },
     logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     openSocket: () => namespace.run(() => sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0)),
@@ -128,33 +138,34 @@ interface Figures {
 }
 
 /** Keeps `outstanding` queries under way and measures each from sending to answer. */
-async function load(seconds: number, outstanding: number, domain: string): Promise<void> {
+async function load(seconds: number, outstanding: number, domain: string, names: number): Promise<void> {
   const socket = sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0);
   sys.bind(socket, socketAddress(LOOPBACK, 0), 'bind the load');
   const server = socketAddress(RESOLVER, 53);
-  const datagrams = new DatagramBatch(512);
+  const [incoming, outgoing] = [new IncomingDatagrams(512), new OutgoingDatagrams(512)];
   const sent = new Float64Array(outstanding);
   const delays: number[] = [];
   let [total, lost, counting, next] = [0, 0, false, 0];
-  const ask = (id: number, send: 'queue' | 'send'): void => {
+  const ask = (id: number): void => {
     sent[id] = performance.now();
-    datagrams[send](socket, query(id, [`c${next++ % NAMES}`, domain]), server);
+    outgoing.queue(socket, query(id, [`c${next++ % names}`, domain]), server);
   };
   const receive = (): void => {
-    datagrams.receive(socket, (reply) => {
+    incoming.receive(socket, (reply) => {
       const id = reply.readUInt16BE(0);
       if (counting) delays.push(performance.now() - (sent[id] ?? 0));
       total++;
-      ask(id, 'queue');
+      ask(id);
     });
+    outgoing.flush();
   };
   using _watch = watchReadable(socket, receive);
-  for (let id = 0; id < outstanding; id++) ask(id, 'send');
+  for (let id = 0; id < outstanding; id++) ask(id);
   const repair = setInterval(() => {
     for (let id = 0; id < outstanding; id++) {
       if (performance.now() - (sent[id] ?? 0) < 500) continue;
       lost++;
-      ask(id, 'send');
+      ask(id);
     }
   }, 100);
   await sleep(WARM_UP);
@@ -180,5 +191,5 @@ function query(id: number, labels: readonly string[]): Buffer {
 
 const [role = '2', ...rest] = process.argv.slice(2);
 if (role === 'serve') serve(rest[0] ?? '');
-else if (role === 'load') await load(Number(rest[0]), Number(rest[1]), rest[2] ?? '');
+else if (role === 'load') await load(Number(rest[0]), Number(rest[1]), rest[2] ?? '', Number(rest[3]));
 else await main(Number(role));

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { cpus, totalmem } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Served } from '../api/server.ts';
+import type { UpstreamStatistics } from '../dns/server.ts';
 import type { Engine } from '../engine/engine.ts';
 
 /** Docker's buckets of a container's actions, and ours of the reconciler's steps. Seconds */
@@ -108,9 +109,25 @@ export class Metrics implements AsyncDisposable {
       };
       new Counter({ name, help, labelNames: [label], registers, collect });
     };
-    counter('fairway_dns_questions_total', 'Questions containers asked, by what became of them', 'result', () => ({
-      ...system.counters().dns,
-    }));
+    counter('fairway_dns_questions_total', 'Questions containers asked, by what became of them', 'result', () => {
+      const { questions: _all, upstreams: _servers, ...results } = system.counters().dns;
+      return results;
+    });
+    const upstreams = (value: (server: UpstreamStatistics) => number | undefined) => () =>
+      Object.fromEntries(
+        system.counters().dns.upstreams.flatMap((one) => {
+          const number = one.from === 'host' ? value(one) : undefined;
+          return number === undefined ? [] : [[one.server, number]];
+        }),
+      );
+    const asked = upstreams(({ asked }) => asked);
+    counter('fairway_dns_upstream_questions_total', 'Questions the host’s name servers were asked', 'server', asked);
+    const failed = upstreams(({ failed }) => failed);
+    counter('fairway_dns_upstream_failures_total', 'Those they did not answer, or with an error', 'server', failed);
+    const latency = upstreams(({ latency }) => latency && latency / 1_000);
+    read('fairway_dns_upstream_latency_seconds', 'How long they take, smoothed', 'server', latency);
+    const healthy = upstreams((server) => Number(server.healthy));
+    read('fairway_dns_upstream_healthy', 'Whether they answer: 1 or 0', 'server', healthy);
     counter('fairway_repairs_total', 'What others changed in the kernel and was mended', 'by', () => ({
       reconciler: system.counters().repairs,
     }));

@@ -36,12 +36,26 @@ test('the status shows networks, endpoints, ports and drift', () => {
       last: { at: '12:00', text: 'created link host br-1' },
       pending: ['create address host br-1 10.0.0.1/24'],
     },
-    dns: { answered: 1, forwarded: 0, failed: 0 },
+    dns: {
+      questions: 1,
+      answered: 1,
+      cached: 0,
+      forwarded: 0,
+      failed: 0,
+      refused: 0,
+      upstreams: [
+        { server: '192.0.2.1', from: 'host', healthy: true, latency: 1.25, asked: 3, answered: 3, failed: 0 },
+        { server: '192.0.2.9', from: 'sandbox:a', healthy: false, asked: 2, answered: 0, failed: 2 },
+      ],
+    },
   });
   assert.match(text, /Fairway 0\.1\.0, PID 7, up 1 h 2 min, 80 MiB/);
   assert.match(text, /app {3}bridge {2}br-1 {4}10\.0\.0\.0\/24 {2}10\.0\.0\.1 {2}1/);
   assert.match(text, /web {8}app {6}eth0 {2}10\.0\.0\.2\/24 .* default route/);
   assert.match(text, /0\.0\.0\.0:8000-8009 {2}80-89\/tcp/);
+  assert.match(text, /DNS: 1 question: 1 known, 0 from the cache, 0 forwarded, 0 failed, 0 refused\n {2}SERVER/);
+  assert.match(text, /192\.0\.2\.1 {2}host {7}answers {2}1\.3 ms {3}3 {6}0\n/);
+  assert.match(text, /192\.0\.2\.9 {2}sandbox:a {2}fails {4}- {8}2 {6}2\n/);
   assert.match(text, /Drift: 1 step wanted\n {2}create address host br-1/);
   assert.match(text, /Last repair \(2 repairs since the start\)/);
 });

@@ -9,7 +9,7 @@ export function renderStatus(status: EngineStatus): string {
     section('Networks', ['NAME', 'DRIVER', 'BRIDGE', 'SUBNET', 'GATEWAY', 'ENDPOINTS'], networkRows(status)),
     section('Endpoints', ['CONTAINER', 'NETWORK', 'LINK', 'ADDRESS', 'MAC', ''], endpointRows(status)),
     section('Published ports', ['CONTAINER', 'HOST', 'CONTAINER PORT'], portRows(status)),
-    `DNS: ${counted(status.dns.answered, 'answer')}, ${status.dns.forwarded} forwarded, ${status.dns.failed} failed`,
+    renderDns(status.dns),
     renderDrift(status.drift),
   ];
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`;
@@ -57,6 +57,29 @@ function portRows(status: EngineStatus): string[][] {
     `${port.host}:${range(port.hostPort, port.count)}`,
     `${range(port.containerPort, port.count)}/${port.protocol}`,
   ]);
+}
+
+/** What became of the questions, and the servers that were asked, each from where it is asked. */
+function renderDns({
+  questions,
+  answered,
+  cached,
+  forwarded,
+  failed,
+  refused,
+  upstreams,
+}: EngineStatus['dns']): string {
+  const counts = `${answered} known, ${cached} from the cache, ${forwarded} forwarded, ${failed} failed, ${refused} refused`;
+  const rows = upstreams.map((server) => [
+    server.server,
+    server.from,
+    server.healthy ? 'answers' : 'fails',
+    server.latency === undefined ? '-' : `${server.latency.toFixed(1)} ms`,
+    String(server.asked),
+    String(server.failed),
+  ]);
+  const servers = section('', ['SERVER', 'FROM', 'STATE', 'LATENCY', 'ASKED', 'FAILED'], rows);
+  return `DNS: ${counted(questions, 'question')}: ${counts}${servers}`;
 }
 
 /** As `-p` takes it: "8080", or "7000-7499" for several. */

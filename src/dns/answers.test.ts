@@ -6,6 +6,7 @@ import { addressFromBytes, type IpAddress, parseIpAddress } from '../model/addre
 import { answerLocally, reverseAddress } from './answers.ts';
 import { parseQuery } from './message.ts';
 import type { NameSource } from './names.ts';
+import { outsideOf } from './outside.ts';
 
 const SANDBOX = 'sandbox:a';
 const WEB = parseIpAddress('10.0.0.2');
@@ -14,6 +15,8 @@ const SECOND = parseIpAddress('10.0.0.3');
 const EMPTY = { kind: 'empty', rcode: 0 };
 const [A, PTR, MX, AAAA, HTTPS, ANY] = [1, 12, 15, 28, 65, 255];
 
+const outside = (ndotsSet: boolean) => outsideOf(SANDBOX, { upstreams: [], forwards: true, ndotsSet, search: [] });
+
 function names(more: Partial<NameSource> = {}): NameSource {
   const known = new Map<string, IpAddress[]>(
     Object.entries({ web: [WEB], dual: [WEB, WEB_IPV6], several: [WEB, SECOND], idle: [] }),
@@ -21,9 +24,7 @@ function names(more: Partial<NameSource> = {}): NameSource {
   return {
     lookup: (namespace, name) => (namespace === SANDBOX ? known.get(name) : undefined),
     reverse: (_, address) => (address === WEB ? 'web.app' : undefined),
-    upstreams: () => [],
-    forwards: () => true,
-    ndotsSet: () => false,
+    outside: () => outside(false),
     ...more,
   };
 }
@@ -92,7 +93,7 @@ test('each of several addresses comes first at times, and none is lost', () => {
 });
 
 test('where ndots was set, an unknown single label is empty, so that the client goes on with its search list', () => {
-  const source = names({ ndotsSet: () => true });
+  const source = names({ outside: () => outside(true) });
   assert.deepEqual(ask('printer', A, source), EMPTY);
   assert.deepEqual(ask('printer', AAAA, source), EMPTY);
   assert.equal(ask('printer', MX, source), undefined);

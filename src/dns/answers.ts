@@ -22,7 +22,8 @@ export function answerLocally(names: NameSource, namespace: NamespaceName, query
   }
   const known = names.lookup(namespace, query.name);
   if (known !== undefined) return answerAddresses(known, query.type);
-  return names.ndotsSet(namespace) && asksAddress(query.type) && !query.name.includes('.') ? EMPTY : undefined;
+  if (!asksAddress(query.type) || query.name.includes('.')) return undefined;
+  return names.outside(namespace).ndotsSet ? EMPTY : undefined;
 }
 
 function asksAddress(type: number): boolean {

@@ -18,83 +18,115 @@ const SOCKADDR = 16;
 const LARGEST = 65_535;
 
 /**
- * Memory the kernel reads and writes datagrams in, 32 at a time; one for any number of IPv4 sockets, since each call is
- * done with it on return.
+ * Memory the kernel writes datagrams into, 32 at a time; one for any number of sockets, since each call is done with it on
+ * return.
  */
-export class DatagramBatch {
-  readonly #slot: number;
-  readonly #incoming: Slots;
-  readonly #outgoing: Slots;
-  readonly #single: Slots;
-  #queued = 0;
+export class IncomingDatagrams {
+  readonly #slots: Slots;
 
-  /** @param slot bytes of the largest datagram that is received, or sent in a batch */
+  /** @param slot bytes of the largest datagram that is taken; what is larger is left out */
   constructor(slot: number) {
-    this.#slot = slot;
-    this.#incoming = new Slots(BATCH, slot);
-    this.#outgoing = new Slots(BATCH, slot);
-    this.#single = new Slots(1, LARGEST);
+    this.#slots = new Slots(BATCH, slot);
   }
 
   /**
-   * Reads what waits, as far as one batch goes. `each` gets views that hold until the next call; replies it queues
-   * meanwhile are sent together at the end. What is larger than a slot is left out.
+   * Reads what waits, as far as one batch goes. `each` gets views that hold until the next call; of an IPv6 peer it is the
+   * beginning only.
    * @returns whether more may wait
+   * @throws KernelError what an earlier datagram brought about (ECONNREFUSED), or a passing trouble (ENOMEM)
    */
   receive(fd: number, each: (message: Buffer, peer: Buffer) => void): boolean {
-    const { headers } = this.#incoming;
+    const { headers } = this.#slots;
     for (let index = 0; index < BATCH; index++) headers.writeUInt32LE(SOCKADDR, index * HEADER + NAME_LENGTH);
-    const count = receiveSome(fd, headers);
+    const count = sys.recvmmsg(fd, headers, BATCH);
     for (let index = 0; index < count; index++) {
       const at = index * HEADER;
       if ((headers.readUInt32LE(at + FLAGS) & sys.MSG_TRUNC) !== 0) continue;
-      each(this.#incoming.data(index, headers.readUInt32LE(at + LENGTH)), this.#incoming.peer(index));
+      each(this.#slots.data(index, headers.readUInt32LE(at + LENGTH)), this.#slots.peer(index));
     }
-    this.#flush(fd);
     return count === BATCH;
   }
+}
 
-  /** Adds a reply to what goes out at the end of receive(). At most one for each message received. */
-  queue(fd: number, message: Buffer, peer: Buffer): void {
+/**
+ * Memory the kernel reads datagrams from, 32 at a time. What is queued goes out together when the batch is full, when
+ * another socket comes, at flush(), and at the end of the current turn at the latest.
+ */
+export class OutgoingDatagrams {
+  readonly #slot: number;
+  readonly #slots: Slots;
+  readonly #single: Slots;
+  readonly #onError: (fd: number) => void;
+  #fd = -1;
+  #queued = 0;
+  #scheduled = false;
+
+  /**
+   * @param slot bytes of the largest datagram that is sent in a batch; a larger one goes alone, at once
+   * @param onError told, in a turn of its own, which socket's datagram could not be sent, or told of an earlier one's end
+   */
+  constructor(slot: number, onError: (fd: number) => void = () => undefined) {
+    this.#slot = slot;
+    this.#onError = onError;
+    this.#slots = new Slots(BATCH, slot);
+    this.#single = new Slots(1, LARGEST);
+  }
+
+  /** What cannot be sent is lost, as datagrams may be. @param peer undefined: whom the socket is connected to */
+  queue(fd: number, message: Buffer, peer: Buffer | undefined): void {
     if (message.length > this.#slot) {
-      this.send(fd, message, peer);
+      this.#single.fill(0, message, peer);
+      this.#send(fd, this.#single.headers, 1);
       return;
     }
-    this.#outgoing.fill(this.#queued++, message, peer);
-    if (this.#queued === BATCH) this.#flush(fd);
+    if (fd !== this.#fd) this.flush();
+    this.#fd = fd;
+    this.#slots.fill(this.#queued++, message, peer);
+    if (this.#queued === BATCH) this.flush();
+    else this.#flushLater();
   }
 
-  /** Sends one datagram of any size now. What cannot be sent is lost, as datagrams may be. */
-  send(fd: number, message: Buffer, peer: Buffer): void {
-    this.#single.fill(0, message, peer);
-    sendSome(fd, this.#single.headers, 1);
+  /** A DNS message whose first two bytes are replaced by an id. @param message fits a slot */
+  queueAs(fd: number, message: Buffer, id: number): void {
+    if (fd !== this.#fd) this.flush();
+    this.#fd = fd;
+    this.#slots.fill(this.#queued, message, undefined);
+    this.#slots.data(this.#queued++, 2).writeUInt16BE(id);
+    if (this.#queued === BATCH) this.flush();
+    else this.#flushLater();
   }
 
-  #flush(fd: number): void {
+  flush(): void {
     const count = this.#queued;
     this.#queued = 0;
     for (let start = 0; start < count; ) {
-      const sent = sendSome(fd, this.#outgoing.headers.subarray(start * HEADER), count - start);
+      const sent = this.#send(this.#fd, this.#slots.headers.subarray(start * HEADER), count - start);
       // One that cannot be sent (a port of 0, a sandbox that forbids it) does not keep back those behind it
       start += Math.max(sent, 1);
     }
   }
-}
 
-/** An error here is a passing one (no memory): what it hit is lost, and the next call goes on behind it. */
-function receiveSome(fd: number, headers: Buffer): number {
-  try {
-    return sys.recvmmsg(fd, headers, BATCH);
-  } catch {
-    return 0;
+  /** Before a socket is closed: its number may be another's soon. */
+  forget(fd: number): void {
+    if (fd === this.#fd) this.#queued = 0;
   }
-}
 
-function sendSome(fd: number, headers: Buffer, count: number): number {
-  try {
-    return sys.sendmmsg(fd, headers, count);
-  } catch {
-    return 0;
+  #send(fd: number, headers: Buffer, count: number): number {
+    try {
+      return sys.sendmmsg(fd, headers, count);
+    } catch {
+      queueMicrotask(() => this.#onError(fd));
+      return 0;
+    }
+  }
+
+  #flushLater(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
   }
 }
 
@@ -131,9 +163,11 @@ class Slots {
     return this.#peers.subarray(index * SOCKADDR, (index + 1) * SOCKADDR);
   }
 
-  fill(index: number, message: Buffer, peer: Buffer): void {
+  /** @param peer undefined: none is named, which the kernel takes as an address of no length (send(2)) */
+  fill(index: number, message: Buffer, peer: Buffer | undefined): void {
     message.copy(this.#data, index * this.#size);
-    peer.copy(this.#peers, index * SOCKADDR);
+    peer?.copy(this.#peers, index * SOCKADDR);
+    this.headers.writeUInt32LE(peer === undefined ? 0 : SOCKADDR, index * HEADER + NAME_LENGTH);
     // The high half stays zero: a datagram's length has 16 bits
     this.#vectors.writeUInt32LE(message.length, index * IOVEC + 8);
   }

@@ -1,8 +1,8 @@
 import net from 'node:net';
-import { familyOf } from '../model/address.ts';
 import { DNS_PORT, type Exchange, type Outgoing, type RandomIds, type Settle, withId } from './exchange.ts';
 import { isReplyTo } from './message.ts';
 import type { OpenSocket, Upstream } from './names.ts';
+import { openToward, plainAddress } from './upstream-address.ts';
 
 /** Two bytes of length before each message (RFC 1035 section 4.2.2) */
 export const LENGTH_PREFIX = 2;
@@ -37,12 +37,8 @@ export function askOverTcp(
 }
 
 function openConnection(upstream: Upstream, outgoing: Outgoing, openSocket: OpenSocket): net.Socket {
-  const family = familyOf(upstream.address);
-  const socket =
-    upstream.from === 'host'
-      ? new net.Socket()
-      : new net.Socket({ fd: openSocket(outgoing.namespace, { protocol: 'tcp', family }) });
-  return socket.connect(upstream.port ?? DNS_PORT, upstream.address);
+  const socket = new net.Socket({ fd: openToward(upstream, outgoing.namespace, 'tcp', openSocket) });
+  return socket.connect(upstream.port ?? DNS_PORT, plainAddress(upstream));
 }
 
 /** A message as it goes over TCP. */

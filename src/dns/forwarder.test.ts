@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { fakeServer, LOOPBACK } from '../../test/dns/loopback.ts';
 import { decode, encodeQuery, encodeReply } from '../../test/dns/reference.ts';
 import { Forwarder, type Outcome } from './forwarder.ts';
@@ -67,25 +67,68 @@ for (const protocol of ['udp', 'tcp'] as const) {
   });
 }
 
-test('a server that is silent for a second is not waited for alone', async () => {
-  await using first = await fakeServer(silent);
+test('a server that is silent longer than it usually is, is not waited for alone', async () => {
+  let silence = false;
+  await using first = await fakeServer((query) => (silence ? [] : answered('192.0.2.1')(query)));
   await using second = await fakeServer(answered('192.0.2.2'));
+  const servers = [first.upstream, second.upstream];
+  const forwarder = new Forwarder(noSocket);
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
-    const outcome = firstAddress(ask(new Forwarder(noSocket), [first.upstream, second.upstream]));
-    await until(() => first.queries.udp.length === 1);
-    mock.timers.tick(999);
+    for (let round = 0; round < 30; round++) assert.equal(await firstAddress(ask(forwarder, servers)), '192.0.2.1');
+    silence = true;
+    const outcome = firstAddress(ask(forwarder, servers));
+    await until(() => first.queries.udp.length === 31);
+    mock.timers.tick(49);
     for (let round = 0; round < 20; round++) await turn();
     assert.equal(second.queries.udp.length, 0);
-    mock.timers.tick(1);
+    mock.timers.tick(250);
     assert.equal(await outcome, '192.0.2.2');
   } finally {
     mock.timers.reset();
   }
 });
 
-test('each server has four seconds, three are asked, and silence of all is a failure', async () => {
-  const servers = await Promise.all([silent, silent, silent, answered('192.0.2.4')].map(fakeServer));
+test('a dead server is asked last after a moment, and first again when it is back', async () => {
+  let dead = true;
+  await using first = await fakeServer((query) => (dead ? [] : answered('192.0.2.1')(query)));
+  await using second = await fakeServer(answered('192.0.2.2'));
+  const servers = [first.upstream, second.upstream];
+  const forwarder = new Forwarder(noSocket);
+  const timed = async () => {
+    const start = performance.now();
+    const address = await firstAddress(ask(forwarder, servers));
+    return { address, milliseconds: performance.now() - start };
+  };
+  assert.equal((await timed()).address, '192.0.2.2');
+  await sleep(450);
+  const asked = first.queries.udp.length;
+  for (let round = 0; round < 20; round++) {
+    const { address, milliseconds } = await timed();
+    assert.equal(address, '192.0.2.2');
+    assert.ok(milliseconds < 250, `waited ${milliseconds} ms for a dead server`);
+  }
+  assert.ok(first.queries.udp.length - asked <= 2, 'now and then one question is tried on it');
+  assert.deepEqual(
+    forwarder.upstreams.map(({ healthy }) => healthy),
+    [false, true],
+  );
+  dead = false;
+  const deadline = performance.now() + 5_000;
+  while ((await timed()).address !== '192.0.2.1' && performance.now() < deadline) await sleep(50);
+  assert.equal((await timed()).address, '192.0.2.1');
+  assert.ok(forwarder.upstreams.every(({ healthy }) => healthy));
+});
+
+test('where there is one server only, it is asked a second time', async () => {
+  let asked = 0;
+  await using server = await fakeServer((query) => (asked++ === 0 ? [] : answered('192.0.2.1')(query)));
+  assert.equal(await firstAddress(ask(new Forwarder(noSocket), [server.upstream])), '192.0.2.1');
+  assert.equal(asked, 2);
+});
+
+test('each server has four seconds, and silence of all is a failure', async () => {
+  const servers = await Promise.all([silent, silent, silent].map(fakeServer));
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
     const forwarder = new Forwarder(noSocket);
@@ -96,13 +139,14 @@ test('each server has four seconds, three are asked, and silence of all is a fai
     ).then((value) => {
       outcome = value;
     });
-    for (let second = 0; second < 5; second++) mock.timers.tick(1_000);
+    for (let tick = 0; tick < 45; tick++) mock.timers.tick(100);
+    mock.timers.tick(99);
     await turn();
-    assert.equal(outcome, undefined, 'the third was asked after two seconds and has until the sixth');
-    mock.timers.tick(1_000);
-    await until(() => outcome !== undefined);
+    assert.equal(outcome, undefined, 'the third was asked after 600 ms and has four seconds');
+    mock.timers.tick(1);
+    await turn();
     assert.deepEqual(outcome, { kind: 'failed' });
-    assert.equal(servers[3]?.queries.udp.length, 0);
+    for (const server of servers) assert.equal(server.queries.udp.length, 1);
   } finally {
     mock.timers.reset();
     for (const server of servers) await server[Symbol.asyncDispose]();

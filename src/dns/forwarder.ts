@@ -1,17 +1,13 @@
 import type { NamespaceName } from '../model/resource.ts';
-import { type Exchange, type Outgoing, RandomIds } from './exchange.ts';
+import { type Outgoing, RandomIds } from './exchange.ts';
 import { askOverTcp } from './exchange-tcp.ts';
 import { UdpExchanges } from './exchange-udp.ts';
+import { Forward } from './forward.ts';
 import { FairLimit } from './limit.ts';
-import { Rcode, rcodeOf } from './message.ts';
 import type { OpenSocket, Upstream } from './names.ts';
+import { type RatedUpstream, UpstreamRatings, type UpstreamStatistics } from './upstream-health.ts';
 
-/** Docker's numbers: servers asked for one query, and milliseconds each of them has */
-const MAX_SERVERS = 3;
-const SERVER_TIMEOUT = 4_000;
-/** Milliseconds after which the next server is asked too, while the former may still answer */
-const HEDGE_DELAY = 1_000;
-/** Queries under way for all sandboxes together */
+/** Docker's number: queries under way, for all sandboxes together */
 const MAX_IN_FLIGHT = 1_024;
 
 /** What became of a forwarded query. */
@@ -29,7 +25,9 @@ export class Forwarder {
   readonly #udp: UdpExchanges;
   readonly #ids = new RandomIds();
   readonly #limit = new FairLimit<NamespaceName>(MAX_IN_FLIGHT);
-  readonly #underWay = new Map<NamespaceName, Set<Forward>>();
+  readonly #ratings = new UpstreamRatings();
+  /** Also those that are answered, as long as a server may still tell how slow it is */
+  readonly #underWay = new Map<NamespaceName, Map<Forward, 'waiting' | 'answered'>>();
 
   constructor(openSocket: OpenSocket) {
     this.#openSocket = openSocket;
@@ -41,9 +39,15 @@ export class Forwarder {
     return this.#limit.held;
   }
 
+  /** What is known about each server that was asked. */
+  get upstreams(): UpstreamStatistics[] {
+    return this.#ratings.statistics(performance.now());
+  }
+
   /**
-   * Asks the servers in their order, over the protocol the client used. The next one is asked at once when one fails or
-   * says it cannot answer, and after a second when one keeps silent; the first answer counts.
+   * Asks the servers over the protocol the client used, in their order, those that fail behind those that answer. The next
+   * one is asked at once when one fails or says it cannot answer, and a little later when one keeps silent longer than it
+   * usually does; the first answer counts.
    * @param done called once, unless the namespace is closed before
    */
   forward(outgoing: Outgoing, servers: readonly Upstream[], protocol: 'udp' | 'tcp', done: (o: Outcome) => void): void {
@@ -52,110 +56,53 @@ export class Forwarder {
       done({ kind: servers.length === 0 ? 'failed' : 'refused' });
       return;
     }
-    const ask: Ask = (upstream, settle) =>
-      protocol === 'udp'
-        ? this.#udp.ask(upstream, outgoing, settle)
-        : askOverTcp(upstream, outgoing, { openSocket: this.#openSocket, ids: this.#ids }, settle);
-    const forward = new Forward(ask, servers.slice(0, MAX_SERVERS), (reply) => {
-      this.#forget(namespace, forward);
-      done(reply === undefined ? { kind: 'failed' } : { kind: 'reply', message: restored(reply, outgoing) });
+    const forward: Forward = new Forward({
+      plan: this.#plan(servers, namespace, protocol),
+      observed: protocol === 'udp',
+      ask: (upstream, settle) =>
+        protocol === 'udp'
+          ? this.#udp.ask(upstream, outgoing, settle)
+          : askOverTcp(upstream, outgoing, { openSocket: this.#openSocket, ids: this.#ids }, settle),
+      done: (reply) => {
+        this.#limit.leave(namespace);
+        this.#underWay.get(namespace)?.set(forward, 'answered');
+        done(reply === undefined ? { kind: 'failed' } : { kind: 'reply', message: restored(reply, outgoing) });
+      },
+      ended: () => this.#forget(namespace, forward),
     });
     const siblings = this.#underWay.get(namespace);
-    if (siblings === undefined) this.#underWay.set(namespace, new Set([forward]));
-    else siblings.add(forward);
+    if (siblings === undefined) this.#underWay.set(namespace, new Map([[forward, 'waiting']]));
+    else siblings.set(forward, 'waiting');
     forward.start();
   }
 
   /** Drops what is under way for a sandbox and closes every socket in its namespace. */
   close(namespace: NamespaceName): void {
-    for (const forward of this.#underWay.get(namespace) ?? []) {
+    for (const [forward, state] of this.#underWay.get(namespace) ?? []) {
       forward.cancel();
-      this.#limit.leave(namespace);
+      if (state === 'waiting') this.#limit.leave(namespace);
     }
     this.#underWay.delete(namespace);
     this.#udp.close(namespace);
+    this.#ratings.forget(namespace);
+  }
+
+  /** What was learned about servers that are not in use any more is no more of interest. */
+  forgetHost(): void {
+    this.#ratings.forget('host');
+  }
+
+  /** A datagram may be lost: where there is one server only, it is asked a second time. */
+  #plan(servers: readonly Upstream[], namespace: NamespaceName, protocol: 'udp' | 'tcp'): RatedUpstream[] {
+    const ranked = this.#ratings.rank(servers, namespace, performance.now());
+    return ranked.length === 1 && protocol === 'udp' ? [...ranked, ...ranked] : ranked;
   }
 
   #forget(namespace: NamespaceName, forward: Forward): void {
     const siblings = this.#underWay.get(namespace);
-    if (siblings?.delete(forward) !== true) return;
-    this.#limit.leave(namespace);
-    if (siblings.size === 0) this.#underWay.delete(namespace);
+    siblings?.delete(forward);
+    if (siblings?.size === 0) this.#underWay.delete(namespace);
   }
-}
-
-type Ask = (upstream: Upstream, settle: (reply: Buffer | undefined) => void) => Exchange;
-
-/** One query and the servers it is tried on. */
-class Forward {
-  readonly #ask: Ask;
-  readonly #servers: readonly Upstream[];
-  readonly #done: (reply: Buffer | undefined) => void;
-  readonly #attempts = new Map<Exchange, NodeJS.Timeout>();
-  #next = 0;
-  #hedge: NodeJS.Timeout | undefined;
-
-  constructor(ask: Ask, servers: readonly Upstream[], done: (reply: Buffer | undefined) => void) {
-    this.#ask = ask;
-    this.#servers = servers;
-    this.#done = done;
-  }
-
-  /** Asks the next server; when none is left and none is waited for, that was all. */
-  start(): void {
-    clearTimeout(this.#hedge);
-    let attempt: Exchange | undefined;
-    while (attempt === undefined) {
-      const upstream = this.#servers[this.#next++];
-      if (upstream === undefined) {
-        if (this.#attempts.size === 0) this.#done(undefined);
-        return;
-      }
-      attempt = this.#try(upstream);
-    }
-    this.#hedge = setTimeout(() => this.start(), HEDGE_DELAY);
-  }
-
-  cancel(): void {
-    clearTimeout(this.#hedge);
-    for (const [exchange, timer] of this.#attempts) {
-      clearTimeout(timer);
-      exchange.cancel();
-    }
-    this.#attempts.clear();
-  }
-
-  /** A server whose address has no route, or a sandbox that is just going, is a server that does not answer. */
-  #try(upstream: Upstream): Exchange | undefined {
-    try {
-      const exchange = this.#ask(upstream, (reply) => this.#settle(exchange, reply));
-      const expire = (): void => {
-        exchange.cancel();
-        this.#settle(exchange, undefined);
-      };
-      this.#attempts.set(exchange, setTimeout(expire, SERVER_TIMEOUT));
-      return exchange;
-    } catch {
-      return undefined;
-    }
-  }
-
-  #settle(exchange: Exchange, reply: Buffer | undefined): void {
-    clearTimeout(this.#attempts.get(exchange));
-    this.#attempts.delete(exchange);
-    if (reply === undefined || isFailure(reply)) {
-      this.start();
-      return;
-    }
-    this.cancel();
-    this.#done(reply);
-  }
-}
-
-/** Another server may know better. */
-function isFailure(reply: Buffer): boolean {
-  const rcode = rcodeOf(reply);
-  return rcode === Rcode.serverFailure || rcode === Rcode.refused;
 }
 
 /** The reply as the client expects it: under its id, and with its own mix of upper and lower case in the question. */

@@ -75,6 +75,7 @@ options edns0 trust-ad ndots:0
 `,
     upstreams: [{ address: '127.0.0.53', from: 'host' }],
     ndotsSet: false,
+    search: ['lan.test'],
   });
 });
 
@@ -95,6 +96,7 @@ options ndots:2
 `,
     upstreams: [{ address: '198.51.100.1', from: 'sandbox' }],
     ndotsSet: true,
+    search: [],
   });
 });
 

@@ -59,6 +59,8 @@ export interface ContainerResolvConf {
   readonly upstreams: readonly Upstream[];
   /** ndots was set by the host or by options, not by us */
   readonly ndotsSet: boolean;
+  /** The search list the file has */
+  readonly search: readonly string[];
 }
 
 export function parseResolvConf(text: string, path: string): ResolvConf {
@@ -125,10 +127,14 @@ export function renderContainerResolvConf(
     case 'resolver':
       return forResolver(merged);
     case 'legacy':
-      return { text: render(forLegacy(merged, mode.ipv6)), upstreams: [], ndotsSet: hasNdots(merged.options) };
+      return withoutResolver(forLegacy(merged, mode.ipv6));
     case 'host':
-      return { text: render(merged), upstreams: [], ndotsSet: hasNdots(merged.options) };
+      return withoutResolver(merged);
   }
+}
+
+function withoutResolver(draft: Draft): ContainerResolvConf {
+  return { text: render(draft), upstreams: [], ndotsSet: hasNdots(draft.options), search: draft.search };
 }
 
 /** A file on its way to the container, with what its closing comments tell. */
@@ -172,7 +178,7 @@ function forResolver(draft: Draft): ContainerResolvConf {
   const upstreams = draft.nameservers
     .filter((address) => from === 'host' || address !== RESOLVER_ADDRESS)
     .map((address) => ({ address, from }) as const);
-  return { text, upstreams, ndotsSet: !missing };
+  return { text, upstreams, ndotsSet: !missing, search: draft.search };
 }
 
 /** Without our resolver, the host's loopback is out of reach, and so is IPv6 where the network has none. */

@@ -4,12 +4,14 @@
  */
 
 export const HEADER_SIZE = 12;
+/** Bytes of the largest query that is looked at; what is longer is no honest question */
+export const MAX_QUERY = 4_096;
 /** RFC 1035 section 2.3.4: bytes of a name on the wire, length bytes and the root included */
 const MAX_NAME = 255;
 /** RFC 1035 section 4.2.1: what a client takes over UDP unless it says more */
 const MIN_UDP_SIZE = 512;
 
-export const RecordType = { A: 1, PTR: 12, AAAA: 28, OPT: 41, ANY: 255 } as const;
+export const RecordType = { A: 1, SOA: 6, PTR: 12, AAAA: 28, SRV: 33, OPT: 41, ANY: 255 } as const;
 export const CLASS_IN = 1;
 
 /** RFC 1035 section 4.1.1; 16 is an extended one (RFC 6891 section 9) */
@@ -17,6 +19,7 @@ export const Rcode = {
   noError: 0,
   formatError: 1,
   serverFailure: 2,
+  nameError: 3,
   notImplemented: 4,
   refused: 5,
   badVersion: 16,
@@ -25,7 +28,7 @@ export const Rcode = {
 /** A query with one question. */
 export interface Query {
   readonly kind: 'query';
-  /** Lower case, without a trailing dot; '' is the root. A dot inside a label is written `\.`, so it matches no name. */
+  /** Lower case, without a trailing dot; '' is the root. In a label, a dot is written `\.` and a backslash `\\`: no name of ours */
   readonly name: string;
   readonly type: number;
   readonly class: number;
@@ -35,6 +38,10 @@ export interface Query {
   readonly edns: boolean;
   /** Bytes the client takes over UDP, at least 512 */
   readonly udpSize: number;
+  /** What decides about the answer beside the question: RD, AD, CD, EDNS and its DO, a bit each */
+  readonly flags: number;
+  /** Nothing but the question and an OPT record without options: the answer is the same for all who ask it so */
+  readonly plain: boolean;
 }
 
 /** A message that gets an error back without being looked at further. */
@@ -63,6 +70,8 @@ export function parseQuery(message: Buffer): Query | Refusal | undefined {
     questionEnd,
     edns: edns !== undefined,
     udpSize: Math.max(edns?.udpSize ?? 0, MIN_UDP_SIZE),
+    flags: (flags & 0x01) | (message.readUInt8(3) & 0x30) | (edns === undefined ? 0 : edns.dnssec ? 6 : 2),
+    plain: edns === undefined ? message.length === questionEnd : edns.end === message.length && edns.alone,
   };
 }
 
@@ -118,12 +127,18 @@ function readName(message: Buffer, nameEnd: number): string {
 }
 
 function escaped(label: string): string {
-  return label.includes('.') ? label.replaceAll('.', '\\.') : label;
+  return label.includes('.') || label.includes('\\') ? label.replace(/[.\\]/g, '\\$&') : label;
 }
 
 interface Edns {
   readonly udpSize: number;
   readonly version: number;
+  /** DO: signatures are wanted (RFC 3225) */
+  readonly dnssec: boolean;
+  /** Offset of the first byte behind the record */
+  readonly end: number;
+  /** It is the only record and has no options */
+  readonly alone: boolean;
 }
 
 /** Looks for the OPT record among what follows the question. Every record takes at least 11 bytes, so the walk is short. */
@@ -135,15 +150,27 @@ function findEdns(message: Buffer, questionEnd: number): Edns | 'malformed' | un
     const fixed = skipName(message, at);
     if (fixed < 0 || fixed + 10 > message.length) return 'malformed';
     if (record >= before && message.readUInt16BE(fixed) === RecordType.OPT) {
-      return { udpSize: message.readUInt16BE(fixed + 2), version: message.readUInt8(fixed + 5) };
+      return readOpt(message, fixed, records === 1);
     }
     at = fixed + 10 + message.readUInt16BE(fixed + 8);
   }
   return at > message.length ? 'malformed' : undefined;
 }
 
+/** @param fixed offset of the record's type, ten bytes before its options */
+function readOpt(message: Buffer, fixed: number, only: boolean): Edns {
+  const options = message.readUInt16BE(fixed + 8);
+  return {
+    udpSize: message.readUInt16BE(fixed + 2),
+    version: message.readUInt8(fixed + 5),
+    dnssec: (message.readUInt8(fixed + 6) & 0x80) !== 0,
+    end: fixed + 10 + options,
+    alone: only && options === 0,
+  };
+}
+
 /** As skipLabels, but a compression pointer may end the name; it is stepped over, never followed. */
-function skipName(message: Buffer, start: number): number {
+export function skipName(message: Buffer, start: number): number {
   for (let at = start; ; ) {
     const length = message[at];
     if (length === undefined || at - start > MAX_NAME) return -1;

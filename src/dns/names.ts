@@ -11,6 +11,18 @@ export interface Upstream {
   readonly port?: number;
 }
 
+/** Whom a sandbox asks for what we do not know, and how. Made by outsideOf(). */
+export interface Outside {
+  /** Those it may ask, in the order of the list. The resolver's own address is not among them. */
+  readonly upstreams: readonly Upstream[];
+  /** An ndots option was set by a user or the host, so unknown names of one label are answered empty, never forwarded */
+  readonly ndotsSet: boolean;
+  /** What clients append to names, lower case, without a trailing dot */
+  readonly search: readonly string[];
+  /** Equal where the same servers are asked from the same place: there answers can be shared */
+  readonly scope: string;
+}
+
 /** What the resolver answers from. Asked for every query, so the answers come from memory. */
 export interface NameSource {
   /**
@@ -20,12 +32,8 @@ export interface NameSource {
   lookup(namespace: NamespaceName, name: string): readonly IpAddress[] | undefined;
   /** @returns the name with its network ("web.app"), or undefined when the address is not ours */
   reverse(namespace: NamespaceName, address: IpAddress): string | undefined;
-  /** In the order they are asked; the first three count. The resolver's own address is not among them. */
-  upstreams(namespace: NamespaceName): readonly Upstream[];
-  /** False: servers of the host are not asked for this sandbox (it is on internal networks only) */
-  forwards(namespace: NamespaceName): boolean;
-  /** True: an ndots option was set by a user or the host, so unknown names of one label are answered empty, never forwarded */
-  ndotsSet(namespace: NamespaceName): boolean;
+  /** Whom it asks for what is not ours; the same object until that changes, so that a question costs a look-up */
+  outside(namespace: NamespaceName): Outside;
 }
 
 /**

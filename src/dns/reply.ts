@@ -1,8 +1,12 @@
 import { addressBytes, familyOf, type IpAddress } from '../model/address.ts';
-import { CLASS_IN, HEADER_SIZE, type Query, Rcode, RecordType } from './message.ts';
+import { CLASS_IN, HEADER_SIZE, type Query, Rcode, RecordType, rcodeOf } from './message.ts';
 
-/** Seconds a container may keep an answer. Docker's value. */
-const TTL = 600;
+/**
+ * Seconds a container may keep an answer. Docker's 600 outlive the container by far: a restarted one has another address, and
+ * its old one may be somebody else's by then. Five, as Kubernetes' CoreDNS says, spare clients that keep answers (nginx, the
+ * JVM) most of their questions; who keeps none asks us anyway.
+ */
+const TTL = 5;
 /** RFC 6891 section 6.2.5: what we take over UDP, as our OPT records say */
 const OUR_UDP_SIZE = 4096;
 /** Root name (1), type (2), UDP size (2), extended rcode and flags (4), data length (2) */
@@ -56,6 +60,13 @@ export function writeRefusal(message: Buffer, rcode: number): Buffer {
   writeHeader(message, reply, rcode & 0x0f);
   if (extended) writeOpt(reply, HEADER_SIZE, rcode >> 4);
   return reply;
+}
+
+/** Somebody's reply cut down to its question, for a client that takes fewer bytes: it asks again over TCP (RFC 2181 section 9). */
+export function truncated(message: Buffer, query: Query, reply: Buffer): Buffer {
+  const bare = begin(message, query, query.questionEnd + optSize(query), rcodeOf(reply));
+  bare.writeUInt8(bare.readUInt8(2) | TRUNCATED, 2);
+  return finish(bare, query, query.questionEnd);
 }
 
 function writeAddresses(message: Buffer, query: Query, addresses: readonly IpAddress[], limit: number): Buffer {

@@ -1,21 +1,30 @@
 import type { NamespaceName } from '../model/resource.ts';
 import { answerLocally } from './answers.ts';
-import { Forwarder } from './forwarder.ts';
+import { AnswerCache } from './cache.ts';
+import { Forwarder, type Outcome } from './forwarder.ts';
 import { parseQuery, type Query, Rcode } from './message.ts';
-import type { NameSource, OpenSocket, Upstream } from './names.ts';
-import { replyLimit, writeRefusal, writeReply } from './reply.ts';
+import type { NameSource, OpenSocket } from './names.ts';
+import { replyLimit, truncated, writeRefusal, writeReply } from './reply.ts';
+import type { UpstreamStatistics } from './upstream-health.ts';
 
-/** Bytes of the largest query that is looked at; what is longer is no honest question */
-export const MAX_QUERY = 4_096;
-
-/** Counts since the server began. */
+/** Counts since the server began, and what is known about the servers that were asked. */
 export interface Statistics {
+  /** All that were asked */
+  readonly questions: number;
   /** From what we know ourselves */
-  answered: number;
+  readonly answered: number;
+  /** With another server's answer that was kept */
+  readonly cached: number;
   /** With another server's answer */
-  forwarded: number;
-  /** With an error of our own: unreadable, refused, or no server answered */
-  failed: number;
+  readonly forwarded: number;
+  /** With SERVFAIL: no server answered */
+  readonly failed: number;
+  /** Unreadable, or too many at once */
+  readonly refused: number;
+}
+
+export interface DnsStatistics extends Statistics {
+  readonly upstreams: readonly UpstreamStatistics[];
 }
 
 /** A query others are to answer. */
@@ -24,17 +33,26 @@ interface Unanswered {
   readonly message: Buffer;
   readonly query: Query;
   readonly protocol: 'udp' | 'tcp';
+  /** Under which an answer is kept; undefined: it is the client's alone */
+  readonly key?: string;
 }
 
 /** Turns a query into its answer, whatever it came by. */
 export class Responder {
-  readonly statistics: Statistics = { answered: 0, forwarded: 0, failed: 0 };
+  readonly #counts = { questions: 0, answered: 0, cached: 0, forwarded: 0, failed: 0, refused: 0 };
   readonly #names: NameSource;
   readonly #forwarder: Forwarder;
+  readonly #cache = new AnswerCache();
+  /** What was asked before the servers changed is answered, but not kept */
+  #epoch = 0;
 
   constructor(names: NameSource, openSocket: OpenSocket) {
     this.#names = names;
     this.#forwarder = new Forwarder(openSocket);
+  }
+
+  get statistics(): DnsStatistics {
+    return { ...this.#counts, upstreams: this.#forwarder.upstreams };
   }
 
   /**
@@ -50,17 +68,25 @@ export class Responder {
   ): Buffer | undefined {
     const query = parseQuery(message);
     if (query === undefined) return undefined;
+    this.#counts.questions++;
     if (query.kind === 'refusal') {
-      this.statistics.failed++;
+      this.#counts.refused++;
       return writeRefusal(message, query.rcode);
     }
     const answer = answerLocally(this.#names, namespace, query);
-    if (answer === undefined) {
-      this.#forward({ namespace, message: Buffer.from(message), query, protocol }, later);
-      return undefined;
+    if (answer !== undefined) {
+      this.#counts.answered++;
+      return writeReply(message, query, answer, replyLimit(query, protocol));
     }
-    this.statistics.answered++;
-    return writeReply(message, query, answer, replyLimit(query, protocol));
+    const { scope } = this.#names.outside(namespace);
+    const key = query.plain ? AnswerCache.key(scope, query) : undefined;
+    const kept = key === undefined ? undefined : this.#cache.find(key, message, query.questionEnd);
+    if (kept !== undefined) {
+      this.#counts.cached++;
+      return kept.length > replyLimit(query, protocol) ? truncated(message, query, kept) : kept;
+    }
+    this.#forward({ namespace, message: Buffer.from(message), query, protocol, ...(key && { key }) }, later);
+    return undefined;
   }
 
   /** Forgets what a sandbox still waits for. */
@@ -68,23 +94,33 @@ export class Responder {
     this.#forwarder.close(namespace);
   }
 
-  #forward({ namespace, message, query, protocol }: Unanswered, later: (reply: Buffer) => void): void {
+  /** The host asks others from now on: what the former ones said may not hold any more. */
+  forgetAnswers(): void {
+    this.#epoch++;
+    this.#cache.clear();
+    this.#forwarder.forgetHost();
+  }
+
+  #forward(asked: Unanswered, later: (reply: Buffer) => void): void {
+    const { namespace, message, query, protocol } = asked;
     const outgoing = { namespace, message, questionEnd: query.questionEnd };
-    this.#forwarder.forward(outgoing, this.#upstreams(namespace), protocol, (outcome) => {
-      if (outcome.kind === 'reply') {
-        this.statistics.forwarded++;
-        later(outcome.message);
-        return;
-      }
-      this.statistics.failed++;
-      const rcode = outcome.kind === 'refused' ? Rcode.refused : Rcode.serverFailure;
-      later(writeReply(message, query, { kind: 'empty', rcode }, replyLimit(query, protocol)));
+    const { upstreams } = this.#names.outside(namespace);
+    const epoch = this.#epoch;
+    this.#forwarder.forward(outgoing, upstreams, protocol, (outcome) => {
+      const { key: _, ...unkept } = asked;
+      later(this.#conclude(epoch === this.#epoch ? asked : unkept, outcome));
     });
   }
 
-  /** A sandbox on internal networks only reaches no server by way of the host, but may have one of its own. */
-  #upstreams(namespace: NamespaceName): readonly Upstream[] {
-    const upstreams = this.#names.upstreams(namespace);
-    return this.#names.forwards(namespace) ? upstreams : upstreams.filter((upstream) => upstream.from === 'sandbox');
+  #conclude({ message, query, protocol, key }: Unanswered, outcome: Outcome): Buffer {
+    if (outcome.kind === 'reply') {
+      this.#counts.forwarded++;
+      if (key !== undefined) this.#cache.store(key, outcome.message, query.questionEnd);
+      return outcome.message;
+    }
+    const refused = outcome.kind === 'refused';
+    this.#counts[refused ? 'refused' : 'failed']++;
+    const rcode = refused ? Rcode.refused : Rcode.serverFailure;
+    return writeReply(message, query, { kind: 'empty', rcode }, replyLimit(query, protocol));
   }
 }

@@ -10,6 +10,7 @@ import { type Decoded, decode, encodeQuery, encodeReply } from '../../test/dns/r
 import { socketAddress } from '../kernel/socket.ts';
 import * as sys from '../kernel/sys.ts';
 import { type IpAddress, parseIpAddress } from '../model/address.ts';
+import { outsideOf } from './outside.ts';
 import { DnsServer, type NameSource, type Upstream } from './server.ts';
 
 const WEB = parseIpAddress('10.0.0.2');
@@ -25,9 +26,7 @@ function names(upstreams: readonly Upstream[], forwards = true): NameSource {
   return {
     lookup: (_, name) => known.get(name),
     reverse: (_, address) => (address === WEB ? 'web.app' : undefined),
-    upstreams: () => upstreams,
-    forwards: () => forwards,
-    ndotsSet: () => false,
+    outside: (namespace) => outsideOf(namespace, { upstreams, forwards, ndotsSet: false, search: [] }),
   };
 }
 
@@ -56,6 +55,10 @@ function serve(source: NameSource): Served {
     fds: [udp.fd, tcp.fd],
     [Symbol.dispose]: () => attached[Symbol.dispose](),
   };
+}
+
+function counts({ statistics: { upstreams: _, ...counts } }: DnsServer) {
+  return counts;
 }
 
 async function askUdp(port: number, query: Buffer): Promise<Decoded> {
@@ -94,7 +97,14 @@ test('over UDP: known names answered, truncated by what the client takes, unknow
   assert.deepEqual([large.truncated, large.answers.length], [false, 100]);
   const foreign = await askUdp(served.udpPort, encodeQuery({ id: 4, labels: ['example', 'com'] }));
   assert.deepEqual([foreign.id, foreign.answers[0]?.data], [4, '192.0.2.9']);
-  assert.deepEqual(served.server.statistics, { answered: 3, forwarded: 1, failed: 0 });
+  assert.deepEqual(counts(served.server), {
+    questions: 4,
+    answered: 3,
+    cached: 0,
+    forwarded: 1,
+    failed: 0,
+    refused: 0,
+  });
 });
 
 test('many clients at once each get their own answer', async () => {
@@ -125,7 +135,11 @@ test('over TCP: several queries of one connection, in whatever pieces they come'
       ],
     );
   }
-  assert.equal(upstream.queries.tcp.length, 2, 'TCP stays TCP');
+  assert.deepEqual(
+    [upstream.queries.tcp.length, upstream.queries.udp.length],
+    [1, 0],
+    'TCP stays TCP; the second time it is known',
+  );
 });
 
 test('over TCP, a query of more than 4096 bytes closes the connection', async () => {
@@ -156,7 +170,14 @@ test('a sandbox on internal networks only asks no server of the host, but those 
   assert.deepEqual([refused.rcode, refused.questions.length, refused.additionals.length], [2, 1, 1]);
   using own = serve(names([{ ...upstream.upstream, from: 'sandbox' }], false));
   assert.equal((await askUdp(own.udpPort, query)).answers[0]?.data, '192.0.2.9');
-  assert.deepEqual(internal.server.statistics, { answered: 0, forwarded: 0, failed: 1 });
+  assert.deepEqual(counts(internal.server), {
+    questions: 1,
+    answered: 0,
+    cached: 0,
+    forwarded: 0,
+    failed: 1,
+    refused: 0,
+  });
 });
 
 test('what cannot be read is refused, what is too long or no query is passed over, and the next is answered', async () => {

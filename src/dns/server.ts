@@ -1,14 +1,17 @@
 import { closeSync } from 'node:fs';
 import type { Logger } from '../model/logger.ts';
 import type { NamespaceName } from '../model/resource.ts';
-import { DatagramBatch } from './datagrams.ts';
+import { IncomingDatagrams, OutgoingDatagrams } from './datagrams.ts';
 import { FairLimit } from './limit.ts';
+import { MAX_QUERY } from './message.ts';
 import type { NameSource, OpenSocket } from './names.ts';
-import { MAX_QUERY, Responder, type Statistics } from './responder.ts';
+import { type DnsStatistics, Responder } from './responder.ts';
 import { listenTcp } from './tcp-listener.ts';
 import { listenUdp } from './udp-listener.ts';
 
 export type { NameSource, Upstream } from './names.ts';
+export type { DnsStatistics } from './responder.ts';
+export type { UpstreamStatistics } from './upstream-health.ts';
 
 /** TCP connections of all sandboxes together */
 const MAX_TCP_CLIENTS = 1_024;
@@ -30,7 +33,7 @@ export interface ResolverSockets {
 export class DnsServer {
   readonly #logger: Logger;
   readonly #responder: Responder;
-  readonly #datagrams = new DatagramBatch(MAX_QUERY);
+  readonly #buffers = { incoming: new IncomingDatagrams(MAX_QUERY), outgoing: new OutgoingDatagrams(MAX_QUERY) };
   readonly #tcpClients = new FairLimit<NamespaceName>(MAX_TCP_CLIENTS);
   readonly #attached = new Set<DisposableStack>();
 
@@ -40,8 +43,13 @@ export class DnsServer {
   }
 
   /** Counts since the server began. */
-  get statistics(): Readonly<Statistics> {
+  get statistics(): DnsStatistics {
     return this.#responder.statistics;
+  }
+
+  /** To be called when the host asks other servers than before: answers of the former ones are not given any more. */
+  forgetAnswers(): void {
+    this.#responder.forgetAnswers();
   }
 
   /**
@@ -55,7 +63,7 @@ export class DnsServer {
     building.defer(() => this.#responder.close(namespace));
     building.use(this.#listenTcp(namespace, sockets.tcp));
     building.adopt(sockets.udp, closeSync);
-    building.use(listenUdp(namespace, sockets.udp, this.#responder, this.#datagrams));
+    building.use(listenUdp(namespace, sockets.udp, this.#responder, this.#buffers));
     const attached = building.move();
     attached.defer(() => this.#attached.delete(attached));
     this.#attached.add(attached);

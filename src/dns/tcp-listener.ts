@@ -3,7 +3,8 @@ import net from 'node:net';
 import type { NamespaceName } from '../model/resource.ts';
 import { LENGTH_PREFIX, withLength } from './exchange-tcp.ts';
 import type { FairLimit } from './limit.ts';
-import { MAX_QUERY, type Responder } from './responder.ts';
+import { MAX_QUERY } from './message.ts';
+import type { Responder } from './responder.ts';
 
 /** Milliseconds in which a connection must bring its next whole query */
 const IDLE_TIMEOUT = 10_000;

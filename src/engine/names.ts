@@ -1,4 +1,5 @@
-import type { NameSource, Upstream } from '../dns/names.ts';
+import type { NameSource, Outside } from '../dns/names.ts';
+import { outsideOf } from '../dns/outside.ts';
 import { addressOf, type IpAddress } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network } from '../model/network.ts';
@@ -33,12 +34,6 @@ interface View {
   readonly internalOnly: boolean;
 }
 
-interface Outside {
-  readonly until: number;
-  readonly upstreams: readonly Upstream[];
-  readonly ndotsSet: boolean;
-}
-
 /**
  * What the embedded resolver answers from. Directories and views are built when first asked for and kept until the state
  * changes, so a query costs a few look-ups.
@@ -49,7 +44,7 @@ export class Names implements NameSource {
   #version = -1;
   readonly #views = new Map<NamespaceName, View>();
   readonly #directories = new Map<string, Directory>();
-  readonly #outside = new Map<NamespaceName, Outside>();
+  readonly #outside = new Map<NamespaceName, { readonly until: number; readonly outside: Outside }>();
 
   constructor(state: State, config: EngineConfig) {
     this.#state = state;
@@ -80,25 +75,13 @@ export class Names implements NameSource {
     return undefined;
   }
 
-  upstreams(namespace: NamespaceName): readonly Upstream[] {
-    return this.#toOutside(namespace).upstreams;
-  }
-
-  ndotsSet(namespace: NamespaceName): boolean {
-    return this.#toOutside(namespace).ndotsSet;
-  }
-
-  forwards(namespace: NamespaceName): boolean {
-    return !this.#view(namespace).internalOnly;
-  }
-
-  #toOutside(namespace: NamespaceName): Outside {
-    const { owner } = this.#view(namespace);
+  outside(namespace: NamespaceName): Outside {
+    const { owner, internalOnly } = this.#view(namespace);
     const known = this.#outside.get(namespace);
-    if (known !== undefined && known.until > Date.now()) return known;
-    const { upstreams, ndotsSet } = resolvConf(this.#config, owner ?? NOBODY, true);
-    const outside = { until: Date.now() + HOST_FILE_AGE, upstreams, ndotsSet };
-    this.#outside.set(namespace, outside);
+    if (known !== undefined && known.until > Date.now()) return known.outside;
+    const settings = resolvConf(this.#config, owner ?? NOBODY, true);
+    const outside = outsideOf(namespace, { ...settings, forwards: !internalOnly });
+    this.#outside.set(namespace, { until: Date.now() + HOST_FILE_AGE, outside });
     return outside;
   }
 

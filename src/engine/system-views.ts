@@ -1,3 +1,4 @@
+import type { DnsStatistics } from '../dns/server.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { CgroupAbilities } from '../runtime/spec/cgroups.ts';
 import type { AddressPoolConfig } from './config.ts';
@@ -101,7 +102,7 @@ export interface EngineStatus {
     /** One line per step a reconcile would do now */
     readonly pending: readonly string[];
   };
-  readonly dns: { readonly answered: number; readonly forwarded: number; readonly failed: number };
+  readonly dns: DnsStatistics;
 }
 
 /** One step a reconcile would do now. */

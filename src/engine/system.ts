@@ -97,7 +97,7 @@ export class System {
         ...(last === undefined ? {} : { last }),
         pending: this.plan().map(({ action, resource, because }) => `${action} ${resource}: ${because}`),
       },
-      dns: { ...this.#dns.statistics },
+      dns: this.#dns.statistics,
     };
   }
 
@@ -107,7 +107,7 @@ export class System {
     return {
       containers: this.#count(),
       repairs: reconciler.repairs.count,
-      dns: { ...this.#dns.statistics },
+      dns: this.#dns.statistics,
       eventListeners: events.listeners,
     };
   }

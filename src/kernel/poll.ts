@@ -11,11 +11,12 @@ class Poller {
   readonly #ready = new Set<bigint>();
   #native: sys.Pointer;
 
-  watch(fd: number, callback: () => void): Disposable {
+  watch(fd: number, callback: () => void, keepsAlive: boolean): Disposable {
     this.#native ??= sys.pollCallback((id, status) => this.#wake(id, status));
     const handle = sys.pollOpen(fd);
     this.#watches.set(handle.id, { handle, callback });
     sys.pollStart(handle, this.#native);
+    if (!keepsAlive) sys.pollUnref(handle);
     return { [Symbol.dispose]: () => this.#forget(handle) };
   }
 
@@ -45,7 +46,8 @@ const poller = new Poller();
 /**
  * Calls back when the descriptor can be read, for those Node has no class for. The callback must read until nothing waits,
  * or it is called again at once. Dispose before the descriptor is closed. Main thread only.
+ * @param keepsAlive false: waiting for it is no reason for the process to stay
  */
-export function watchReadable(fd: number, callback: () => void): Disposable {
-  return poller.watch(fd, callback);
+export function watchReadable(fd: number, callback: () => void, keepsAlive = true): Disposable {
+  return poller.watch(fd, callback, keepsAlive);
 }

@@ -124,11 +124,12 @@ export function getsockname(fd: number): Buffer {
   return address.subarray(0, size.readUInt32LE());
 }
 
-/** setsockopt(2) with an int for a value. */
-export function setsockopt(fd: number, level: number, option: number, value: number): void {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
-  if (native.setsockopt(fd, level, option, bytes, 4) < 0) throw failure(`set socket option ${level}/${option}`);
+/** setsockopt(2) with an int for a value, or with bytes. */
+export function setsockopt(fd: number, level: number, option: number, value: number | Buffer): void {
+  const bytes = typeof value === 'number' ? Buffer.alloc(4) : value;
+  if (typeof value === 'number') bytes.writeInt32LE(value);
+  if (native.setsockopt(fd, level, option, bytes, bytes.length) < 0)
+    throw failure(`set socket option ${level}/${option}`);
 }
 
 /** send(2). @returns bytes sent */
@@ -283,6 +284,7 @@ interface LibUv {
   init(loop: Pointer, handle: Pointer, fd: number): number;
   start(handle: Pointer, events: number, callback: Pointer): number;
   stop(handle: Pointer): number;
+  unref(handle: Pointer): void;
   close(handle: Pointer, callback: null): void;
 }
 
@@ -297,6 +299,7 @@ const libuv: () => LibUv = lazily(() => {
     init: self.func('int uv_poll_init(void*, void*, int)'),
     start: self.func('int uv_poll_start(void*, int, void*)'),
     stop: self.func('int uv_poll_stop(void*)'),
+    unref: self.func('void uv_unref(void*)'),
     close: self.func('void uv_close(void*, void*)'),
   };
 });
@@ -325,6 +328,11 @@ export function pollOpen(fd: number): PollHandle {
 /** uv_poll_start(3) for reading. */
 export function pollStart(handle: PollHandle, callback: Pointer): void {
   checkUv('watch a descriptor', libuv().start(handle.pointer, UV_READABLE, callback));
+}
+
+/** uv_unref(3): the handle does not keep the process alive. */
+export function pollUnref(handle: PollHandle): void {
+  libuv().unref(handle.pointer);
 }
 
 /** uv_poll_stop(3) and uv_close(3). The memory is freed two turns later, when libuv has let go of it. */

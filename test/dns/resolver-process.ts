@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { outsideOf } from '../../src/dns/outside.ts';
 import { DnsServer, type Upstream } from '../../src/dns/server.ts';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { nftResolverRedirect } from '../../src/kernel/resolver-redirect.ts';
@@ -29,9 +30,7 @@ const server = new DnsServer({
   names: {
     lookup: (_, name) => setup.names[name],
     reverse: (_, address) => setup.reverse[address],
-    upstreams: () => setup.upstreams,
-    forwards: () => setup.forwards,
-    ndotsSet: () => false,
+    outside: (namespace) => outsideOf(namespace, { ...setup, ndotsSet: false, search: [] }),
   },
   logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   openSocket: (_, { protocol, family }) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import type { Upstream } from '../../src/dns/server.ts';
+import type { DnsStatistics, Upstream } from '../../src/dns/server.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
 import { eventually, type Finished, TestHost } from '../host.ts';
 import type { ResolverSetup } from './resolver-process.ts';
@@ -68,7 +68,7 @@ class Scene implements AsyncDisposable {
   }
 
   /** Ends the resolver and returns its last words. */
-  async close(): Promise<unknown> {
+  async close(): Promise<DnsStatistics & { leftOpen: number }> {
     const output = once(this.#resolver.stdout ?? this.#resolver, 'data');
     this.#resolver.stdin?.write('close\n');
     return JSON.parse(String(await output));
@@ -153,7 +153,8 @@ test('without forwarding, the host is not asked, but a server in the sandbox is'
   });
   assert.deepEqual(await scene.dig('own.example'), ['198.51.100.8']);
   assert.deepEqual(await scene.dig('+tcp', 'own.example'), ['198.51.100.8']);
-  assert.deepEqual(await scene.close(), { answered: 0, forwarded: 2, failed: 1, leftOpen: 0 });
+  const { answered, cached, forwarded, failed, leftOpen } = await scene.close();
+  assert.deepEqual([answered, cached, forwarded, failed, leftOpen], [0, 0, 2, 1, 0]);
 });
 
 test('a container that serves DNS on every address of its own is left alone, and asks us all the same', async () => {
