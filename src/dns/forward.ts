@@ -9,7 +9,7 @@ const SERVER_TIMEOUT = 4_000;
 const TCP_HEDGE = 1_000;
 
 /** Sends the query to one server. @throws when that is impossible from where it is asked */
-export type Ask = (upstream: Upstream, settle: Settle) => Exchange;
+type Ask = (upstream: Upstream, settle: Settle) => Exchange;
 
 export interface ForwardOptions {
   readonly ask: Ask;

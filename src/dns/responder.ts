@@ -8,7 +8,7 @@ import { replyLimit, truncated, writeRefusal, writeReply } from './reply.ts';
 import type { UpstreamStatistics } from './upstream-health.ts';
 
 /** Counts since the server began, and what is known about the servers that were asked. */
-export interface Statistics {
+interface Statistics {
   /** All that were asked */
   readonly questions: number;
   /** From what we know ourselves */
