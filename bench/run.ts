@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execs, memoryPerContainer, parallelStarts } from './crowd.ts';
 import { benchLogs } from './logs.ts';
 import { median, type Paired, paired, row, timed } from './measure.ts';
+import { manyNetworks } from './networks.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
 import { pulls } from './pull.ts';
 
@@ -35,6 +36,7 @@ console.log(row(await execs(ours, theirs, rounds)));
 console.log(row(await parallelStarts(ours, theirs, Math.ceil(rounds / 3))));
 console.log(row(await pulls(ours, theirs, rounds)));
 await networks();
+await crowdOfNetworks();
 await ranges();
 await networkPart();
 await benchLogs(ours, theirs, Math.min(rounds, 5));
@@ -93,6 +95,15 @@ async function networks(): Promise<void> {
     );
   }
   for (const peer of peers) await docker(peer, 'rm', '-f', 'member');
+}
+
+/** The last of 2,000 networks against the first. Docker has none to compare: its pools end at 31. */
+async function crowdOfNetworks(): Promise<void> {
+  const { first, last } = await manyNetworks(ours);
+  const bar = { limit: 1.5, unit: '×' };
+  console.log(
+    row({ name: 'network create, the last of 2,000 / first', ours: last, theirs: first, ratio: last / first, bar }),
+  );
 }
 
 /** A start with 500 published ports in one range, against a start with one. */

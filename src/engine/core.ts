@@ -2,6 +2,7 @@ import type { Ipam } from '../ipam/ipam.ts';
 import type { Container } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Network } from '../model/network.ts';
+import type { HostUses } from '../reconcile/host-use.ts';
 import type { Reconciler } from '../reconcile/reconciler.ts';
 import type { Processes } from '../runtime/process/processes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -30,6 +31,7 @@ export interface Core {
   readonly reconciler: Reconciler;
   readonly forwarding: Forwarding;
   readonly ipam: Ipam;
+  readonly hostUses: HostUses;
   readonly ports: PortAllocator;
   readonly runtime: Runtime;
   readonly processes: Processes;

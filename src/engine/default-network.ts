@@ -11,19 +11,22 @@ import {
 import { EngineError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { DriverOptions, IpamPool, Network } from '../model/network.ts';
-import { hostLink, hostPrefixes } from '../reconcile/host.ts';
+import { hostLink } from '../reconcile/host.ts';
+import type { HostUses } from '../reconcile/host-use.ts';
 import type { NetworkConfig } from './config.ts';
 import { DEFAULT_GATEWAY_KEYS } from './gateway.ts';
 import { newId, timestamp } from './ids.ts';
 import { driverOf } from './intent.ts';
 import { networkByName } from './lookup.ts';
 import type { State } from './state.ts';
+import { surroundings } from './surroundings.ts';
 
 const DEFAULT_BRIDGE = 'docker0';
 
 interface Inputs {
   readonly state: State;
   readonly ipam: Ipam;
+  readonly hostUses: HostUses;
   readonly config: NetworkConfig;
   readonly logger: Logger;
 }
@@ -94,19 +97,23 @@ function defaultOptions({ bridge = DEFAULT_BRIDGE, icc, ip, ipMasq, mtu }: Netwo
  * `--bip`, else the address the bridge has already, else the subnet of last time, else the first that overlaps nothing.
  * The flags that narrow it must fit.
  */
-function choosePool({ state, ipam, config, logger }: Inputs, known: Network | undefined): IpamPool {
-  const others = [...state.networks.values()].filter(({ id }) => id !== known?.id);
-  const taken = others.flatMap(({ pools }) => pools.map(({ subnet }) => subnet));
-  const host = hostPrefixes();
+function choosePool(inputs: Inputs, known: Network | undefined): IpamPool {
+  const { ipam, config, logger } = inputs;
+  const traits = driverOf('bridge').subnets(driverOf('bridge').parse({}), false);
+  const around = surroundings(inputs, traits, known);
   const { bip, fixedCidr, defaultGateway } = config;
   const own = bip ?? bridgeAddress(config);
-  const subnet = own === undefined ? (fixedCidr ?? reusable(known, [...taken, ...host])) : prefixOf(own);
-  const traits = driverOf('bridge').subnets(driverOf('bridge').parse({}), false);
+  const subnet =
+    own === undefined
+      ? (fixedCidr ?? reusable(known, [...around.taken, ...around.near, ...around.far]))
+      : prefixOf(own);
   const allocate = (requests: readonly PoolRequest[]): IpamPool => {
     const demand = { ipv4: true, ipv6: false, requests, ipamDriver: '', driver: 'bridge', traits };
-    const [pool] = ipam.allocatePools(demand, { taken, host });
+    const [pool] = ipam.allocatePools(demand, around);
     if (pool === undefined) throw new EngineError('internal', 'the default network has no subnet');
-    return pool;
+    // Nobody asked for it by name: static addresses are refused on it in any case.
+    const { subnetRequested: _, ...rest } = pool;
+    return rest;
   };
   const chosen = subnet ?? allocate([]).subnet;
   const gateway = own === undefined ? undefined : addressOf(own);

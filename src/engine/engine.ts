@@ -7,6 +7,7 @@ import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
 import { reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
+import { HostUses } from '../reconcile/host-use.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
@@ -87,7 +88,7 @@ export class Engine {
     await warmThreadPool();
     await using building = new AsyncDisposableStack();
     const { core, dns } = await assemble(config, building);
-    ensurePredefinedNetworks({ state: core.state, ipam: core.ipam, config: config.network, logger: config.logger });
+    ensurePredefinedNetworks({ ...core, config: config.network });
     await restore(core);
     const watching = new AbortController();
     building.defer(() => watching.abort());
@@ -143,7 +144,8 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     events: new Events(),
     reconciler,
     forwarding: new Forwarding(state, network.ipForward),
-    ipam: new Ipam({ pools: addressPools(network.defaultAddressPools, engineId(state)) }),
+    ipam: new Ipam(addressPools(network.defaultAddressPools, engineId(state))),
+    hostUses: stack.use(new HostUses({ changed: () => undefined })),
     ports: hostPorts(),
     runtime,
     processes,

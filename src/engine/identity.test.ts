@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_POOLS } from '../ipam/ipam.ts';
+import { DEFAULT_POOLS, FURTHER_POOLS } from '../ipam/ipam.ts';
 import { parsePrefix } from '../model/address.ts';
 import { addressPools, uniqueLocalPrefix } from './identity.ts';
 
@@ -14,7 +14,7 @@ test('configured pools replace Docker’s; only a pool of IPv6 among them replac
   const derived = { base: uniqueLocalPrefix('x'), size: 64 };
   const four = { base: parsePrefix('10.0.0.0/8'), size: 24 };
   const six = { base: parsePrefix('fd00::/48'), size: 64 };
-  assert.deepEqual(addressPools([], 'x'), [...DEFAULT_POOLS, derived]);
-  assert.deepEqual(addressPools([four], 'x'), [four, derived]);
-  assert.deepEqual(addressPools([four, six], 'x'), [four, six]);
+  assert.deepEqual(addressPools([], 'x'), { pools: [...DEFAULT_POOLS, derived], further: FURTHER_POOLS });
+  assert.deepEqual(addressPools([four], 'x'), { pools: [four, derived], further: [] });
+  assert.deepEqual(addressPools([four, six], 'x'), { pools: [four, six], further: [] });
 });

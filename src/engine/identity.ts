@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type AddressPool, DEFAULT_POOLS } from '../ipam/ipam.ts';
+import { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS } from '../ipam/ipam.ts';
 import { addressFromBytes, familyOf, makePrefix, type Prefix } from '../model/address.ts';
 import type { State } from './state.ts';
 
@@ -14,11 +14,14 @@ export function engineId(state: State): string {
   return id;
 }
 
-/** The configured pools, or Docker's; and where none of them is IPv6, the engine's own /48 cut into /64. */
-export function addressPools(configured: readonly AddressPool[], id: string): readonly AddressPool[] {
+/**
+ * The configured pools, or Docker's and then those that come after them; and where none of them is IPv6, the engine's own
+ * /48 cut into /64: 65,536 networks.
+ */
+export function addressPools(configured: readonly AddressPool[], id: string) {
   const pools = configured.length > 0 ? configured : DEFAULT_POOLS;
-  if (pools.some(({ base }) => familyOf(base) === 6)) return pools;
-  return [...pools, { base: uniqueLocalPrefix(id), size: 64 }];
+  const own = pools.some(({ base }) => familyOf(base) === 6) ? [] : [{ base: uniqueLocalPrefix(id), size: 64 }];
+  return { pools: [...pools, ...own], further: configured.length > 0 ? [] : FURTHER_POOLS };
 }
 
 /**

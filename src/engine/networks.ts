@@ -1,5 +1,4 @@
-import { checkPools } from '../ipam/request.ts';
-import { type AddressFamily, FAMILIES } from '../model/address.ts';
+import type { AddressFamily } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import {
@@ -11,7 +10,6 @@ import {
   type SubnetTraits,
   shortId,
 } from '../model/network.ts';
-import { hostPrefixes } from '../reconcile/host.ts';
 import { isConfiguration, planConfiguration, refuseRemoval, withConfiguration } from './configuration-network.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
@@ -21,6 +19,7 @@ import { driverOf, enact } from './intent.ts';
 import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
+import { hintingAtIdleNetworks, surroundings } from './surroundings.ts';
 import { networkView } from './view-builder.ts';
 import type { NetworkView } from './views.ts';
 
@@ -174,16 +173,13 @@ function isWanted(asked: boolean | undefined, driverOptions: DriverOptions, fami
 
 /** Subnets of our own networks are never overlapped; the host's only when the user asks for exactly that. */
 function choosePools(
-  { ipam, state }: Core,
+  core: Core,
   request: NetworkRequest,
   traits: SubnetTraits,
   families: { readonly ipv4: boolean; readonly ipv6: boolean },
 ): IpamPool[] {
   const { pools: requests, ipamDriver } = request;
-  const taken = [...state.networks.values()].flatMap((network) => network.pools.map(({ subnet }) => subnet));
   const driver = request.driver === '' ? 'bridge' : request.driver;
   const demand = { ...families, requests, ipamDriver, driver, traits };
-  const pools = ipam.allocatePools(demand, { taken, host: hostPrefixes() });
-  const named = new Set(checkPools(requests, FAMILIES).map(({ subnet }) => subnet));
-  return pools.map((pool) => (named.has(pool.subnet) ? { ...pool, subnetRequested: true } : pool));
+  return hintingAtIdleNetworks(core.state, () => core.ipam.allocatePools(demand, surroundings(core, traits)));
 }

@@ -34,13 +34,13 @@ const MACVLAN: NetworkDemand = {
 };
 
 function pools(demand: Partial<NetworkDemand>, taken: readonly Prefix[] = [], host: readonly Prefix[] = []) {
-  return ipam.allocatePools({ ...BRIDGE, ...demand }, { taken, host });
+  return ipam.allocatePools({ ...BRIDGE, ...demand }, { taken, near: host, far: [] });
 }
 
 /** The one pool of an IPv4 network. */
 function pool(request?: PoolRequest, taken: readonly Prefix[] = [], host: readonly Prefix[] = [], by = ipam): IpamPool {
   const demand = { ...BRIDGE, requests: request === undefined ? [] : [request] };
-  const [first, second] = by.allocatePools(demand, { taken, host });
+  const [first, second] = by.allocatePools(demand, { taken, near: host, far: [] });
   assert.ok(first !== undefined && second === undefined);
   return first;
 }
@@ -120,6 +120,7 @@ test('everything of IPv6 is checked alike, whatever its spelling; without IPv6 i
       subnet: 'fda9:8d04:86e::/64',
       range: 'fda9:8d04:86e:0:ffff:ffff:ffff:fffe/127',
       gateway: 'fda9:8d04:86e:0:ffff:ffff:ffff:fffe',
+      subnetRequested: true,
       auxiliary: {},
     },
   ]);
@@ -145,8 +146,8 @@ test('dual stack: IPv4 first, each family with what was asked or the lowest free
     { subnet: '10.0.0.0/24', auxiliary: {} },
   ];
   assert.deepEqual(pools({ ipv6: true, requests }), [
-    { subnet: '10.0.0.0/24', gateway: '10.0.0.1', auxiliary: {} },
-    { subnet: 'fd00:1::/64', gateway: 'fd00:1::5', gatewayRequested: true, auxiliary: {} },
+    { subnet: '10.0.0.0/24', subnetRequested: true, gateway: '10.0.0.1', auxiliary: {} },
+    { subnet: 'fd00:1::/64', subnetRequested: true, gateway: 'fd00:1::5', gatewayRequested: true, auxiliary: {} },
   ]);
 });
 
@@ -171,7 +172,7 @@ test('one subnet of each family for the bridge driver, many for macvlan, which g
   );
   assert.deepEqual(
     pools({ ...MACVLAN, ipv6: true, requests }),
-    requests.map(({ subnet }) => ({ subnet, auxiliary: {} })),
+    requests.map(({ subnet }) => ({ subnet, subnetRequested: true, auxiliary: {} })),
   );
   const twice = ['10.0.0.0/16', '10.0.1.0/24'].map((subnet) => ({ subnet, auxiliary: {} }));
   assert.throws(() => pools({ ...MACVLAN, requests: twice }), refused('forbidden', /Pool overlaps/));

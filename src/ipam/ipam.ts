@@ -5,17 +5,15 @@ import {
   type IpAddress,
   interfaceAddress,
   lengthOf,
-  type Prefix,
   prefixContains,
-  prefixesOverlap,
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { IpamPool, Network, SubnetTraits } from '../model/network.ts';
 import { lowestFree, ownAddresses } from './addresses.ts';
 import { type CheckedPool, checkPools, type GivenPool, type PoolRequest } from './request.ts';
-import { type AddressPool, DEFAULT_POOLS, lowestFreeSubnet, sortedBounds } from './subnets.ts';
+import { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, SubnetChoice, type Surroundings } from './subnets.ts';
 
-export { type AddressPool, DEFAULT_POOLS, type PoolRequest };
+export { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, type PoolRequest, type Surroundings };
 
 /** What a network that is to be made wants of its addresses. */
 export interface NetworkDemand {
@@ -29,24 +27,16 @@ export interface NetworkDemand {
   readonly traits: SubnetTraits;
 }
 
-/** What stands in the way. */
-export interface Surroundings {
-  /** Subnets of other networks: never overlapped */
-  readonly taken: readonly Prefix[];
-  /** What the host uses or reaches: avoided when choosing, allowed when the user asks for exactly that */
-  readonly host: readonly Prefix[];
-}
-
 /**
  * Which subnets a network gets and which addresses an endpoint. Holds no state of its own: who holds what is told by the
  * caller every time, so that nothing can be leaked or forgotten.
  */
 export class Ipam {
-  readonly #pools: readonly AddressPool[];
+  readonly #choice: SubnetChoice;
 
-  /** @param options pools: of both families; a family without any has nothing to choose from */
-  constructor(options: { readonly pools: readonly AddressPool[] }) {
-    this.#pools = options.pools;
+  /** @param options pools: of both families; a family without any has nothing to choose from. further: for when they are full */
+  constructor(options: { readonly pools: readonly AddressPool[]; readonly further?: readonly AddressPool[] }) {
+    this.#choice = new SubnetChoice(options.pools, options.further ?? []);
   }
 
   /**
@@ -77,30 +67,15 @@ export class Ipam {
     return pools;
   }
 
-  #allocatePool(request: CheckedPool, wantsGateway: boolean, { taken, host }: Surroundings): IpamPool {
-    const given =
-      request.subnet === undefined
-        ? { ...request, subnet: this.#chooseSubnet(request, [...taken, ...host]), auxiliary: {} }
-        : request;
-    if (taken.some((other) => prefixesOverlap(other, given.subnet))) {
+  #allocatePool(request: CheckedPool, wantsGateway: boolean, around: Surroundings): IpamPool {
+    if (request.subnet === undefined) {
+      const subnet = this.#choice.choose(request.family, request.length, around);
+      return withGateway({ ...request, subnet, auxiliary: {} }, wantsGateway);
+    }
+    if (this.#choice.overlaps(request.subnet, around.taken)) {
       throw new EngineError('forbidden', 'invalid pool request: Pool overlaps with other one on this address space');
     }
-    return withGateway(given, wantsGateway);
-  }
-
-  /** @param wish length: of the subnet; without one the pools' own */
-  #chooseSubnet(wish: { readonly family: AddressFamily; readonly length?: number }, busy: readonly Prefix[]): Prefix {
-    const { family, length } = wish;
-    const pools = this.#pools.filter(
-      ({ base }) => familyOf(base) === family && (length === undefined || length >= lengthOf(base)),
-    );
-    if (pools.length === 0) throw new EngineError('invalidArgument', 'invalid address pool');
-    const occupied = sortedBounds(family, busy);
-    for (const { base, size } of pools) {
-      const subnet = lowestFreeSubnet({ base, size: length ?? size }, occupied);
-      if (subnet !== undefined) return subnet;
-    }
-    throw new EngineError('invalidArgument', 'all predefined address pools have been fully subnetted');
+    return { ...withGateway(request, wantsGateway), subnetRequested: true };
   }
 
   /**

@@ -30,7 +30,7 @@ function pool(
   const { request, pools = [] } = given;
   const requests = request === undefined ? [] : [request];
   const demand = { ipv4: true, ipv6: false, requests, ipamDriver: '', driver: 'bridge', traits };
-  const [found] = new Ipam({ pools }).allocatePools(demand, { taken, host });
+  const [found] = new Ipam({ pools }).allocatePools(demand, { taken, near: host, far: [] });
   assert.ok(found !== undefined);
   return found;
 }

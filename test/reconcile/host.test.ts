@@ -1,26 +1,69 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostLink, hostPrefixes } from '../../src/reconcile/host.ts';
+import { hostLink } from '../../src/reconcile/host.ts';
+import { HostUses } from '../../src/reconcile/host-use.ts';
+import { eventually } from '../host.ts';
 import { Fixture, gone, networkOf, sandboxOf, wishesOf } from './fixture.ts';
+
+function usesOf(fixture: Fixture, changed: () => void = () => undefined): HostUses {
+  return new HostUses({ namespace: fixture.home, changed });
+}
+
+const prefixes = (uses: HostUses): readonly string[] => uses.list().map(({ prefix }) => prefix);
 
 test('what the host uses: addresses, routes of all tables, but no way to everywhere', async () => {
   await using fixture = await Fixture.create();
   fixture.sh(`ip link add eth0 type bridge; ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up
     ip route add default via 192.0.2.1; ip route add 128.0.0.0/1 via 192.0.2.1
-    ip route add 172.17.0.0/16 via 192.0.2.1 table 77; ip route add 10.99.0.0/16 dev eth0`);
-  const prefixes: readonly string[] = hostPrefixes(fixture.home);
-  for (const expected of ['192.0.2.0/24', '172.17.0.0/16', '10.99.0.0/16'])
-    assert.ok(prefixes.includes(expected), expected);
-  for (const way of ['0.0.0.0/0', '128.0.0.0/1']) assert.ok(!prefixes.includes(way), way);
+    ip route add 172.17.0.0/16 via 192.0.2.1 table 77; ip route add 10.99.0.0/16 dev eth0
+    ip route add blackhole 10.98.0.0/16; ip rule add from 10.97.0.0/16 table 77
+    ip -6 addr add fd00:1::2/64 dev eth0 nodad; ip -6 route add fd00:2::/64 via fd00:1::1 table 78`);
+  using uses = usesOf(fixture);
+  const found = uses.list().map(({ prefix, near, link, table }) => ({ prefix, near, link, table }));
+  for (const expected of [
+    { prefix: '192.0.2.0/24', near: true, link: 'eth0', table: undefined },
+    { prefix: '192.0.2.0/24', near: true, link: 'eth0', table: 254 },
+    { prefix: '172.17.0.0/16', near: false, link: 'eth0', table: 77 },
+    { prefix: '10.99.0.0/16', near: true, link: 'eth0', table: 254 },
+    { prefix: '10.98.0.0/16', near: true, link: '', table: 254 },
+    { prefix: 'fd00:1::/64', near: true, link: 'eth0', table: undefined },
+    { prefix: 'fd00:2::/64', near: false, link: 'eth0', table: 78 },
+  ]) {
+    assert.ok(
+      found.some((use) => JSON.stringify(use) === JSON.stringify(expected)),
+      expected.prefix,
+    );
+  }
+  for (const way of ['0.0.0.0/0', '128.0.0.0/1']) assert.ok(!prefixes(uses).includes(way), way);
 });
 
-test('the subnet of a network that was just removed is free at once', async () => {
+test('what is on our own links is no use of the host, and their coming and going is not worth a look', async () => {
   await using fixture = await Fixture.create();
+  let changes = 0;
+  using uses = usesOf(fixture, () => changes++);
+  const before = uses.list();
   const wishes = wishesOf({ network: networkOf(1), sandbox: sandboxOf('a'), host: 2 });
   await fixture.reconciler.commit(wishes);
-  assert.ok((hostPrefixes(fixture.home) as string[]).includes('10.1.0.0/24'));
+  assert.deepEqual(uses.list(), before);
   await fixture.reconciler.commit(gone(wishes));
-  assert.ok(!hostPrefixes(fixture.home).some((prefix) => prefix.startsWith('10.1.0.')));
+  await fixture.reconciler.settled();
+  assert.deepEqual(uses.list(), before);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(changes, 0);
+});
+
+test('what comes later is told, and is known at once to who asks', async () => {
+  await using fixture = await Fixture.create();
+  let changes = 0;
+  using uses = usesOf(fixture, () => changes++);
+  assert.ok(!prefixes(uses).includes('10.8.0.0/24'));
+  fixture.sh('ip link add tun0 type bridge; ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up');
+  assert.ok(prefixes(uses).includes('10.8.0.0/24'));
+  await eventually('the change is told', () => changes === 1);
+  // The kernel says nothing of the IPv4 routes that go with a link.
+  fixture.sh('ip link del tun0');
+  assert.ok(!prefixes(uses).includes('10.8.0.0/24'));
+  await eventually('the end is told', () => changes === 2);
 });
 
 test('an existing bridge is told with its addresses', async () => {

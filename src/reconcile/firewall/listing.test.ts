@@ -18,7 +18,7 @@ test('elements are read as they were written', () => {
   const { elements } = listing(
     set('bridges', ['br0', '123']),
     set('subnets4', [{ concat: [prefix, 'br0'] }, { concat: ['10.0.1.4', 'br1'] }]),
-    set('masqueraded4', [{ elem: { val: prefix, comment: 'br0' } }]),
+    set('masqueraded4', [{ elem: { val: { concat: [prefix, 'ipv4'] }, comment: 'br0' } }]),
     map('port4', [
       [{ elem: { val: { concat: ['127.0.0.1', 'tcp', 80] }, comment: 'b' } }, { concat: ['10.0.0.2', 8080] }],
     ]),
@@ -29,7 +29,7 @@ test('elements are read as they were written', () => {
     'bridges { "123" }',
     'subnets4 { 10.0.0.0/24 . "br0" }',
     'subnets4 { 10.0.1.4 . "br1" }',
-    'masqueraded4 { 10.0.0.0/24 comment "br0" }',
+    'masqueraded4 { 10.0.0.0/24 . ipv4 comment "br0" }',
     'port4 { 127.0.0.1 . tcp . 80 comment "b" : 10.0.0.2 . 8080 }',
     'range4_any { udp . 5000-5003 comment "b" : 10.0.0.2 }',
   ]);

@@ -123,7 +123,7 @@ test('neighbouring ports and a range of ports are told apart', () => {
 const NONSENSE: readonly Element[] = [
   { set: 'bridges', key: '"br0"' },
   { set: 'subnets4', key: '{"range":[1,2]} . "br0"' },
-  { set: 'masqueraded4', key: '10.0.0.0/24' },
+  { set: 'masqueraded4', key: '10.0.0.0/24 . ipv4' },
   { set: 'guarded', key: 'arp' },
   { set: 'unprotected', key: 'ipv4 . "br0"' },
   { set: 'opened4', key: '10.0.0.2 . sctp . 80', comment: 'br0' },

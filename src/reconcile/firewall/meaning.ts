@@ -21,7 +21,7 @@ export function compile(resource: FirewallResource): Element[] {
     case 'masquerade': {
       const { subnet, source, bridge } = resource;
       const family = familyOf(subnet);
-      const common = { key: prefixText(subnet), comment: checked(bridge) };
+      const common = { key: `${prefixText(subnet)} . ipv${family}`, comment: checked(bridge) };
       if (source === undefined) return [{ set: `masqueraded${family}`, ...common }];
       return [{ set: `sources${family}`, ...common, value: sameFamily(source, family) }];
     }

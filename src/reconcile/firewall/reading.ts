@@ -85,7 +85,8 @@ function trustRule({ key }: Element): FirewallResource {
 }
 
 function masqueradeRule({ key, value, comment = '' }: Element): FirewallResource {
-  const rule = { kind: 'firewall', meaning: 'masquerade', bridge: comment, subnet: readPrefix(key) } as const;
+  const [subnet = ''] = key.split(' . ');
+  const rule = { kind: 'firewall', meaning: 'masquerade', bridge: comment, subnet: readPrefix(subnet) } as const;
   return value === undefined ? rule : { ...rule, source: parseIpAddress(value) };
 }
 

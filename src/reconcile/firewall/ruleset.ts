@@ -36,11 +36,15 @@ export const SETS = {
   /** Containers that have no door between them and the bridge */
   subnets4: { key: ['ipv4_addr', 'ifname'], interval: true },
   subnets6: { key: ['ipv6_addr', 'ifname'], interval: true },
-  masqueraded4: { key: ['ipv4_addr'], interval: true },
-  masqueraded6: { key: ['ipv6_addr'], interval: true },
+  /**
+   * The family beside an address of it says nothing, but makes a concatenation of the key: for whatever is added anywhere
+   * in the table, nft reads all sets of plain intervals (26 ms with 2,000 networks), and no others
+   */
+  masqueraded4: { key: ['ipv4_addr', 'nf_proto'], interval: true },
+  masqueraded6: { key: ['ipv6_addr', 'nf_proto'], interval: true },
   /** Subnets that leave with this address of the host */
-  sources4: { key: ['ipv4_addr'], value: ['ipv4_addr'], interval: true },
-  sources6: { key: ['ipv6_addr'], value: ['ipv6_addr'], interval: true },
+  sources4: { key: ['ipv4_addr', 'nf_proto'], value: ['ipv4_addr'], interval: true },
+  sources6: { key: ['ipv6_addr', 'nf_proto'], value: ['ipv6_addr'], interval: true },
   /** Families of which nothing is forwarded but from and to our bridges */
   guarded: { key: ['nf_proto'] },
   port4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
@@ -134,10 +138,10 @@ const CHAINS = `
     ip saddr 127.0.0.0/8 oifname @bridges masquerade
     ip saddr . oifname @subnets4 goto same_subnet
     ip6 saddr . oifname @subnets6 goto same_subnet
-    ip saddr @masqueraded4 masquerade
-    ip6 saddr @masqueraded6 masquerade
-    snat ip to ip saddr map @sources4
-    snat ip6 to ip6 saddr map @sources6
+    ip saddr . meta nfproto @masqueraded4 masquerade
+    ip6 saddr . meta nfproto @masqueraded6 masquerade
+    snat ip to ip saddr . meta nfproto map @sources4
+    snat ip6 to ip6 saddr . meta nfproto map @sources6
   }
   chain same_subnet {
     ct status dnat masquerade
