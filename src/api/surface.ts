@@ -1,5 +1,6 @@
 import type { Archives } from '../engine/archives.ts';
 
+import type { Attachments } from '../engine/attachments.ts';
 import type { Builds } from '../engine/builds.ts';
 
 import type { Containers } from '../engine/containers.ts';
@@ -19,6 +20,7 @@ export interface EngineSurface {
   readonly containers: Public<Containers>;
   readonly archives: Public<Archives>;
   readonly networks: Public<Networks>;
+  readonly attachments: Public<Attachments>;
   readonly images: Public<ImageStore>;
   readonly volumes: Public<Volumes>;
   readonly registries: Public<Registries>;

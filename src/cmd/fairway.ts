@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { ApiClient } from '../api/client.ts';
 import { errorMessage } from '../model/errors.ts';
+import { attachCommands } from './commands/attach.ts';
 import type { Commands } from './commands/command.ts';
 import { lookCommands } from './commands/look.ts';
 import { COMPLETION_SHELLS, completion } from './completion.ts';
@@ -9,7 +10,7 @@ import { VERSION } from './version.ts';
 
 const DEFAULT_HOST = 'unix:///run/fairway/fairway.sock';
 
-const COMMANDS: readonly Commands[] = [lookCommands];
+const COMMANDS: readonly Commands[] = [lookCommands, attachCommands];
 
 await main();
 

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { attachmentsOf } from './attachments.ts';
 import { removeLink } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
@@ -101,7 +102,8 @@ export async function clearRemains(core: Core, id: string): Promise<void> {
 export function strikeOut(core: Core, id: string): void {
   const container = core.state.containers.get(id);
   if (container === undefined) return;
-  core.state.apply({ remove: { containers: [id] } });
+  const attachments = attachmentsOf(core.state, id).map((attachment) => attachment.id);
+  core.state.apply({ remove: { containers: [id], attachments } });
   containerEvent(core, container, 'destroy');
   core.live.of(container).tellRemoved({ code: container.state.exitCode });
   if (container.spec.autoRemove) core.live.rememberEnd(id, container.state.exitCode);

@@ -3,6 +3,7 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { StartError } from '../runtime/process/start-error.ts';
+import { attachmentOwners } from './attachments.ts';
 import { followRun } from './container-exit.ts';
 import { requireLinks, tellLinked } from './container-links.ts';
 import { releaseMounts, tellMounted } from './container-mounts.ts';
@@ -126,7 +127,9 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
     return occupied;
   });
   const creating = createProcess(core, container, place, await mounts);
-  const raised = networking(core, times, () => raiseEndpoints(core, container, endpoints));
+  const raised = networking(core, times, () =>
+    raiseEndpoints(core, container, endpoints, attachmentOwners(core.state, container.id)),
+  );
   const [process, network] = await Promise.allSettled([creating, raised]);
   if (process.status === 'rejected') throw network.status === 'rejected' ? network.reason : process.reason;
   if (network.status === 'fulfilled') {

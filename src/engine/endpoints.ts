@@ -13,6 +13,7 @@ import {
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
+import { attachedEnds } from './attachments.ts';
 import { refuseEndpoints } from './configuration-network.ts';
 import type { Core } from './core.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
@@ -78,7 +79,7 @@ export function allocateEndpoint(
     network: network.id,
     sandbox,
     container: container.id,
-    interfaceName: nextInterface(endpointDefaults(network).prefix, others),
+    interfaceName: nextInterface(endpointDefaults(network).prefix, [...others, ...attachedEnds(state, container.id)]),
     mac: request.mac ?? endpointMac(randomBytes(6)),
     addresses,
     gateways: [],
@@ -147,7 +148,7 @@ function replaces(claimant: Container, holder: Container): boolean {
   return place(claimant) !== '//' && place(claimant) === place(holder);
 }
 
-function nextInterface(prefix: string, others: readonly Endpoint[]): string {
+function nextInterface(prefix: string, others: readonly Pick<Endpoint, 'interfaceName'>[]): string {
   const taken = new Set(others.map(({ interfaceName }) => interfaceName));
   for (let index = 0; ; index++) if (!taken.has(`${prefix}${index}`)) return `${prefix}${index}`;
 }

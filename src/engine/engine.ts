@@ -16,6 +16,7 @@ import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
 import { Store } from '../store/store.ts';
 import { Archives } from './archives.ts';
+import { Attachments } from './attachments.ts';
 import { Builds } from './builds.ts';
 import type { EngineConfig } from './config.ts';
 import { stopRun } from './container-stop.ts';
@@ -52,6 +53,7 @@ export class Engine {
   readonly containers: Containers;
   readonly archives: Archives;
   readonly networks: Networks;
+  readonly attachments: Attachments;
   readonly images: ImageStore;
   readonly volumes: Volumes;
   readonly registries: Registries;
@@ -71,6 +73,7 @@ export class Engine {
     this.containers = new Containers(core, pruning);
     this.archives = new Archives(core);
     this.networks = new Networks(core, pruning);
+    this.attachments = new Attachments(core);
     this.images = new ImageStore(core, pruning);
     this.volumes = new Volumes(core, pruning);
     this.registries = new Registries(core);

@@ -1,8 +1,10 @@
+import { describeAttachment } from '../drivers/attachment.ts';
 import type { NetworkDriver } from '../drivers/driver.ts';
 import { drivers } from '../drivers/index.ts';
 import { describeSandbox } from '../drivers/sandbox.ts';
+import type { Attachment } from '../model/attachment.ts';
 import { EngineError } from '../model/errors.ts';
-import type { Endpoint, Network } from '../model/network.ts';
+import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Owner, Resource } from '../model/resource.ts';
 import type { Core } from './core.ts';
 import type { Change, State } from './state.ts';
@@ -10,6 +12,7 @@ import type { Change, State } from './state.ts';
 const networkOwner = (id: string): Owner => `network:${id}`;
 export const sandboxOwner = (id: string): Owner => `sandbox:${id}`;
 export const endpointOwner = (id: string): Owner => `endpoint:${id}`;
+export const attachmentOwner = (id: string): Owner => `attachment:${id}`;
 
 /** @throws EngineError notFound in Docker's words */
 export function driverOf(name: string): NetworkDriver {
@@ -44,6 +47,7 @@ export function describeAll(state: State): Map<Owner, readonly Resource[]> {
     ...Array.from(state.networks.keys(), networkOwner),
     ...Array.from(state.sandboxes.keys(), sandboxOwner),
     ...Array.from(state.endpoints.keys(), endpointOwner),
+    ...Array.from(state.attachments.keys(), attachmentOwner),
   ]);
 }
 
@@ -54,6 +58,7 @@ function ownersOf({ put, remove }: Change): Set<Owner> {
     ...[...ids(put?.networks), ...(remove?.networks ?? [])].map(networkOwner),
     ...[...ids(put?.sandboxes), ...(remove?.sandboxes ?? [])].map(sandboxOwner),
     ...[...ids(put?.endpoints), ...(remove?.endpoints ?? [])].map(endpointOwner),
+    ...[...ids(put?.attachments), ...(remove?.attachments ?? [])].map(attachmentOwner),
   ]);
 }
 
@@ -67,8 +72,17 @@ function describeOwner(state: State, owner: Owner): readonly Resource[] {
     const sandbox = state.sandboxes.get(id);
     return sandbox === undefined ? [] : describeSandbox(sandbox);
   }
+  if (owner.startsWith('attachment:')) {
+    const attachment = state.attachments.get(id);
+    return attachment === undefined ? [] : describeAttachment(attachment, sandboxesOf(state, attachment));
+  }
   const endpoint = state.endpoints.get(id);
   return endpoint === undefined ? [] : describeEndpoint(state, endpoint);
+}
+
+/** Of its ends; undefined where a container does not run. */
+function sandboxesOf(state: State, { ends }: Attachment): (Sandbox | undefined)[] {
+  return ends.map(({ container }) => state.sandboxes.get(state.containers.get(container)?.sandbox ?? ''));
 }
 
 function describeEndpoint(state: State, endpoint: Endpoint): readonly Resource[] {

@@ -1,6 +1,7 @@
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Network } from '../model/network.ts';
+import { attachmentOwners } from './attachments.ts';
 import type { Core } from './core.ts';
 import { bareNetworks } from './endpoints.ts';
 import { describe, endpointOwner, sandboxOwner } from './intent.ts';
@@ -31,7 +32,11 @@ export function leaveSandbox({ state, reconciler, logger }: Core, ended: Contain
     remove: { endpoints: endpoints.map(({ id }) => id), sandboxes: gone },
   };
   state.apply(change);
-  const owners = [...endpoints.map(({ id }) => endpointOwner(id)), ...gone.map(sandboxOwner)];
+  const owners = [
+    ...endpoints.map(({ id }) => endpointOwner(id)),
+    ...attachmentOwners(state, container.id),
+    ...gone.map(sandboxOwner),
+  ];
   return {
     networks,
     finish: async () => {

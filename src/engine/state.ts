@@ -1,3 +1,4 @@
+import type { Attachment } from '../model/attachment.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
@@ -28,6 +29,7 @@ export class State {
       sandboxes: load('sandboxes'),
       endpoints: load('endpoints'),
       containers: load('containers'),
+      attachments: load('attachments'),
     };
   }
 
@@ -53,6 +55,10 @@ export class State {
     return this.#tables.containers;
   }
 
+  get attachments(): ReadonlyMap<string, Attachment> {
+    return this.#tables.attachments;
+  }
+
   /** Grows with every change; what is derived from the state may be kept while it stays. */
   get version(): number {
     return this.#version;
@@ -73,6 +79,7 @@ export class State {
     this.#writeTable('sandboxes', change);
     this.#writeTable('endpoints', change);
     this.#writeTable('containers', change);
+    this.#writeTable('attachments', change);
   }
 
   #writeTable<T extends TableName>(table: T, change: Change): void {
@@ -88,6 +95,7 @@ export class State {
     const sandboxes = former('sandboxes', change, this.#tables.sandboxes);
     const endpoints = former('endpoints', change, this.#tables.endpoints);
     const containers = former('containers', change, this.#tables.containers);
+    const attachments = former('attachments', change, this.#tables.attachments);
     return {
       put: {
         networks: networks.put,
@@ -95,6 +103,7 @@ export class State {
         sandboxes: sandboxes.put,
         endpoints: endpoints.put,
         containers: containers.put,
+        attachments: attachments.put,
       },
       remove: {
         networks: networks.remove,
@@ -102,6 +111,7 @@ export class State {
         sandboxes: sandboxes.remove,
         endpoints: endpoints.remove,
         containers: containers.remove,
+        attachments: attachments.remove,
       },
     };
   }

@@ -69,6 +69,7 @@ interface PortFlags {
 }
 
 interface NewVeth extends NewLink, PortFlags {
+  readonly mac?: MacAddress;
   /** Index of a bridge */
   readonly master?: number;
   /** The other end, born in its namespace under its final name, and down */
@@ -153,10 +154,11 @@ export class RouteBatch {
 
   /** Makes both ends. The echoed link is the host's; its `peer` is the other end's index in its own namespace. */
   addVeth(veth: NewVeth): this {
-    const { peer, master = 0, isolated = false, hairpin = false } = veth;
+    const { peer, mac, master = 0, isolated = false, hairpin = false } = veth;
     const port = { ...(isolated ? { isolated } : {}), ...(hairpin ? { hairpin } : {}) };
     const messages = this.#create(veth, { master, isolated }, port);
     if (master !== 0) messages.u32(rt.IFLA_MASTER, master);
+    if (mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(mac));
     messages.nest(rt.IFLA_LINKINFO, (info) => {
       info.text(rt.IFLA_INFO_KIND, 'veth');
       info.nest(rt.IFLA_INFO_DATA, (data) => data.nest(VETH_INFO_PEER, (end) => writePeer(end, peer)));

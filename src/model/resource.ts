@@ -5,9 +5,9 @@ export type NamespaceName = 'host' | `sandbox:${string}`;
 
 /**
  * The scope that can be reconciled alone. `host` holds what every network needs (forwarding, constant tables); the
- * others end when their network, sandbox or endpoint ends.
+ * others end when their network, sandbox, endpoint or attachment ends.
  */
-export type Owner = 'host' | `network:${string}` | `sandbox:${string}` | `endpoint:${string}`;
+export type Owner = 'host' | `${'network' | 'sandbox' | 'endpoint' | 'attachment'}:${string}`;
 
 /** A network namespace pinned by a bind mount below the exec root. Key: the sandbox. */
 interface NamespaceResource {
@@ -32,9 +32,10 @@ export interface BridgeLink extends LinkBase {
   readonly adopt: boolean;
 }
 
-/** Both ends of a veth pair: the host's, a port of `master`, and the sandbox's. */
+/** Both ends of a veth pair: the host's, a port of `master`, and the sandbox's; or one in each of two sandboxes. */
 export interface VethLink extends LinkBase {
   readonly type: 'veth';
+  /** A bridge; '' between two sandboxes */
   readonly master: string;
   /** No traffic to other isolated ports of the same bridge (IFLA_BRPORT_ISOLATED); icc=false */
   readonly isolated: boolean;

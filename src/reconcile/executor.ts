@@ -208,15 +208,16 @@ interface End {
 
 function endInSandbox(link: LinkResource): End[] {
   if (!link.up) return [];
-  if (link.type === 'veth') return [{ namespace: link.peer.namespace, link: link.peer.name }];
-  return link.type === 'loopback' || link.namespace !== 'host' ? [{ namespace: link.namespace, link: link.name }] : [];
+  const peer = link.type === 'veth' ? [{ namespace: link.peer.namespace, link: link.peer.name }] : [];
+  const inside = link.type === 'loopback' || link.namespace !== 'host';
+  return inside ? [...peer, { namespace: link.namespace, link: link.name }] : peer;
 }
 
 /** Whom others on its wire hear of: the end in a sandbox, where it has a MAC address of its own. */
 function newNeighbour(link: LinkResource): Neighbour[] {
-  if (link.type === 'veth') return [link.peer];
-  if (link.type !== 'macvlan' || link.namespace === 'host' || link.mac === undefined) return [];
-  return [{ namespace: link.namespace, name: link.name, mac: link.mac }];
+  const peer = link.type === 'veth' ? [link.peer] : [];
+  if (link.type === 'ipvlan' || link.namespace === 'host' || link.mac === undefined) return peer;
+  return [...peer, { namespace: link.namespace, name: link.name, mac: link.mac }];
 }
 
 function routeOf({ destination, gateway }: RouteResource): Pick<RouteSpec, 'destination' | 'gateway'> {

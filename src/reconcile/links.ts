@@ -66,32 +66,32 @@ export class Links {
     return true;
   }
 
-  /** Both ends at once; the sandbox's is born there under its final name, and is still down. */
+  /** Both ends at once; the peer is born in its sandbox under its final name, and is still down. */
   createVeths(veths: readonly OwnedLink<VethLink>[]): void {
-    if (veths.length === 0) return;
-    const { host } = this.#places;
-    const batch = host.socket.batch();
-    for (const { link, owner } of veths) this.#addVeth(batch, link, owner);
-    for (const [i, { index, name, peer }] of batch.send().entries()) {
-      const veth = veths[i]?.link;
-      host.learn(name, index);
-      if (veth !== undefined) this.#places.at(veth.peer.namespace).learn(veth.peer.name, peer);
+    for (const [namespace, group] of Map.groupBy(veths, ({ link }) => link.namespace)) {
+      const place = this.#places.at(namespace);
+      const batch = place.socket.batch();
+      for (const { link, owner } of group) this.#addVeth(batch, link, owner);
+      for (const [i, { index, name, peer }] of batch.send().entries()) {
+        const veth = group[i]?.link;
+        place.learn(name, index);
+        if (veth !== undefined) this.#places.at(veth.peer.namespace).learn(veth.peer.name, peer);
+      }
     }
   }
 
   /** Hairpin mode where bridged frames pass the firewall: Places.bridgesAreFiltered. */
   #addVeth(batch: RouteBatch, veth: VethLink, owner: Owner): void {
-    const { name, mtu, master, isolated, up, peer } = veth;
+    const { name, mtu, mac, up, peer } = veth;
     const { namespace } = this.#places.at(peer.namespace);
     batch.addVeth({
       name,
       ...(mtu === undefined ? {} : { mtu }),
-      master: this.#places.host.index(master),
+      ...(mac === undefined ? {} : { mac }),
       group: FAIRWAY_GROUP,
       alias: aliasOf(owner, veth),
       up,
-      isolated,
-      hairpin: this.#places.bridgesAreFiltered(),
+      ...this.#portOf(veth),
       peer: { name: peer.name, namespace, mac: peer.mac, mtu: peer.mtu },
     });
   }
@@ -117,6 +117,7 @@ export class Links {
 
   /** What its bridge is told of the port. */
   #portOf({ master, isolated }: VethLink) {
+    if (master === '') return {};
     return { master: this.#places.host.index(master), isolated, hairpin: this.#places.bridgesAreFiltered() };
   }
 
@@ -127,7 +128,10 @@ export class Links {
   remove(links: readonly LinkResource[], going: ReadonlySet<NamespaceName>): void {
     const { host } = this.#places;
     const indices = links.flatMap((link) => {
-      if (link.namespace !== 'host') return [];
+      if (link.namespace !== 'host') {
+        if (link.type === 'veth') this.#removeInside(link);
+        return [];
+      }
       if (link.type === 'bridge' && link.adopt && !isOwn(host, link.name)) {
         unlessGone(() => this.#takeAddressesBack(link.name));
         return [];
@@ -139,6 +143,18 @@ export class Links {
       return index === undefined ? [] : [index];
     });
     if (indices.length > 0) this.#bin.discard(...indices);
+  }
+
+  /** One between two sandboxes. Whichever of its ends is there takes the other along. */
+  #removeInside({ namespace, name, peer }: VethLink): void {
+    for (const end of [{ namespace, name }, peer]) {
+      unlessGone(() => {
+        const place = this.#places.at(end.namespace);
+        const index = place.index(end.name);
+        place.forget(end.name);
+        place.socket.batch().deleteLink(index).send();
+      });
+    }
   }
 
   /** What we have added to a link that stays. */

@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 /** Owners that rest on each other, lowest first; garbage is out of the way before all. */
-const TURNS: readonly (string | undefined)[] = [undefined, 'host', 'network', 'sandbox', 'endpoint'];
+const TURNS: readonly (string | undefined)[] = [undefined, 'host', 'network', 'sandbox', 'endpoint', 'attachment'];
 
 /** Reads the kernel, compares it with the wishes and mends what differs. */
 export class Mender {

@@ -278,8 +278,8 @@ function touched(before: Changes, after: Changes): Scope {
   const sandboxes = new Set<NamespaceName>();
   for (const resource of [...before.values(), ...after.values()].flat()) {
     if (resource.kind === 'namespace') sandboxes.add(resource.name);
-    else if (resource.kind === 'link' && resource.type === 'veth') sandboxes.add(resource.peer.namespace);
     else if (resource.kind !== 'firewall') sandboxes.add(resource.namespace);
+    if (resource.kind === 'link' && resource.type === 'veth') sandboxes.add(resource.peer.namespace);
   }
   return { sandboxes, firewall: true, sysctls: true };
 }

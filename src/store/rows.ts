@@ -1,3 +1,4 @@
+import type { Attachment } from '../model/attachment.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
@@ -9,13 +10,21 @@ interface Rows {
   readonly sandboxes: Sandbox;
   readonly endpoints: Endpoint;
   readonly containers: Container;
+  readonly attachments: Attachment;
 }
 
 export type TableName = keyof Rows;
 export type Row<T extends TableName> = Rows[T];
 
 /** In the order they are written: what is referred to comes first. */
-export const TABLES: readonly TableName[] = ['networks', 'volumes', 'sandboxes', 'endpoints', 'containers'];
+export const TABLES: readonly TableName[] = [
+  'networks',
+  'volumes',
+  'sandboxes',
+  'endpoints',
+  'containers',
+  'attachments',
+];
 
 /** As typeOf() names them. */
 type FieldType = 'string' | 'boolean' | 'number' | 'array' | 'object';
@@ -60,6 +69,7 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     mounts: 'array',
     state: 'object',
   },
+  attachments: { created: 'string', mtu: 'number', kind: 'string', ends: 'array' },
 };
 
 /** A row as it was written, looked at before it is believed. @throws Error naming the field that is wrong */

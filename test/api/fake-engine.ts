@@ -76,6 +76,12 @@ export class FakeEngine {
         prune: async () => [],
         close: async () => undefined,
       },
+      attachments: {
+        link: async () => this.#unused('link'),
+        attach: async () => this.#unused('attach'),
+        detach: async () => this.#unused('detach'),
+        list: () => [],
+      },
       execs: this.#execs(),
       events: this.events,
       system: {

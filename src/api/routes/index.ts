@@ -3,6 +3,7 @@ import type { EngineSurface } from '../surface.ts';
 
 import { archiveRoutes } from './archives.ts';
 
+import { attachmentRoutes } from './attachments.ts';
 import { buildRoutes } from './build.ts';
 
 import { containerRoutes } from './containers.ts';
@@ -34,6 +35,7 @@ export function routes(engine: EngineSurface): Routes[] {
     volumeRoutes(engine),
     buildRoutes(engine),
     fairwayRoutes(engine),
+    attachmentRoutes(engine),
     refusedRoutes(),
   ];
 }
