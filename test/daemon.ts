@@ -25,10 +25,14 @@ export class TestDaemon implements AsyncDisposable {
     this.#flags = flags;
   }
 
-  /** A new host with a running daemon, holding the image busybox:latest. */
-  static async create(flags: readonly string[] = []): Promise<TestDaemon> {
+  /** A new host with a running daemon, holding the image busybox:latest. @param prepare what the host needs before that */
+  static async create(
+    flags: readonly string[] = [],
+    prepare: (host: TestHost) => Promise<unknown> = async () => undefined,
+  ): Promise<TestDaemon> {
     const daemon = new TestDaemon(await TestHost.create(), flags);
     try {
+      await prepare(daemon.host);
       await daemon.start();
       await daemon.ok('import', '--change', 'CMD ["sh"]', await busyboxTar(), 'busybox:latest');
       return daemon;

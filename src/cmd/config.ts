@@ -46,6 +46,8 @@ export interface DaemonConfig {
   readonly leaveNoTrace: boolean;
   readonly network: NetworkConfig;
   readonly defaults: ContainerDefaults;
+  /** default, user[:group], uid[:gid] */
+  readonly usernsRemap?: string;
   readonly log: LogConfig;
   readonly metrics?: { readonly host: string; readonly port: number };
   /** What the environment should say of proxies, by the variables' names */
@@ -110,8 +112,8 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
       ulimits: read.list('defaultUlimits'),
       noNewPrivileges: read.flag('noNewPrivileges', 'no-new-privileges', false),
       seccompProfile: read.text('seccompProfile') ?? 'builtin',
-      ...read.optional('usernsRemap', 'usernsRemap', String),
     }),
+    ...read.optional('usernsRemap', 'usernsRemap', String),
     log: parseLog(read),
     ...read.optional('metrics', 'metricsAddress', parseMetricsAddress),
     proxies: {
@@ -121,6 +123,7 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
     },
   } as const;
   refuseOpenTcp(config);
+  refuseForeignImages(config);
   return config;
 }
 
@@ -132,6 +135,15 @@ function parseReloadable(read: Reader): ReloadableConfig {
     shutdownTimeout: parseShutdownTimeout(read.text('shutdownTimeout') ?? '15'),
     registry: parseRegistryConfig(read),
   };
+}
+
+/** Layers have other owners for remapped containers, and go by the same names. */
+function refuseForeignImages({ containerd, usernsRemap }: Pick<DaemonConfig, 'containerd' | 'usernsRemap'>): void {
+  if (containerd === undefined || usernsRemap === undefined) return;
+  throw new EngineError(
+    'invalidArgument',
+    '--userns-remap needs a containerd of its own: it cannot be used with --containerd',
+  );
 }
 
 /** @throws EngineError invalidArgument in dockerd's words */

@@ -11,17 +11,10 @@ export interface GivenDefaults {
   readonly noNewPrivileges: boolean;
   /** A file, "builtin" or "unconfined" */
   readonly seccompProfile: string;
-  readonly usernsRemap?: string;
 }
 
 /** @throws EngineError invalidArgument naming the flag */
 export function parseContainerDefaults(given: GivenDefaults): ContainerDefaults {
-  if (given.usernsRemap !== undefined) {
-    throw new EngineError(
-      'invalidArgument',
-      '--userns-remap is not supported by Fairway yet: the owners of a container’s files would have to be mapped',
-    );
-  }
   return {
     ulimits: given.ulimits.map(parseUlimit),
     noNewPrivileges: given.noNewPrivileges,

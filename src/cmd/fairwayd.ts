@@ -1,7 +1,10 @@
 import { flushCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { ApiServer } from '../api/server.ts';
+import type { EngineConfig } from '../engine/config.ts';
 import { Engine } from '../engine/engine.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { rootOf } from '../model/id-map.ts';
 import type { Logger } from '../model/logger.ts';
 import { parseCommandLine } from './command-line.ts';
 import { type DaemonConfig, loadConfig } from './config.ts';
@@ -74,9 +77,11 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
   Object.assign(process.env, config.proxies);
   const manager = serviceManager(process.env, process.pid);
   await using metrics = config.metrics === undefined ? undefined : new (await import('./metrics.ts')).Metrics();
+  const remapped = await remap(config, logger);
   const engine = await Engine.start({
     dataRoot: config.dataRoot,
     execRoot: config.execRoot,
+    ...remapped,
     ...(config.containerd === undefined ? {} : { containerd: config.containerd }),
     logger,
     network: config.network,
@@ -105,6 +110,22 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
     await server.close();
     await engine.close();
   }
+}
+
+/** Containers with other users have other files: what is theirs lies in folders of its own, as with dockerd. */
+async function remap(config: DaemonConfig, logger: Logger): Promise<Partial<EngineConfig>> {
+  const { usernsRemap, dataRoot, execRoot } = config;
+  if (usernsRemap === undefined) return {};
+  const { resolveRemap } = await import('../runtime/userns/remap.ts');
+  const remapped = await resolveRemap(usernsRemap);
+  if (remapped === undefined) {
+    logger.warn('User namespaces: root cannot be remapped with itself; user namespaces are OFF');
+    return {};
+  }
+  const { uid, gid } = rootOf(remapped.maps);
+  logger.info('users of containers are remapped', { owner: remapped.owner, uid, gid });
+  const folder = `${uid}.${gid}`;
+  return { dataRoot: join(dataRoot, folder), execRoot: join(execRoot, folder), remap: remapped.maps };
 }
 
 /** @param sockets that were handed over */

@@ -65,7 +65,7 @@ export class Archives {
   async export(reference: string): Promise<Readable> {
     const container = this.#find(reference);
     const layers = await this.#core.runtime.snapshots.mounts(container.id);
-    const tar = await this.#files.export({ layers, mounts: [], readOnly: true });
+    const tar = await this.#files.export({ layers, mounts: [], readOnly: true, ...this.#maps });
     containerEvent(this.#core, container, 'export');
     return tar;
   }
@@ -79,6 +79,12 @@ export class Archives {
   /** Bytes of the files that each container wrote, by its id. One that vanishes meanwhile is left out. */
   async sizes(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
     return writtenSizes(this.#core, ids);
+  }
+
+  /** Owners are told and taken as remapped containers see them. */
+  get #maps(): Pick<RootView, 'maps'> {
+    const { remap } = this.#core.config;
+    return remap === undefined ? {} : { maps: remap };
   }
 
   get #files() {
@@ -101,7 +107,7 @@ export class Archives {
     const layers = await runtime.snapshots.mounts(container.id);
     try {
       return await volumeUse.hold(volumesOf(container), container.id, async () =>
-        work({ layers, mounts: this.#mounts(container), readOnly: container.spec.readOnlyRoot }),
+        work({ layers, mounts: this.#mounts(container), readOnly: container.spec.readOnlyRoot, ...this.#maps }),
       );
     } catch (error) {
       if (!(error instanceof EngineError) || error.kind !== 'notFound') throw error;

@@ -58,6 +58,7 @@ export class Builds {
    */
   async build(context: Readable, request: BuildRequest, hooks: BuildListener): Promise<string> {
     const core = this.#core;
+    refuseRemapped(core.config);
     const names = request.tags.map(parseName);
     const builder = await this.#open();
     const id = await builder.build(context, request, {
@@ -111,6 +112,13 @@ export class Builds {
     this.#builder ??= openBuilder(this.#core);
     return this.#builder;
   }
+}
+
+/** buildah 1.28 loses owners between steps when it maps users; without, a build's commands would be the host's root. */
+function refuseRemapped({ remap }: Core['config']): void {
+  if (remap === undefined) return;
+  const advice = 'build with a daemon that remaps no users, then push or load the image';
+  throw new EngineError('unsupported', `docker build cannot be used with --userns-remap: ${advice}`);
 }
 
 async function openBuilder({ config, runtime, host, logger }: Core): Promise<Builder> {

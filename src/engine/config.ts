@@ -1,5 +1,6 @@
 import type { InterfaceAddress, IpAddress, Prefix } from '../model/address.ts';
 import type { LogConfig } from '../model/container.ts';
+import type { IdMaps } from '../model/id-map.ts';
 import type { Ulimit } from '../model/isolation.ts';
 import type { Logger } from '../model/logger.ts';
 import type { DriverOptions } from '../model/network.ts';
@@ -97,6 +98,8 @@ export interface EngineConfig {
   readonly init: boolean;
   /** The program for it; undefined: found on the host */
   readonly initPath?: string;
+  /** `--userns-remap`: what containers' users are on the host; undefined: the same */
+  readonly remap?: IdMaps;
   /** undefined: Docker's */
   readonly defaults?: ContainerDefaults;
   /** `Engine.close` stops containers and takes back all that was made in the kernel */

@@ -24,6 +24,7 @@ import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import { completeIsolation } from './namespaces.ts';
+import { checkRemapped } from './remap.ts';
 import { checkResources, completeResources } from './resources.ts';
 import type { State } from './state.ts';
 import { checkSysctls } from './sysctls.ts';
@@ -52,6 +53,7 @@ export async function createContainer(
   const spec = completeSpec(core, mergeImage({ ...asked, logConfig, resources }, image), id);
   checkMounts(spec.mounts);
   checkSysctls(spec);
+  checkRemapped(core, spec);
   parseSecurityOptions(spec.securityOptions);
   chooseCapabilities(spec, core.host.capabilities);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);

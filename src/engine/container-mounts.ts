@@ -73,11 +73,17 @@ export async function fillVolumes(core: Core, container: Container, layers: read
     (mount): mount is VolumeMount => mount.type === 'volume' && mount.copy && mount.subpath === '',
   );
   if (wanting.length === 0) return;
+  const { remap } = core.config;
   await core.volumeUse.hold(wanting, container.id, async () => {
     const chosen = byDepth(wanting.filter((mount) => isEmpty(core, mount) && has(layers, mount.destination)));
     if (chosen.length === 0) return;
     const mounts = chosen.map((mount) => seenMount(core, mount));
-    await core.runtime.files.copyUp({ layers, mounts, readOnly: false });
+    await core.runtime.files.copyUp({
+      layers,
+      mounts,
+      readOnly: false,
+      ...(remap === undefined ? {} : { maps: remap }),
+    });
   });
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setDomainName } from '../kernel/uts.ts';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage, hasCode } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
@@ -8,13 +9,14 @@ import type { Process } from '../runtime/process/process.ts';
 import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { findInit, withInit } from '../runtime/spec/init.ts';
-import { buildSpec, type SpecInput } from '../runtime/spec/spec.ts';
+import { buildSpec, domainnameOf, type SpecInput } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
 import { linkEnvironment } from './container-links.ts';
 import { placeMounts } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { sharedNamespaces } from './namespaces.ts';
+import { usersOf } from './remap.ts';
 import type { Place } from './sandboxes.ts';
 import type { Session } from './session.ts';
 import { makeSharedMemory } from './shared-memory.ts';
@@ -33,11 +35,13 @@ export async function createProcess(
   makeSharedMemory(core, container);
   const sandbox = place.kind === 'host' ? undefined : place.sandbox;
   const owner = place.kind === 'joined' ? place.owner : undefined;
-  const description = buildSpec({
+  const users = usersOf(core, container);
+  const input: SpecInput = {
     container: { ...container, env: overlayEnvironment(linkEnvironment(core.state, container), container.env) },
     ...(sandbox === undefined ? {} : { namespacePath: core.reconciler.sandboxPath(sandbox.namespace) }),
     mounts: placed,
     files: containerPaths(core.config, core.state, container),
+    ...(users === undefined ? {} : { users }),
     user: resolveUser(mounts, spec.user, spec.groupAdd),
     host: core.host,
     ...(owner === undefined ? {} : { hostname: owner.spec.hostname, domainname: owner.spec.domainname }),
@@ -46,15 +50,19 @@ export async function createProcess(
     ...defaultsFor(core),
     sysctls: place.kind === 'own' ? otherSysctls(spec) : spec.isolation.sysctls,
     devices: mapDevices(spec.isolation.devices, spec.privileged),
-  });
+  };
+  const description = buildSpec(input);
   // Where the processes are another's, or the host's, somebody reaps them already.
   const wanted = (spec.init ?? core.config.init) && spec.isolation.pid.kind === 'private';
   const complete = wanted ? withInit(description, findInit(core.config.initPath)) : description;
-  return core.processes.create(id, complete, mounts, {
+  const process = await core.processes.create(id, complete, mounts, {
     tty: spec.tty,
     stdin: spec.openStdin,
     spool: keepsFile(container),
   });
+  const domain = users === undefined ? '' : domainnameOf(input);
+  if (domain !== '') setDomainName(`/proc/${process.pid}/ns/uts`, domain);
+  return process;
 }
 
 /** What the daemon's flags say. */

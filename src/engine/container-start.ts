@@ -17,6 +17,7 @@ import { timestamp } from './ids.ts';
 import { describe, sandboxOwner } from './intent.ts';
 import type { LiveContainer } from './live.ts';
 import { findContainer } from './lookup.ts';
+import { provideSandbox } from './remap.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { choosePlace, endpointsOf, type Place } from './sandboxes.ts';
@@ -120,6 +121,7 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   mounts.catch(() => undefined);
   const times: Record<string, number> = {};
   const endpoints = await networking(core, times, async () => {
+    await provideSandbox(core, container.spec, place);
     const occupied = occupy(core, container, place);
     if (place.kind === 'joined') return occupied;
     writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);

@@ -7,6 +7,7 @@ import type { Reconciler } from '../reconcile/reconciler.ts';
 import type { Processes } from '../runtime/process/processes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { HostFacts } from '../runtime/spec/host.ts';
+import type { UserNamespace } from '../runtime/userns/user-namespace.ts';
 import type { EngineConfig } from './config.ts';
 import type { Events } from './events.ts';
 import type { Forwarding } from './forwarding.ts';
@@ -38,6 +39,8 @@ export interface Core {
   readonly live: LiveContainers;
   readonly volumeUse: VolumeUse;
   readonly host: HostFacts;
+  /** Of remapped containers */
+  readonly userNamespace?: UserNamespace;
   readonly stepTimes: StepTimes;
 }
 

@@ -14,6 +14,7 @@ import { Processes } from '../runtime/process/processes.ts';
 import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
+import { UserNamespace } from '../runtime/userns/user-namespace.ts';
 import { Store } from '../store/store.ts';
 import { Archives } from './archives.ts';
 import { Attachments } from './attachments.ts';
@@ -128,8 +129,10 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     logger,
     containerd: config.containerd,
     registry: registryOptions(config, settings),
+    maps: config.remap,
   });
   stack.defer(() => runtime.close());
+  const userNamespace = config.remap && stack.use(await UserNamespace.open(execRoot, config.remap));
   const stepTimes = new StepTimes();
   const { reconciler, dns } = openNetwork(config, { state, stepTimes, stack });
   const host = readHostFacts();
@@ -155,6 +158,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     live,
     volumeUse: new VolumeUse({ state, volumes: runtime.volumes, locks, logger }),
     host,
+    ...(userNamespace === undefined ? {} : { userNamespace }),
     stepTimes,
   };
   return { core, dns };

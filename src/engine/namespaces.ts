@@ -4,6 +4,7 @@ import type { IpcMode, Isolation, NamespaceMode } from '../model/isolation.ts';
 import type { SharedNamespaces } from '../runtime/spec/namespaces.ts';
 import type { Core } from './core.ts';
 import { findContainer, tryFindContainer } from './lookup.ts';
+import { checkJoinable } from './remap.ts';
 import { isUp } from './sandboxes.ts';
 import { sharedMemoryOf } from './shared-memory.ts';
 import type { State } from './state.ts';
@@ -27,7 +28,9 @@ export function completeIsolation(state: State, isolation: Isolation): Isolation
 export function sharedNamespaces(core: Core, container: Container): SharedNamespaces {
   const { pid } = container.spec.isolation;
   return {
-    ...(pid.kind === 'private' ? {} : { pid: pid.kind === 'host' ? 'host' : enter(core, pid.container, 'pid') }),
+    ...(pid.kind === 'private'
+      ? {}
+      : { pid: pid.kind === 'host' ? 'host' : enter(core, container, pid.container, 'pid') }),
     ...sharedIpc(core, container),
   };
 }
@@ -43,13 +46,15 @@ function sharedIpc(core: Core, container: Container): Pick<SharedNamespaces, 'ip
     case 'shareable':
       return { shm: sharedMemoryOf(core, container.id) };
     case 'container':
-      return { ipc: enter(core, ipc.container, 'ipc'), shm: donatedMemory(core, ipc.container) };
+      return { ipc: enter(core, container, ipc.container, 'ipc'), shm: donatedMemory(core, ipc.container) };
   }
 }
 
 /** In the daemon's own count of processes, which is containerd's and runc's. */
-function enter(core: Core, reference: string, namespace: 'pid' | 'ipc'): { path: string } {
-  const { state } = runningContainer(core, reference, namespace);
+function enter(core: Core, container: Container, reference: string, namespace: 'pid' | 'ipc'): { path: string } {
+  const donor = runningContainer(core, reference, namespace);
+  checkJoinable(core, container, donor);
+  const { state } = donor;
   return { path: `/proc/${state.pid}/ns/${namespace}` };
 }
 

@@ -25,6 +25,7 @@ import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
 import { networkByName } from './lookup.ts';
+import { giveToContainers } from './remap.ts';
 import type { State } from './state.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
@@ -38,6 +39,7 @@ export function writeSandboxFiles(core: Core, container: Container, endpoints: r
   writeHosts(core, container, endpoints, paths.hosts);
   writeFileSync(paths.hostname, renderHostname(container.spec.hostname), { mode: 0o644 });
   writeFileSync(paths.resolvConf, resolvConf(core.config, container, resolver).text, { mode: 0o644 });
+  giveToContainers(core.config.remap, [paths.hosts, paths.hostname, paths.resolvConf]);
 }
 
 function writeHosts({ state, config }: Core, container: Container, endpoints: readonly Endpoint[], path: string): void {

@@ -4,6 +4,7 @@ import { type Endpoint, type Sandbox, shortId } from '../model/network.ts';
 import type { Core } from './core.ts';
 import { newId } from './ids.ts';
 import { findContainer } from './lookup.ts';
+import { checkJoinable } from './remap.ts';
 import type { State } from './state.ts';
 import { networkSysctls } from './sysctls.ts';
 
@@ -18,11 +19,13 @@ export type Place =
  * is taken again, so that both go on sharing it.
  * @throws EngineError conflict in Docker's words when the container to join does not run
  */
-export function choosePlace({ state }: Core, container: Container, resolver: boolean): Place {
+export function choosePlace(core: Core, container: Container, resolver: boolean): Place {
+  const { state } = core;
   const mode = container.spec.networkMode;
   if (mode.kind === 'host') return { kind: 'host' };
   if (mode.kind === 'container') {
     const owner = joinedContainer(state, container, mode.container);
+    checkJoinable(core, container, owner);
     const sandbox = owner.sandbox === undefined ? undefined : state.sandboxes.get(owner.sandbox);
     return { kind: 'joined', owner, ...(sandbox === undefined ? {} : { sandbox }) };
   }

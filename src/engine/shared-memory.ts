@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { mountTmpfs, unmountLazily } from '../kernel/tmpfs.ts';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
+import { rootOf } from '../model/id-map.ts';
 import type { Core } from './core.ts';
 
 /** Where a container's /dev/shm lies on the host when others may share it. */
@@ -13,10 +14,11 @@ export function sharedMemoryOf({ config }: Pick<Core, 'config'>, id: string): st
 /** Mounts a fresh one for `--ipc shareable`, whose size is the container's. @throws KernelError */
 export function makeSharedMemory(core: Core, { id, spec }: Container): void {
   if (spec.isolation.ipc.kind !== 'shareable') return;
+  const { remap } = core.config;
   const folder = sharedMemoryOf(core, id);
   dropSharedMemory(core, id);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  mountTmpfs(folder, spec.isolation.shmSize);
+  mountTmpfs(folder, spec.isolation.shmSize, remap === undefined ? { uid: 0, gid: 0 } : rootOf(remap));
 }
 
 /** Who shares it still has it: the memory goes with the last mount. Missing is fine. Never throws. */

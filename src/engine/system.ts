@@ -198,6 +198,7 @@ function securityOptions({ host, config }: Core): string[] {
   return [
     ...(host.apparmorProfiles === undefined ? [] : ['name=apparmor']),
     ...(host.seccomp ? [`name=seccomp,profile=${seccompName}`] : []),
+    ...(config.remap === undefined ? [] : ['name=userns']),
     ...(host.unifiedCgroups ? ['name=cgroupns'] : []),
     ...(noNewPrivileges ? ['name=no-new-privileges'] : []),
   ];

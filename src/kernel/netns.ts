@@ -1,13 +1,9 @@
-import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { KernelError } from '../model/errors.ts';
+import { pin, unpin } from './pins.ts';
 import * as sys from './sys.ts';
-import { asKernelError } from './syscall-error.ts';
 
 /** Of this thread: /proc/self would speak of the main thread. */
 const OWN = '/proc/thread-self/ns/net';
-const MS_BIND = 0x1000;
-const MNT_DETACH = 2;
 
 /**
  * A network namespace, held open. A socket lives in the namespace it was opened in, so one short visit is enough to talk to
@@ -33,23 +29,9 @@ export class NetworkNamespace implements Disposable {
    * @param path in an existing directory @throws KernelError EEXIST when the path is taken
    */
   static create(path: string): NetworkNamespace {
-    try {
-      closeSync(openSync(path, 'wx', 0o444));
-    } catch (error) {
-      throw asKernelError(`create ${path}`, error);
-    }
-    try {
-      return NetworkNamespace.#unshare(path);
-    } catch (error) {
-      unlinkSync(path);
-      throw error;
-    }
-  }
-
-  static #unshare(path: string): NetworkNamespace {
     sys.unshareNetworkNamespace();
     try {
-      sys.mount(OWN, path, null, MS_BIND, null);
+      pin(OWN, path);
       return new NetworkNamespace(sys.open(OWN));
     } finally {
       comeBack(NetworkNamespace.#here);
@@ -61,20 +43,14 @@ export class NetworkNamespace implements Disposable {
     return new NetworkNamespace(sys.open(path));
   }
 
+  /** Gives one that has no name a name, as `create` does. @throws KernelError EEXIST when the path is taken */
+  pin(path: string): void {
+    pin(`/proc/thread-self/fd/${this.fd}`, path);
+  }
+
   /** Takes away the name. The kernel removes the namespace when nothing uses it any more. A missing one is fine. */
   static unpin(path: string): void {
-    try {
-      sys.umount2(path, MNT_DETACH);
-    } catch (error) {
-      // EINVAL: a file on which nothing is mounted, left by a create() that was killed half-way
-      if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.code)) throw error;
-    }
-    try {
-      unlinkSync(path);
-    } catch (error) {
-      const failure = asKernelError(`remove ${path}`, error);
-      if (failure.code !== 'ENOENT') throw failure;
-    }
+    unpin(path);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { KernelError } from '../model/errors.ts';
+import type { Owner } from '../model/id-map.ts';
 import { mount, umount2 } from './sys.ts';
 
 /** mount(2): set-user-ID bits, devices and programs mean nothing there. */
@@ -7,9 +8,15 @@ const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 const MNT_DETACH = 2;
 
-/** A tmpfs everybody may write to, as /dev/shm is. @param size in bytes @throws KernelError */
-export function mountTmpfs(target: string, size: number): void {
-  mount('shm', target, 'tmpfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, `mode=1777,size=${size}`);
+/** A tmpfs everybody may write to, as /dev/shm is. @param size in bytes @param owner of its root @throws KernelError */
+export function mountTmpfs(target: string, size: number, owner: Owner): void {
+  mount(
+    'shm',
+    target,
+    'tmpfs',
+    MS_NOSUID | MS_NODEV | MS_NOEXEC,
+    `mode=1777,size=${size},uid=${owner.uid},gid=${owner.gid}`,
+  );
 }
 
 /** Out of the tree at once, gone when the last user is. What is no mount is fine. @throws KernelError */

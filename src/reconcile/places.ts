@@ -1,13 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { NetworkNamespace } from '../kernel/netns.ts';
+import { isPinned } from '../kernel/pins.ts';
 import { type LinkInfo, RouteSocket } from '../kernel/rtnetlink.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { KernelError } from '../model/errors.ts';
 import type { NamespaceName } from '../model/resource.ts';
-
-/** statfs(2): what a pinned namespace is, and a file left by a create that was killed half-way is not. */
-const NSFS_MAGIC = 0x6e736673;
 
 /** A network namespace the daemon can speak to from where it is. */
 export class Place {
@@ -76,6 +74,8 @@ export class Places {
   readonly host: Place;
   readonly #directory: string;
   readonly #sandboxes = new Map<NamespaceName, Place>();
+  /** Made by others, without a name yet */
+  readonly #provided = new Map<NamespaceName, NetworkNamespace>();
 
   /** @param directory where namespaces are pinned; made when missing */
   constructor(directory: string, home: NetworkNamespace) {
@@ -103,17 +103,28 @@ export class Places {
     for (const name of [...this.#sandboxes.keys()]) this.#close(name);
   }
 
+  /** The namespace that a sandbox shall be when it is created, in place of a new one. It is closed with the sandbox. */
+  provide(name: NamespaceName, namespace: NetworkNamespace): void {
+    this.#provided.get(name)?.[Symbol.dispose]();
+    this.#provided.set(name, namespace);
+  }
+
   /** @throws KernelError EEXIST when it is there already */
   create(name: NamespaceName): void {
     this.#close(name);
     const path = this.path(name);
     if (existsSync(path) && !isPinned(path)) NetworkNamespace.unpin(path);
-    this.#sandboxes.set(name, new Place(name, NetworkNamespace.create(path)));
+    const provided = this.#provided.get(name);
+    provided?.pin(path);
+    this.#provided.delete(name);
+    this.#sandboxes.set(name, new Place(name, provided ?? NetworkNamespace.create(path)));
   }
 
   /** The kernel takes the namespace apart in the background when nothing uses it any more. */
   discard(name: NamespaceName): void {
     this.#close(name);
+    this.#provided.get(name)?.[Symbol.dispose]();
+    this.#provided.delete(name);
     NetworkNamespace.unpin(this.path(name));
   }
 
@@ -154,8 +165,4 @@ export class Places {
     this.#sandboxes.get(name)?.close();
     this.#sandboxes.delete(name);
   }
-}
-
-function isPinned(path: string): boolean {
-  return statfsSync(path).type === NSFS_MAGIC;
 }

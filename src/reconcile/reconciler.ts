@@ -174,6 +174,11 @@ export class Reconciler {
     return this.#places.path(namespace);
   }
 
+  /** The namespace that a sandbox shall be when it is created, in place of a new one of the host's. */
+  provideNamespace(name: NamespaceName, namespace: NetworkNamespace): void {
+    this.#places.provide(name, namespace);
+  }
+
   /** Takes away all that this or an earlier daemon made in the kernel, but for sysctls. Nothing may be wished afterwards. */
   async clear(): Promise<void> {
     this.#watch?.[Symbol.dispose]();

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type IdMaps, rootOf } from '../model/id-map.ts';
 import type { Logger } from '../model/logger.ts';
 import { Containerd } from './containerd/client.ts';
 import { ContainerdProcess } from './containerd/supervise.ts';
@@ -23,6 +24,8 @@ export interface RuntimeOptions {
   /** Socket of a containerd to use; undefined: a private one is run */
   readonly containerd?: string | undefined;
   readonly registry: RegistryOptions;
+  /** Containers' users and groups are others on the host */
+  readonly maps?: IdMaps | undefined;
 }
 
 export interface RuntimeVersions {
@@ -47,10 +50,15 @@ export class Runtime {
     this.containerd = containerd;
     this.blobs = process === undefined ? undefined : join(options.dataRoot, 'containerd', CONTENT, 'blobs', 'sha256');
     this.#process = process;
-    this.images = new Images(containerd, options);
-    this.snapshots = new Snapshots(containerd);
-    this.volumes = new LocalVolumes(options.dataRoot, options.execRoot);
-    this.files = new ContainerFiles(options.execRoot);
+    const { dataRoot, execRoot, maps } = options;
+    const files = new ContainerFiles(execRoot);
+    this.files = files;
+    this.images = new Images(containerd, {
+      ...options,
+      ...(maps === undefined ? {} : { own: (directory: string) => files.own(directory, maps) }),
+    });
+    this.snapshots = new Snapshots(containerd, maps);
+    this.volumes = new LocalVolumes(dataRoot, execRoot, maps && rootOf(maps));
   }
 
   /** @throws EngineError unavailable when containerd is missing, or the given one does not answer */

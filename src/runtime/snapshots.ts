@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type IdMaps, type Owner, rootOf } from '../model/id-map.ts';
 import type { Image } from '../model/image.ts';
 import { type Containerd, SNAPSHOTTER } from './containerd/client.ts';
 import { hasStatus } from './containerd/error.ts';
@@ -13,9 +14,12 @@ const CONTAINER_MARK = '.dockerenv';
 /** Containers' writable layers, each a snapshot named by its container's id. */
 export class Snapshots {
   readonly #containerd: Containerd;
+  readonly #maps: IdMaps | undefined;
 
-  constructor(containerd: Containerd) {
+  /** @param maps of remapped containers */
+  constructor(containerd: Containerd, maps?: IdMaps) {
     this.#containerd = containerd;
+    this.#maps = maps;
   }
 
   /**
@@ -32,8 +36,16 @@ export class Snapshots {
       labels: { 'containerd.io/gc.root': new Date().toISOString() },
     });
     // Programs ask for this file to learn that they run in a container. The layer is new: nothing can be in the way.
-    writeFileSync(join(writableLayer(mounts), CONTAINER_MARK), '', { mode: 0o755 });
+    const layer = writableLayer(mounts);
+    writeFileSync(join(layer, CONTAINER_MARK), '', { mode: 0o755 });
+    if (this.#maps !== undefined) this.#give(layer, image, rootOf(this.#maps));
     return mounts;
+  }
+
+  /** An image without layers brings no root directory that would have its owner already. */
+  #give(layer: string, image: Image, { uid, gid }: Owner): void {
+    chownSync(join(layer, CONTAINER_MARK), uid, gid);
+    if (image.layers.length === 0) chownSync(layer, uid, gid);
   }
 
   /** @throws ContainerdError notFound */

@@ -45,7 +45,13 @@ export const CONTAINER_SETTINGS = {
     value: 'file',
     help: 'seccomp profile of containers that name none: a file, "builtin" or "unconfined"',
   },
-  usernsRemap: { flag: 'userns-remap', key: 'userns-remap', kind: 'text', value: 'user', help: 'not supported yet' },
+  usernsRemap: {
+    flag: 'userns-remap',
+    key: 'userns-remap',
+    kind: 'text',
+    value: 'user',
+    help: 'users of containers are the ids that this user lends: default, user[:group], uid[:gid]',
+  },
   registryMirrors: {
     flag: 'registry-mirror',
     key: 'registry-mirrors',

@@ -17,6 +17,7 @@ import {
 import { umount2 } from '../../kernel/sys.ts';
 import { attachTree, chdir, lgetxattr, llistxattr, lsetxattr, mknod } from '../../kernel/sys-files.ts';
 import { KernelError } from '../../model/errors.ts';
+import type { IdMaps } from '../../model/id-map.ts';
 import { attach } from './jail.ts';
 import type { SeenMount } from './job.ts';
 import { asBytes, bytePath } from './paths.ts';
@@ -27,10 +28,10 @@ const MNT_DETACH = 2;
  * Fills an empty volume with what the image has at its destination, as Docker does at the first use. In the jail: what others
  * do to the volume meanwhile stays between the volume and this container.
  */
-export function copyUp(seen: SeenMount, tree: number): void {
+export function copyUp(seen: SeenMount, tree: number, maps: IdMaps | undefined): void {
   const source = realDirectory(seen.destination);
   if (source === undefined) {
-    attach(seen, tree);
+    attach(seen, tree, maps);
     return;
   }
   // The image's directory stays reachable as the working directory when the volume covers it.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { close } from '../../kernel/sys.ts';
 import { pipe } from '../../kernel/sys-files.ts';
+import type { IdMaps } from '../../model/id-map.ts';
 import type { SnapshotMount } from '../spec/root.ts';
 import type { PathChange, PathStat, RootView, UnpackOptions } from './job.ts';
 import { FileWorkers, type Work } from './workers.ts';
@@ -84,6 +85,11 @@ export class ContainerFiles {
   sizes(directories: readonly string[]): Promise<number[]> {
     if (directories.length === 0) return Promise.resolve([]);
     return this.#workers.run<number[]>({ kind: 'sizes', directories, scratch: this.#place() }).done;
+  }
+
+  /** Gives the files of a layer, as its tar says them, to the remapped containers. @throws EngineError invalidArgument */
+  own(directory: string, maps: IdMaps): Promise<void> {
+    return this.#workers.run<void>({ kind: 'own', directory, maps, scratch: this.#place() }).done;
   }
 
   /** Nothing may be asked for afterwards. */

@@ -8,6 +8,7 @@ import { findChanges } from './changes.ts';
 import { copyUp, detach } from './copy.ts';
 import { attach, enterDirectories, enterLayers, enterRoot, Home, refuseReadOnly, sealRoot, Trees } from './jail.ts';
 import type { Answer, Job, PathStat, RootView } from './job.ts';
+import { ownLayer } from './own.ts';
 import { Packer } from './pack.ts';
 import { asBytes, asText, bytePath, followLinks } from './paths.ts';
 
@@ -35,20 +36,23 @@ async function run(job: Job): Promise<unknown> {
     case 'sizes':
       enterDirectories(job.directories, job.scratch);
       return job.directories.map((_, index) => sizeOf(`/${index}`, new Set()));
+    case 'own':
+      enterDirectories([job.directory], job.scratch);
+      return ownLayer('/0', job.maps);
   }
 }
 
 function enterWhole(root: RootView, scratch: string): void {
   using trees = new Trees();
   enterRoot(root, scratch, trees);
-  for (const seen of root.mounts) attach(seen, trees.of(seen));
+  for (const seen of root.mounts) attach(seen, trees.of(seen), root.maps);
   if (root.readOnly) sealRoot();
 }
 
 function fill({ root, scratch }: Job & { kind: 'copyUp' }): void {
   using trees = new Trees();
   enterRoot(root, scratch, trees);
-  for (const seen of root.mounts) copyUp(seen, trees.of(seen));
+  for (const seen of root.mounts) copyUp(seen, trees.of(seen), root.maps);
   detach(root.mounts);
 }
 
@@ -69,7 +73,7 @@ function pack(job: Job & { kind: 'pack' }): void {
   enterWhole(job.root, job.scratch);
   const path = asBytes(job.path);
   tell({ kind: 'ready', value: statPath(path) });
-  const packer = new Packer(job.output);
+  const packer = new Packer(job.output, job.root.maps);
   packer.add(path, path === '/' ? '/' : basename(path));
   packer.end();
 }
@@ -77,7 +81,7 @@ function pack(job: Job & { kind: 'pack' }): void {
 function exportAll(job: Job & { kind: 'export' }): void {
   enterWhole(job.root, job.scratch);
   tell({ kind: 'ready', value: undefined });
-  const packer = new Packer(job.output);
+  const packer = new Packer(job.output, job.root.maps);
   packer.add('/', '');
   packer.end();
 }
@@ -90,7 +94,7 @@ async function extract(job: Job & { kind: 'unpack' }): Promise<void> {
   }
   refuseReadOnly(job.root, job.path);
   tell({ kind: 'ready', value: undefined });
-  await unpack(job.input, job.path, job.options);
+  await unpack(job.input, job.path, job.options, job.root.maps);
 }
 
 /** Files with several names count once, directories not at all, as in Docker. */

@@ -24,8 +24,11 @@ import {
   unshareFiles,
 } from '../../kernel/sys-files.ts';
 import { EngineError } from '../../model/errors.ts';
+import type { IdMaps } from '../../model/id-map.ts';
 import { layersOf, type SnapshotMount, writableLayer } from '../spec/root.ts';
+import { giveToRoot, makeDirectories } from './directories.ts';
 import type { RootView, SeenMount } from './job.ts';
+import { asBytes } from './paths.ts';
 
 /** mount(2) */
 const MS_RDONLY = 1;
@@ -90,8 +93,8 @@ export function enterRoot({ layers, mounts }: RootView, scratch: string, trees: 
 }
 
 /** Mounts in the container's root, and makes what they are mounted on where it is missing, as at a start. */
-export function attach(seen: SeenMount, tree: number): void {
-  makeMountpoint(seen.destination, tree);
+export function attach(seen: SeenMount, tree: number, maps: IdMaps | undefined): void {
+  makeMountpoint(seen.destination, tree, maps);
   if (seen.readOnly) makeReadOnly(tree);
   attachTree(tree, seen.destination);
 }
@@ -231,9 +234,11 @@ function mountOverlay(options: string, target: string, flags: number): void {
   chdir('/');
 }
 
-function makeMountpoint(path: string, tree: number): void {
+function makeMountpoint(path: string, tree: number, maps: IdMaps | undefined): void {
   const isDirectory = fstatSync(tree).isDirectory();
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  mkdirSync(isDirectory ? path : dirname(path), { recursive: true, mode: 0o755 });
-  if (!isDirectory) writeFileSync(path, '', { flag: 'a', mode: 0o755 });
+  makeDirectories(asBytes(isDirectory ? path : dirname(path)), maps);
+  if (isDirectory) return;
+  writeFileSync(path, '', { flag: 'a', mode: 0o755 });
+  giveToRoot(asBytes(path), maps);
 }

@@ -1,3 +1,4 @@
+import type { IdMaps } from '../../model/id-map.ts';
 import type { SnapshotMount } from '../spec/root.ts';
 
 /** A directory or file of the host that is seen in a container's root while work is done there. */
@@ -17,6 +18,8 @@ export interface RootView {
   readonly mounts: readonly SeenMount[];
   /** The root itself; mounts say so for themselves */
   readonly readOnly: boolean;
+  /** Owners are told and taken as the container sees them */
+  readonly maps?: IdMaps;
 }
 
 /** What lies at a path. */
@@ -68,6 +71,8 @@ export type Job = { readonly scratch: string } & (
   | { readonly kind: 'changes'; readonly layers: readonly SnapshotMount[] }
   /** Bytes of the files in each of the directories */
   | { readonly kind: 'sizes'; readonly directories: readonly string[] }
+  /** The files of a layer get the owners that stand for theirs on the host */
+  | { readonly kind: 'own'; readonly directory: string; readonly maps: IdMaps }
 );
 
 /** What a worker says: at most one "ready", before the first byte of a stream, then one of the others. */

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { lgetxattr, llistxattr } from '../../kernel/sys-files.ts';
 import { hasCode, KernelError } from '../../model/errors.ts';
+import { type IdMaps, toContainer } from '../../model/id-map.ts';
 import { bytePath } from './paths.ts';
 import { type TarType, TarWriter } from './tar-writer.ts';
 
@@ -22,11 +23,14 @@ const CAPABILITY = 'security.capability';
 /** Writes what lies at a path as a tar, to a descriptor. In the jail. Paths hold one byte in each character. */
 export class Packer {
   readonly #tar: TarWriter;
+  readonly #maps: IdMaps | undefined;
   readonly #links = new Map<string, string>();
   readonly #chunk = Buffer.allocUnsafeSlow(CHUNK);
 
-  constructor(output: number) {
+  /** @param maps owners are told as they are in the container */
+  constructor(output: number, maps?: IdMaps) {
     this.#tar = new TarWriter(output);
+    this.#maps = maps;
   }
 
   /** @param name in the archive; '' for a directory whose content alone is meant */
@@ -42,7 +46,7 @@ export class Packer {
 
   #addDirectory(path: string, name: string, stats: Stats): void {
     const prefix = name === '' || name.endsWith('/') ? name : `${name}/`;
-    if (prefix !== '') this.#tar.entry({ ...describe(stats), name: prefix, type: 'directory', size: 0 });
+    if (prefix !== '') this.#tar.entry({ ...this.#describe(stats), name: prefix, type: 'directory', size: 0 });
     for (const child of list(path)) {
       ignoreVanished(() => this.add(`${path === '/' ? '' : path}/${child}`, `${prefix}${child}`));
     }
@@ -51,7 +55,7 @@ export class Packer {
   #addOther(path: string, name: string, stats: Stats): void {
     const key = `${stats.dev}:${stats.ino}`;
     const linkName = this.#links.get(key);
-    const about = { ...describe(stats), name, size: 0 };
+    const about = { ...this.#describe(stats), name, size: 0 };
     if (linkName !== undefined) this.#tar.entry({ ...about, type: 'link', linkName });
     else if (stats.isFile()) this.#addFile(path, name);
     else if (stats.isSymbolicLink()) {
@@ -66,12 +70,19 @@ export class Packer {
     try {
       const stats = fstatSync(file);
       const size = stats.isFile() ? stats.size : 0;
-      this.#tar.entry({ ...describe(stats), name, type: 'file', size, attributes: attributesOf(path) });
+      this.#tar.entry({ ...this.#describe(stats), name, type: 'file', size, attributes: attributesOf(path) });
       this.#copy(file, size);
       this.#tar.pad(size);
     } finally {
       closeSync(file);
     }
+  }
+
+  #describe({ mode, uid, gid, mtimeMs }: Stats) {
+    const maps = this.#maps;
+    const owner =
+      maps === undefined ? { uid, gid } : { uid: toContainer(maps.uids, uid), gid: toContainer(maps.gids, gid) };
+    return { mode, ...owner, modified: Math.floor(mtimeMs / 1000) };
   }
 
   /** A file that becomes shorter meanwhile is filled up with zeros: the header is out already. */
@@ -100,10 +111,6 @@ function ignoreVanished(work: () => void): void {
     // ELOOP: a link took the file's place
     if (!hasCode(error, 'ENOENT', 'ELOOP')) throw error;
   }
-}
-
-function describe({ mode, uid, gid, mtimeMs }: Stats) {
-  return { mode, uid, gid, modified: Math.floor(mtimeMs / 1000) };
 }
 
 function specialType(stats: Stats): TarType {

@@ -20,6 +20,8 @@ import { setImmediate as immediately } from 'node:timers/promises';
 import { extract as createExtract, type Extract, type ExtractEvents, type Header } from 'tar-stream';
 import { lsetxattr, mknod } from '../../kernel/sys-files.ts';
 import { EngineError } from '../../model/errors.ts';
+import { type IdMaps, type IdRange, toHost } from '../../model/id-map.ts';
+import { makeDirectories } from './directories.ts';
 import type { UnpackOptions } from './job.ts';
 import { asBytes, asText, bytePath } from './paths.ts';
 
@@ -39,10 +41,15 @@ const FILE_TYPES: Readonly<Record<string, number>> = {
  * container; names that lead out of the directory are refused all the same, as by Docker.
  * @param input descriptor, read to its end @throws EngineError invalidArgument for what is no archive
  */
-export async function unpack(input: number, directory: string, options: UnpackOptions): Promise<void> {
+export async function unpack(
+  input: number,
+  directory: string,
+  options: UnpackOptions,
+  maps: IdMaps | undefined,
+): Promise<void> {
   const extract = createExtract({ filenameEncoding: 'latin1' } as Parameters<typeof createExtract>[0]);
   const feeding = feed(input, extract);
-  const unpacker = new Unpacker(asBytes(directory), options);
+  const unpacker = new Unpacker(asBytes(directory), options, maps);
   try {
     for await (const entry of extract) await unpacker.add(entry);
   } catch (error) {
@@ -74,12 +81,14 @@ function drained(extract: Extract): Promise<void> {
 class Unpacker {
   readonly #directory: string;
   readonly #options: UnpackOptions;
+  readonly #maps: IdMaps | undefined;
   /** What is written into a directory changes its time: those come last */
   readonly #directories: [string, Date][] = [];
 
-  constructor(directory: string, options: UnpackOptions) {
+  constructor(directory: string, options: UnpackOptions, maps: IdMaps | undefined) {
     this.#directory = directory;
     this.#options = options;
+    this.#maps = maps;
   }
 
   async add(entry: Entry): Promise<void> {
@@ -102,7 +111,7 @@ class Unpacker {
     }
     if (relative === '.') return undefined;
     const path = posix.join(this.#directory, relative);
-    mkdirSync(bytePath(posix.dirname(path)), { recursive: true, mode: 0o755 });
+    makeDirectories(posix.dirname(path), this.#maps);
     return path;
   }
 
@@ -164,7 +173,9 @@ class Unpacker {
 
   #describe(path: string, header: Header): void {
     const { owner } = this.#options;
-    lchownSync(bytePath(path), owner?.uid ?? numberOf(header, 'uid'), owner?.gid ?? numberOf(header, 'gid'));
+    const uid = hostId(this.#maps?.uids, owner?.uid ?? numberOf(header, 'uid'));
+    const gid = hostId(this.#maps?.gids, owner?.gid ?? numberOf(header, 'gid'));
+    lchownSync(bytePath(path), uid, gid);
     if (header.type !== 'symlink') chmodSync(bytePath(path), (header.mode ?? 0o644) & 0o7777);
     for (const [name, value] of attributesOf(header)) lsetxattr(path, name, value);
     const time = header.mtime ?? new Date();
@@ -205,6 +216,13 @@ function numberOf(header: Header, name: 'uid' | 'gid'): number {
   const value = Number(paxOf(header)[name] ?? header[name] ?? 0);
   if (!Number.isSafeInteger(value) || value < 0 || value > 0xffff_fffe) throw invalid(`invalid ${name} in the archive`);
   return value;
+}
+
+/** @throws EngineError invalidArgument in Docker's words */
+function hostId(ranges: readonly IdRange[] | undefined, id: number): number {
+  const host = ranges === undefined ? id : toHost(ranges, id);
+  if (host === undefined) throw invalid(`Container ID ${id} cannot be mapped to a host ID`);
+  return host;
 }
 
 /** @throws EngineError invalidArgument for a value that did not survive being read as UTF-8 */

@@ -5,7 +5,7 @@ import { ContainerdError } from '../containerd/error.ts';
 import { downloadBlob } from '../registry/download.ts';
 import type { Repository } from '../registry/repository.ts';
 import { type Blobs, WrongDigest } from './blobs.ts';
-import { chainIds, hasSnapshot, type LayerDescriptor, unpackLayer } from './layers.ts';
+import { chainIds, hasSnapshot, type LayerDescriptor, type Layers } from './layers.ts';
 import { withLease } from './lease.ts';
 import { describeLayer } from './load.ts';
 import { Shared, Slots, type Watcher } from './shared.ts';
@@ -24,6 +24,13 @@ interface Fetched {
   readonly progress: ProgressListener;
 }
 
+interface FetchTools {
+  readonly containerd: Containerd;
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly registry: { readonly config: RegistryConfig };
+}
+
 type Report = (progress: Progress) => void;
 
 /** Milliseconds between two steps of a bar */
@@ -35,14 +42,16 @@ const VERIFY_ATTEMPTS = 2;
 export class Fetcher {
   readonly #containerd: Containerd;
   readonly #blobs: Blobs;
+  readonly #layers: Layers;
   readonly #config: RegistryConfig;
   readonly #slots: Slots;
   readonly #downloads = new Shared();
   readonly #unpacking = new Shared();
 
-  constructor(containerd: Containerd, blobs: Blobs, config: RegistryConfig) {
+  constructor({ containerd, blobs, layers, registry: { config } }: FetchTools) {
     this.#containerd = containerd;
     this.#blobs = blobs;
+    this.#layers = layers;
     this.#config = config;
     this.#slots = new Slots(() => config.maxConcurrentDownloads);
   }
@@ -154,7 +163,7 @@ export class Fetcher {
       const bar = (current: number) => report({ status: 'Extracting', id, detail: { current, total: layer.size } });
       bar(0);
       const packed = await describeLayer(this.#blobs, layer);
-      const work = (lease: string) => unpackLayer(this.#containerd, { ...step, layer: packed }, lease, signal);
+      const work = (lease: string) => this.#layers.unpack({ ...step, layer: packed }, lease, signal);
       await withLease(this.#containerd, work, { sync: false }).catch((error: unknown) => {
         signal.throwIfAborted();
         throw failedToRegister(error);

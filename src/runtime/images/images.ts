@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { EngineError } from '../../model/errors.ts';
+import type { IdMaps } from '../../model/id-map.ts';
 import type { Image } from '../../model/image.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Containerd } from '../containerd/client.ts';
@@ -7,14 +8,14 @@ import type { Descriptor } from '../containerd/protos/types.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
 import { Archive } from './archive.ts';
 import { Blobs } from './blobs.ts';
-import { Catalog, describeImage, hasName, type StoredImage } from './catalog.ts';
+import { Catalog, describeImage, hasName, type ImageContent, type StoredImage } from './catalog.ts';
 import { applyChanges } from './changes.ts';
 import type { CommitRequest } from './commit.ts';
 import { type ConfigDocument, parseConfig } from './config.ts';
 import { decompress, expectErrors } from './decompress.ts';
 import { findImage } from './find.ts';
 import { type HistoryRow, imageHistory } from './history.ts';
-import { chainId, LAYER, type LayerDescriptor, unpack } from './layers.ts';
+import { chainId, LAYER, type LayerDescriptor, Layers, type OwnLayer } from './layers.ts';
 import { Queue, withLease } from './lease.ts';
 import { type ArchivedImage, archivedImages } from './load.ts';
 import { CONFIG, MANIFEST } from './manifest.ts';
@@ -24,6 +25,14 @@ import type { RemoteImages } from './remote.ts';
 import { deleteImage, type ImageRemoval, type RemoveOptions, removeImage } from './remove.ts';
 import { saveArchive, selectImages } from './save.ts';
 import { storeManifest } from './store-manifest.ts';
+
+interface ImagesOptions {
+  readonly logger: Logger;
+  readonly registry: RegistryOptions;
+  /** Of remapped containers, whose layers have the host's owners */
+  readonly maps?: IdMaps | undefined;
+  readonly own?: OwnLayer | undefined;
+}
 
 export interface ImportOptions {
   /** "busybox" or "busybox:1"; '' or absent: the image gets no name */
@@ -67,15 +76,19 @@ export class Images {
   readonly #containerd: Containerd;
   readonly #blobs: Blobs;
   readonly #catalog: Catalog;
+  readonly #layers: Layers;
+  readonly #maps: IdMaps | undefined;
   readonly #queue = new Queue();
   readonly #registry: RegistryOptions;
   #remote: Promise<RemoteImages> | undefined;
 
-  constructor(containerd: Containerd, options: { readonly logger: Logger; readonly registry: RegistryOptions }) {
+  constructor(containerd: Containerd, options: ImagesOptions) {
     this.#containerd = containerd;
     this.#registry = options.registry;
     this.#blobs = new Blobs(containerd);
     this.#catalog = new Catalog(containerd, this.#blobs, options.logger);
+    this.#layers = new Layers(containerd, options.own);
+    this.#maps = options.maps;
   }
 
   /**
@@ -122,11 +135,11 @@ export class Images {
     const tags = repository === '' ? [] : [parseTag(repository, tag)];
     const { content } = findImage(await this.#catalog.all(), request.image);
     return withLease(this.#containerd, async (lease) => {
-      const { committedConfig, writtenLayer } = await import('./commit.ts');
+      const { committedConfig } = await import('./commit.ts');
       const base = await this.#blobs.readDocument(content.manifest.config.digest);
       // Bad changes are told before the work.
       committedConfig(base, request, undefined);
-      const layer = await writtenLayer(this.#containerd, request.container, content, lease);
+      const layer = await this.#writtenLayer(request.container, content, lease);
       const document = Buffer.from(JSON.stringify(committedConfig(base, request, layer)));
       const config = await this.#blobs.write([document], { lease });
       const layers = [...content.manifest.layers, ...(layer === undefined ? [] : [layer])];
@@ -204,6 +217,7 @@ export class Images {
         new RemoteImages({
           containerd: this.#containerd,
           blobs: this.#blobs,
+          layers: this.#layers,
           catalog: this.#catalog,
           queue: this.#queue,
           registry: this.#registry,
@@ -277,12 +291,22 @@ export class Images {
       throw new EngineError('invalidArgument', 'invalid manifest, layers length mismatch');
     }
     return this.#queue.run(async () => {
-      await unpack(this.#containerd, image.layers, layers, lease);
+      await this.#layers.unpackAll(image.layers, layers, lease);
       const config = { mediaType: CONFIG, ...image.config };
       const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers: image.layers };
       const bytes = Buffer.from(JSON.stringify(manifest));
       return storeManifest(this.#blobs, { bytes, mediaType: MANIFEST, manifest, chain: chainId(layers) }, lease);
     });
+  }
+
+  /** What a container has written, with the owners that it sees. */
+  async #writtenLayer(container: string, image: ImageContent, lease: string): Promise<LayerDescriptor | undefined> {
+    const { writtenLayer } = await import('./commit.ts');
+    const layer = await writtenLayer(this.#containerd, container, image, lease);
+    if (layer === undefined || this.#maps === undefined) return layer;
+    const { containerOwners } = await import('./tar-owners.ts');
+    const written = await this.#blobs.write(containerOwners(this.#blobs.read(layer.digest), this.#maps), { lease });
+    return { mediaType: LAYER, ...written };
   }
 
   async #name(image: ArchivedImage, target: Descriptor, progress: (line: string) => void): Promise<void> {

@@ -3,6 +3,7 @@ import { EngineError } from '../../model/errors.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
 import { hasStatus } from '../containerd/error.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
+import { writableLayer } from '../spec/root.ts';
 
 /** Media types of layers, plain and compressed (OCI image spec, layer.md). Diff takes no others. */
 export const LAYER = 'application/vnd.oci.image.layer.v1.tar';
@@ -23,25 +24,6 @@ export function chainId(diffIds: readonly string[]): string {
   return chainIds(diffIds).at(-1) ?? '';
 }
 
-/**
- * Makes every layer a snapshot named by its chain id. Those that are there already stay as they are.
- *
- * @param layers as many as there are diffIds, in the same order
- * @throws EngineError invalidArgument when a layer is not what its diff id says; ContainerdError when it is no tar
- */
-export async function unpack(
-  containerd: Containerd,
-  layers: readonly LayerDescriptor[],
-  diffIds: readonly string[],
-  lease: string,
-): Promise<void> {
-  const chains = chainIds(diffIds);
-  for (const [index, layer] of layers.entries()) {
-    const [diffId = '', parent = '', chain = ''] = [diffIds[index], chains[index - 1], chains[index]];
-    await unpackLayer(containerd, { index, layer, diffId, parent, chain }, lease);
-  }
-}
-
 /** One layer to put on those below it. */
 export interface UnpackStep {
   /** Of the layer in its image, counted from 0, lowest first */
@@ -53,25 +35,54 @@ export interface UnpackStep {
   readonly chain: string;
 }
 
-/** Makes a layer a snapshot, unless it is there. @throws as `unpack` */
-export async function unpackLayer(
-  containerd: Containerd,
-  step: UnpackStep,
-  lease: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  const { index, layer, diffId, parent, chain } = step;
-  if (await hasSnapshot(containerd, chain)) return;
-  const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
-  const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
-  try {
-    const { applied } = await containerd.diff.apply({ diff: layer, mounts }, { signal });
-    if (applied?.digest !== diffId) throw wrongLayer(index, diffId, applied?.digest);
-    await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
-  } catch (error) {
-    await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
-    // Somebody else was quicker with the same layer.
-    if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
+/** Gives what a layer holds to its owners on this host. @param directory of the host */
+export type OwnLayer = (directory: string) => Promise<void>;
+
+/** Layers of images as snapshots, named by their chain ids. */
+export class Layers {
+  readonly #containerd: Containerd;
+  readonly #own: OwnLayer | undefined;
+
+  /** @param own undefined: owners are the host's as the layer says them */
+  constructor(containerd: Containerd, own?: OwnLayer) {
+    this.#containerd = containerd;
+    this.#own = own;
+  }
+
+  /**
+   * Makes every layer a snapshot. Those that are there already stay as they are.
+   *
+   * @param layers as many as there are diffIds, in the same order
+   * @throws EngineError invalidArgument when a layer is not what its diff id says; ContainerdError when it is no tar
+   */
+  async unpackAll(layers: readonly LayerDescriptor[], diffIds: readonly string[], lease: string): Promise<void> {
+    const chains = chainIds(diffIds);
+    for (const [index, layer] of layers.entries()) {
+      const [diffId = '', parent = '', chain = ''] = [diffIds[index], chains[index - 1], chains[index]];
+      await this.unpack({ index, layer, diffId, parent, chain }, lease);
+    }
+  }
+
+  /** Makes a layer a snapshot, unless it is there. @throws as `unpackAll` */
+  async unpack(
+    { index, layer, diffId, parent, chain }: UnpackStep,
+    lease: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const containerd = this.#containerd;
+    if (await hasSnapshot(containerd, chain)) return;
+    const key = `unpack-${randomBytes(6).toString('hex')} ${chain}`;
+    const { mounts } = await containerd.snapshots.prepare({ snapshotter: SNAPSHOTTER, key, parent }, { lease });
+    try {
+      const { applied } = await containerd.diff.apply({ diff: layer, mounts }, { signal });
+      if (applied?.digest !== diffId) throw wrongLayer(index, diffId, applied?.digest);
+      await this.#own?.(writableLayer(mounts));
+      await containerd.snapshots.commit({ snapshotter: SNAPSHOTTER, name: chain, key }, { lease });
+    } catch (error) {
+      await containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key });
+      // Somebody else was quicker with the same layer.
+      if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
+    }
   }
 }
 

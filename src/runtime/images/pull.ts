@@ -9,7 +9,7 @@ import type { Catalog, StoredImage } from './catalog.ts';
 import { hasName } from './catalog.ts';
 import { type ParsedConfig, parseConfig } from './config.ts';
 import { Fetcher } from './fetch.ts';
-import { chainIds } from './layers.ts';
+import { chainIds, type Layers } from './layers.ts';
 import { type Queue, withLease } from './lease.ts';
 import { platformName } from './platform.ts';
 import type { Reference } from './reference.ts';
@@ -19,6 +19,7 @@ import { storeManifest } from './store-manifest.ts';
 export interface PullTools {
   readonly containerd: Containerd;
   readonly blobs: Blobs;
+  readonly layers: Layers;
   readonly catalog: Catalog;
   readonly queue: Queue;
   readonly registry: RegistryOptions;
@@ -38,7 +39,7 @@ export class Puller {
 
   constructor(tools: PullTools) {
     this.#tools = tools;
-    this.#fetcher = new Fetcher(tools.containerd, tools.blobs, tools.registry.config);
+    this.#fetcher = new Fetcher(tools);
   }
 
   /**

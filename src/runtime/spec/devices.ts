@@ -2,7 +2,7 @@ import { type Dirent, existsSync, lstatSync, readdirSync, realpathSync, type Sta
 import { join, relative } from 'node:path';
 import { EngineError } from '../../model/errors.ts';
 import type { DeviceMapping } from '../../model/isolation.ts';
-import type { OciDevice, OciDeviceNumber, OciDeviceRule } from './oci.ts';
+import type { OciDevice, OciDeviceNumber, OciDeviceRule, OciMount } from './oci.ts';
 
 const NOTHING: OciDeviceRule = { allow: false, access: 'rwm' };
 export const EVERYTHING: OciDeviceRule = { allow: true, access: 'rwm' };
@@ -59,6 +59,8 @@ export function deviceNumber(path: string): OciDeviceNumber {
 /** What `--device` comes to: the nodes to make, and what may be done with them. */
 export interface MappedDevices {
   readonly nodes: readonly OciDevice[];
+  /** The same as mounts, for who may make no nodes */
+  readonly binds: readonly OciMount[];
   readonly rules: readonly OciDeviceRule[];
 }
 
@@ -69,9 +71,10 @@ export interface MappedDevices {
  */
 export function mapDevices(mappings: readonly DeviceMapping[], privileged: boolean): MappedDevices {
   const wanted = mappings.filter(({ host, container }) => !privileged || host !== container);
-  const mapped = wanted.flatMap((mapping) => devicesAt(mapping).map((node) => ({ node, mapping })));
+  const mapped = wanted.flatMap((mapping) => devicesAt(mapping).map((found) => ({ ...found, mapping })));
   return {
     nodes: mapped.map(({ node }) => node),
+    binds: mapped.map(({ source, node: { path } }) => deviceMount(source, path)),
     rules: mapped.map(({ node: { type, major, minor }, mapping: { permissions } }) => ({
       allow: true,
       type: type === 'b' ? 'b' : 'c',
@@ -82,16 +85,26 @@ export function mapDevices(mappings: readonly DeviceMapping[], privileged: boole
   };
 }
 
-function devicesAt({ host, container }: DeviceMapping): OciDevice[] {
+/** Their paths on the host, and the nodes that they become. */
+function devicesAt({ host, container }: DeviceMapping): { source: string; node: OciDevice }[] {
   const failed = (why: string) =>
     new EngineError('internal', `error gathering device information while adding custom device "${host}": ${why}`);
   if (!existsSync(host)) throw failed('no such file or directory');
   const path = realpathSync(host);
   const stats = lstatSync(path);
-  if (stats.isBlockDevice() || stats.isCharacterDevice()) return [{ ...describe(path, stats), path: container }];
+  if (stats.isBlockDevice() || stats.isCharacterDevice()) {
+    return [{ source: path, node: { ...describe(path, stats), path: container } }];
+  }
   const below = stats.isDirectory() ? readHostDevices(path) : [];
   if (below.length === 0) throw failed('not a device node');
-  return below.map((device) => ({ ...device, path: join(container, relative(path, device.path)) }));
+  return below.map((device) => ({
+    source: device.path,
+    node: { ...device, path: join(container, relative(path, device.path)) },
+  }));
+}
+
+function deviceMount(source: string, destination: string): OciMount {
+  return { destination, type: 'bind', source, options: ['bind', 'nosuid', 'noexec'] };
 }
 
 /** "c 1:* rwm", in the form the parser of the API has checked. */

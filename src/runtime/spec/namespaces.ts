@@ -1,5 +1,6 @@
+import type { IdMaps, IdRange } from '../../model/id-map.ts';
 import { defaultCgroupNamespace } from './host.ts';
-import type { OciNamespace } from './oci.ts';
+import type { OciIdMapping, OciLinux, OciNamespace } from './oci.ts';
 import type { SpecInput } from './spec.ts';
 
 /** Namespaces a container enters instead of getting its own: a path below /proc, or the host's, which is none at all. */
@@ -10,10 +11,29 @@ export interface SharedNamespaces {
   readonly shm?: string;
 }
 
+/** Where a container's users and groups are others than on the host. */
+export interface RemappedUsers {
+  /** Of the pinned user namespace */
+  readonly path: string;
+  readonly maps: IdMaps;
+}
+
+/** runc wants the maps of a namespace that it enters, too. */
+export function idMappings(users: RemappedUsers | undefined): Pick<OciLinux, 'uidMappings' | 'gidMappings'> {
+  if (users === undefined) return {};
+  const ociMapping = ({ container, host, size }: IdRange): OciIdMapping => ({
+    containerID: container,
+    hostID: host,
+    size,
+  });
+  return { uidMappings: users.maps.uids.map(ociMapping), gidMappings: users.maps.gids.map(ociMapping) };
+}
+
 /** What runc is to make, to enter, and to leave out. */
-export function chooseNamespaces({ container, namespacePath, host, shared = {} }: SpecInput): OciNamespace[] {
+export function chooseNamespaces({ container, namespacePath, host, users, shared = {} }: SpecInput): OciNamespace[] {
   const cgroupNamespace = container.spec.cgroupNamespace ?? defaultCgroupNamespace(host);
   return [
+    ...(users === undefined ? [] : [{ type: 'user' as const, path: users.path }]),
     { type: 'mount' },
     ...(container.spec.isolation.hostUts ? [] : [{ type: 'uts' as const }]),
     ...choose('pid', shared.pid),

@@ -52,7 +52,7 @@ export interface OciMount {
 
 /** Without a path a new one is made; a kind that is left out is shared with the host. */
 export interface OciNamespace {
-  readonly type: 'mount' | 'network' | 'uts' | 'pid' | 'ipc' | 'cgroup';
+  readonly type: 'mount' | 'network' | 'uts' | 'pid' | 'ipc' | 'cgroup' | 'user';
   readonly path?: string;
 }
 
@@ -137,8 +137,17 @@ export interface OciSeccomp {
   readonly syscalls: readonly OciSeccompRule[];
 }
 
+/** A line of uid_map, user_namespaces(7). */
+export interface OciIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
 /** What only Linux has. */
 export interface OciLinux {
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
   readonly namespaces: readonly OciNamespace[];
   readonly devices: readonly OciDevice[];
   readonly resources: OciLimits & { readonly devices: readonly OciDeviceRule[] };

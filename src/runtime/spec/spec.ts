@@ -8,12 +8,13 @@ import { DEFAULT_DEVICE_RULES, deviceNumber, EVERYTHING, type MappedDevices, par
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
 import type { HostFacts } from './host.ts';
 import { chooseMounts, type NetworkFiles, type PlacedMount, rootPropagation, type SharedMemory } from './mounts.ts';
-import { chooseNamespaces, type SharedNamespaces } from './namespaces.ts';
+import { chooseNamespaces, idMappings, type RemappedUsers, type SharedNamespaces } from './namespaces.ts';
 import type {
   OciDevice,
   OciDeviceNumber,
   OciDeviceRule,
   OciLinux,
+  OciMount,
   OciProcess,
   OciSeccomp,
   OciSpec,
@@ -24,6 +25,7 @@ import { resolveProfile } from './seccomp.ts';
 import { DEFAULT_PROFILE } from './seccomp-profile.ts';
 import { parseSecurityOptions, type SecurityChoice } from './security.ts';
 
+const DOMAINNAME = 'kernel.domainname';
 const DOCKER_APPARMOR_PROFILE = 'docker-default';
 
 /** Docker's: what tells of the host or lets its hardware be measured. */
@@ -51,6 +53,8 @@ export interface SpecInput {
   /** Path of the network namespace; undefined: the host's */
   readonly namespacePath?: string;
   readonly files: NetworkFiles;
+  /** undefined: the host's users are the container's */
+  readonly users?: RemappedUsers;
   /** The user's, volumes resolved */
   readonly mounts: readonly PlacedMount[];
   /** As resolveUser found it in the container's root */
@@ -89,15 +93,18 @@ export function buildSpec(input: SpecInput): OciSpec {
     // containerd mounts the snapshot there, in the task's bundle.
     root: { path: 'rootfs', readonly: spec.readOnlyRoot },
     ...(spec.isolation.hostUts ? {} : { hostname: hostnameOf(input) }),
-    mounts: chooseMounts({
-      mounts: input.mounts,
-      files: input.files,
-      readOnlyRoot: spec.readOnlyRoot,
-      privileged: spec.privileged,
-      writableCgroups: security.writableCgroups ?? spec.privileged,
-      kernel: host.kernel,
-      sharedMemory: chooseSharedMemory(input),
-    }),
+    mounts: remapMounts(
+      input,
+      chooseMounts({
+        mounts: input.mounts,
+        files: input.files,
+        readOnlyRoot: spec.readOnlyRoot,
+        privileged: spec.privileged,
+        writableCgroups: security.writableCgroups ?? spec.privileged,
+        kernel: host.kernel,
+        sharedMemory: chooseSharedMemory(input),
+      }),
+    ),
     ...(Object.keys(spec.isolation.annotations).length === 0 ? {} : { annotations: spec.isolation.annotations }),
     linux: buildLinux(input, chooseSeccomp(input, capabilities, security)),
   };
@@ -133,12 +140,14 @@ function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux
   const { container, mounts, numberOf = deviceNumber } = input;
   const { privileged, resources, isolation } = container.spec;
   const propagation = rootPropagation(mounts);
+  const nodes = input.users === undefined ? (input.devices?.nodes ?? []) : [];
   return {
     namespaces: chooseNamespaces(input),
-    devices: [...(privileged ? (input.hostDevices ?? []) : []), ...(input.devices?.nodes ?? [])],
+    ...idMappings(input.users),
+    devices: [...(privileged ? (input.hostDevices ?? []) : []), ...nodes],
     resources: { devices: deviceRules(input), ...ociLimits(resources, numberOf) },
     cgroupsPath: cgroupOf(container),
-    sysctl: { ...domainnameSetting(input), ...input.sysctls },
+    sysctl: settings(input),
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     maskedPaths: isolation.maskedPaths ?? (privileged ? [] : MASKED_PATHS),
     readonlyPaths: isolation.readonlyPaths ?? (privileged ? [] : READ_ONLY_PATHS),
@@ -147,10 +156,26 @@ function buildLinux(input: SpecInput, seccomp: OciSeccomp | undefined): OciLinux
 }
 
 /** The specification's own domainname is newer than runc 1.1. One who shares the host's name must not change it. */
-function domainnameSetting(input: SpecInput): Readonly<Record<string, string>> {
-  const { domainname, isolation } = input.container.spec;
-  const name = input.domainname ?? domainname;
-  return name === '' || isolation.hostUts ? {} : { 'kernel.domainname': name };
+export function domainnameOf({
+  sysctls = {},
+  ...input
+}: Pick<SpecInput, 'container' | 'domainname' | 'sysctls'>): string {
+  const { isolation, domainname } = input.container.spec;
+  return isolation.hostUts ? '' : (sysctls[DOMAINNAME] ?? input.domainname ?? domainname);
+}
+
+/** The domain's name is written by the host's root alone (kernel/utsname_sysctl.c): for remapped users, before they start. */
+function settings({ sysctls = {}, ...input }: SpecInput): Readonly<Record<string, string>> {
+  const name = domainnameOf({ ...input, sysctls });
+  const { [DOMAINNAME]: _, ...others } = sysctls;
+  return name === '' || input.users !== undefined ? others : { ...others, [DOMAINNAME]: name };
+}
+
+/** The root of remapped containers may make neither device nodes nor a view of the host's message queues (mq_overview(7)). */
+function remapMounts({ users, devices, shared }: SpecInput, mounts: readonly OciMount[]): readonly OciMount[] {
+  if (users === undefined) return mounts;
+  const possible = mounts.filter(({ type }) => type !== 'mqueue' || shared?.ipc !== 'host');
+  return [...possible, ...(devices?.binds ?? [])];
 }
 
 function deviceRules({ container, devices }: SpecInput): OciDeviceRule[] {

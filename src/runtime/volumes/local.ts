@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import {
+  chownSync,
   closeSync,
   constants,
   fstatSync,
@@ -19,6 +20,7 @@ import { promisify } from 'node:util';
 import { close, mount, umount2 } from '../../kernel/sys.ts';
 import { openBeneath } from '../../kernel/sys-files.ts';
 import { EngineError, errorMessage, hasCode, KernelError } from '../../model/errors.ts';
+import type { Owner } from '../../model/id-map.ts';
 import type { Volume } from '../../model/volume.ts';
 
 const MS_BIND = 0x1000;
@@ -49,8 +51,11 @@ export function checkVolumeOptions(options: Readonly<Record<string, string>>): v
 export class LocalVolumes {
   readonly #root: string;
   readonly #subpaths: string;
+  readonly #owner: Owner | undefined;
 
-  constructor(dataRoot: string, execRoot: string) {
+  /** @param owner who the containers' root is on the host; undefined: root */
+  constructor(dataRoot: string, execRoot: string, owner: Owner | undefined) {
+    this.#owner = owner;
     this.#root = join(dataRoot, 'volumes');
     this.#subpaths = join(execRoot, 'subpaths');
   }
@@ -64,7 +69,8 @@ export class LocalVolumes {
   create(name: string): void {
     mkdirSync(this.#root, { recursive: true, mode: 0o701 });
     mkdirSync(join(this.#root, name), { recursive: true, mode: 0o701 });
-    mkdirSync(this.path(name), { recursive: true, mode: 0o755 });
+    const made = mkdirSync(this.path(name), { recursive: true, mode: 0o755 });
+    if (made !== undefined && this.#owner !== undefined) chownSync(this.path(name), this.#owner.uid, this.#owner.gid);
   }
 
   /**
