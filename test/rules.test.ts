@@ -45,6 +45,8 @@ const FORBIDDEN: readonly [string, string, string][] = [
   ['src/reconcile/a.ts', 'pino', 'npm packages stay out'],
   ['src/drivers/a.ts', '../kernel/sys.ts', 'drivers are pure'],
   ['src/drivers/bridge/a.ts', '../host/host.ts', 'a driver knows no other driver'],
+  ['src/drivers/ipvlan/a.ts', '../macvlan/macvlan.ts', 'a driver knows no other driver'],
+  ['src/drivers/macvlan/a.ts', '../bridge/options.ts', 'a driver knows no other driver'],
   ['src/ipam/a.ts', '../store/store.ts', 'ipam is pure'],
   ['src/dns/a.ts', '../engine/engine.ts', 'dns knows kernel and model'],
   ['src/store/a.ts', '../kernel/sys.ts', 'store knows only model'],

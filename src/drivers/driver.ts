@@ -3,14 +3,23 @@ import type { DriverOptions, Endpoint, Network, Sandbox, SubnetTraits } from '..
 import type { Resource } from '../model/resource.ts';
 
 /** What must be known of a network before something can be allotted on it. */
-interface NetworkTraits {
+export interface NetworkTraits {
   /** False: nothing is allotted; sandboxes on it have no link, no address and no published port (host, null) */
   readonly addresses: boolean;
   /** Links in sandboxes are called this and the lowest free number: "eth" */
   readonly interfacePrefix: string;
   /** Where `-p` publishes when it names no address */
   readonly hostBinding: IpAddress;
+  /** False: `-p` has no effect, because containers are reached at their own addresses */
+  readonly publishes: boolean;
+  /** False: links share another one's MAC address, and none can be asked for */
+  readonly ownMac: boolean;
+  /** How endpoints reach what is elsewhere: through the network's gateway, by their link itself, or not at all */
+  readonly defaultRoute: 'gateway' | 'link' | 'none';
 }
+
+/** Those of networks that need no word about them. */
+export const USUAL_TRAITS = { interfacePrefix: 'eth', publishes: true, ownMac: true, defaultRoute: 'gateway' } as const;
 
 /**
  * A kind of network, as `docker network create --driver` names it. A driver does nothing: it says which kernel objects
@@ -26,6 +35,11 @@ export interface NetworkDriver<Options = unknown> {
   traits(options: Options): NetworkTraits;
   /** What ipam must know before it allots subnets. */
   subnets(options: Options, internal: boolean): SubnetTraits;
+  /**
+   * Refuses a network that cannot be beside the others of this driver.
+   * @throws EngineError in Docker's words
+   */
+  check?(network: Network<Options>, others: readonly Network<Options>[]): void;
   /** What the host must hold while the network exists; wished by `network:<id>`. */
   network(network: Network<Options>): Resource[];
   /** What an endpoint adds, on the host and in its sandbox; wished by `endpoint:<id>`. */

@@ -1,4 +1,4 @@
-import { type AddressFamily, FAMILIES, type IpAddress, prefixContains } from '../model/address.ts';
+import { type AddressFamily, FAMILIES, type IpAddress } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import { type Network, PREDEFINED_NETWORKS, poolOf } from '../model/network.ts';
@@ -36,10 +36,9 @@ function addressProblems(
   family: AddressFamily,
 ): string[] {
   if (address === undefined || network === undefined) return [];
-  const pool = poolOf(network, family);
-  if (pool?.subnetRequested !== true) {
+  if (poolOf(network, family)?.subnetRequested !== true) {
     return ['user specified IP address is supported only when connecting to networks with user configured subnets'];
   }
-  if (prefixContains(pool.subnet, address)) return [];
+  if (poolOf(network, family, [address]) !== undefined) return [];
   return [`no configured subnet or ip-range contain the IP address ${address}`];
 }

@@ -7,6 +7,7 @@ import {
   familyOf,
   type InterfaceAddress,
   type IpAddress,
+  type MacAddress,
   ofFamily,
   parseIpAddress,
 } from '../model/address.ts';
@@ -18,6 +19,7 @@ import { refuseEndpoints } from './configuration-network.ts';
 import type { Core } from './core.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
+import { traitsOf } from './intent.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
 import { portWishes } from './ports.ts';
 import type { State } from './state.ts';
@@ -80,11 +82,18 @@ export function allocateEndpoint(
     sandbox,
     container: container.id,
     interfaceName: nextInterface(endpointDefaults(network).prefix, [...others, ...attachedEnds(state, container.id)]),
-    mac: request.mac ?? endpointMac(randomBytes(6)),
+    ...chooseMac(network, request),
     addresses,
     gateways: [],
     ports: [],
   };
+}
+
+/** @throws EngineError internal in Docker's words when none can be asked for */
+function chooseMac(network: Network, { mac }: EndpointRequest): { readonly mac?: MacAddress } {
+  if (traitsOf(network).ownMac) return { mac: mac ?? endpointMac(randomBytes(6)) };
+  if (mac === undefined) return {};
+  throw new EngineError('internal', `${network.driver} interfaces do not support custom mac address assignment`);
 }
 
 /** One of each family the network has; none of IPv6 where the container switches that off. */
@@ -163,12 +172,12 @@ export function assignGateway(core: Core, container: Container, endpoints: reado
   const chosen = new Map(FAMILIES.map((family) => [family, chooseGateway(able(placed, family), family)]));
   const bearer = chosen.get(4);
   const published = endpoints.flatMap(({ ports }) => ports);
-  const ports = published.length > 0 || bearer === undefined ? published : publish(core, container, bearer);
+  const ports = bearer === undefined ? published : publish(core, container, bearer, published);
   return endpoints.map((endpoint) => ({
     ...endpoint,
     gateways: FAMILIES.flatMap((family) => {
       const gateway = chosen.get(family);
-      return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family) ?? []) : [];
+      return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family, endpoint.addresses) ?? []) : [];
     }),
     ports: endpoint === bearer?.endpoint ? ports : [],
   }));
@@ -197,7 +206,15 @@ export function requestFor(state: State, { spec }: Container, network: Network):
   return spec.endpoints.find((request) => tryFindNetwork(state.networks, request.network)?.id === network.id);
 }
 
-function publish(core: Core, container: Container, { endpoint, network }: Placed) {
+/** @param published what is already, by whichever endpoint */
+function publish(
+  core: Core,
+  container: Container,
+  { endpoint, network }: Placed,
+  published: readonly PublishedPort[],
+): readonly PublishedPort[] {
+  if (!traitsOf(network).publishes) return refusePorts(core, container, network);
+  if (published.length > 0) return published;
   const wishes = portWishes(container.spec, endpointDefaults(network).hostBinding);
   if (wishes.length === 0) return [];
   try {
@@ -205,6 +222,14 @@ function publish(core: Core, container: Container, { endpoint, network }: Placed
   } catch (error) {
     throw connectivityError(container, endpoint, errorMessage(error));
   }
+}
+
+/** As in Docker, a container runs without what cannot be published; it is only said. */
+function refusePorts({ logger }: Core, { name, spec }: Container, network: Network): [] {
+  if (spec.portBindings.length > 0 || spec.publishAll) {
+    logger.warn(`${network.driver} driver does not support port mappings`, { container: name, network: network.name });
+  }
+  return [];
 }
 
 function* heldPorts(state: State, except: string): Generator<PublishedPort> {

@@ -1,5 +1,12 @@
-import type { AddressFamily, IpAddress } from '../model/address.ts';
+import {
+  type AddressFamily,
+  addressOf,
+  type InterfaceAddress,
+  type IpAddress,
+  parseIpAddress,
+} from '../model/address.ts';
 import { type Network, poolOf } from '../model/network.ts';
+import { traitsOf } from './intent.ts';
 
 /** `--default-gateway` and `--default-gateway-v6` of the default network are kept under the names Docker gives them. */
 export const DEFAULT_GATEWAY_KEYS: Readonly<Record<AddressFamily, string>> = {
@@ -7,15 +14,29 @@ export const DEFAULT_GATEWAY_KEYS: Readonly<Record<AddressFamily, string>> = {
   6: 'DefaultGatewayIPv6',
 };
 
+/** "By the link itself": Endpoint.gateways */
+const BY_LINK: Readonly<Record<AddressFamily, IpAddress>> = { 4: parseIpAddress('0.0.0.0'), 6: parseIpAddress('::') };
+
 interface Candidate {
   readonly network: Network;
+  readonly endpoint?: { readonly addresses: readonly InterfaceAddress[] };
   readonly gatewayPriority: number;
 }
 
-/** What containers on this network route through; none on internal networks and those without addresses of the family. */
-export function gatewayOf(network: Network, family: AddressFamily): IpAddress | undefined {
-  const pool = poolOf(network, family);
-  if (network.internal || pool === undefined) return undefined;
+/**
+ * What containers on this network route through; none on internal networks and those without addresses of the family. The
+ * unspecified address stands for the link itself.
+ * @param addresses the endpoint's, which tell which of the network's subnets it is in
+ */
+export function gatewayOf(
+  network: Network,
+  family: AddressFamily,
+  addresses: readonly InterfaceAddress[] = [],
+): IpAddress | undefined {
+  const pool = poolOf(network, family, addresses.map(addressOf));
+  const { defaultRoute } = traitsOf(network);
+  if (network.internal || pool === undefined || defaultRoute === 'none') return undefined;
+  if (defaultRoute === 'link') return BY_LINK[family];
   return pool.auxiliary[DEFAULT_GATEWAY_KEYS[family]] ?? pool.gateway;
 }
 
@@ -25,8 +46,10 @@ export function gatewayOf(network: Network, family: AddressFamily): IpAddress | 
  * (libnetwork's Endpoint.Less).
  */
 export function chooseGateway<T extends Candidate>(candidates: readonly T[], family: AddressFamily): T | undefined {
-  const able = candidates.filter(({ network }) => gatewayOf(network, family) !== undefined);
-  const isDual = ({ network }: T) => Number(gatewayOf(network, 4) !== undefined && gatewayOf(network, 6) !== undefined);
+  const has = ({ network, endpoint }: T, one: AddressFamily) =>
+    gatewayOf(network, one, endpoint?.addresses) !== undefined;
+  const able = candidates.filter((candidate) => has(candidate, family));
+  const isDual = (candidate: T) => Number(has(candidate, 4) && has(candidate, 6));
   return able.toSorted(
     (a, b) =>
       b.gatewayPriority - a.gatewayPriority || isDual(b) - isDual(a) || (a.network.name < b.network.name ? -1 : 1),

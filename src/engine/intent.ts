@@ -1,5 +1,5 @@
 import { describeAttachment } from '../drivers/attachment.ts';
-import type { NetworkDriver } from '../drivers/driver.ts';
+import type { NetworkDriver, NetworkTraits } from '../drivers/driver.ts';
 import { drivers } from '../drivers/index.ts';
 import { describeSandbox } from '../drivers/sandbox.ts';
 import type { Attachment } from '../model/attachment.ts';
@@ -19,6 +19,10 @@ export function driverOf(name: string): NetworkDriver {
   const driver = drivers.get(name);
   if (driver === undefined) throw new EngineError('notFound', `plugin "${name}" not found`);
   return driver;
+}
+
+export function traitsOf({ driver, options }: Network): NetworkTraits {
+  return driverOf(driver).traits(options);
 }
 
 /**

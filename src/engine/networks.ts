@@ -124,7 +124,7 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
     ipv4: isWanted(request.ipv4, driverOptions, 4),
     ipv6: isWanted(request.ipv6, driverOptions, 6),
   };
-  return {
+  const network = {
     id: newId(),
     name,
     driver: driver.name,
@@ -140,6 +140,11 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
     labels,
     ...(configFrom === undefined ? {} : { configFrom }),
   };
+  driver.check?.(
+    network,
+    [...core.state.networks.values()].filter((other) => other.driver === driver.name),
+  );
+  return network;
 }
 
 /** As in Docker, a subnet of a family the network does not have counts for nothing; here it is said. */

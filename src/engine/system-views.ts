@@ -85,6 +85,7 @@ export interface EngineStatus {
     readonly network: string;
     readonly link: string;
     readonly address: string;
+    /** '' where it is the parent's */
     readonly mac: string;
     readonly defaultRoute: boolean;
   }[];

@@ -165,7 +165,7 @@ export class System {
       network: state.networks.get(network)?.name ?? network,
       link: interfaceName,
       address: addresses.join(' '),
-      mac,
+      mac: mac ?? '',
       defaultRoute: gateways.length > 0,
     }));
   }

@@ -1,11 +1,12 @@
-import { FAMILIES, type IpAddress } from '../model/address.ts';
+import { addressOf, FAMILIES, type IpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
-import { type Network, poolOf } from '../model/network.ts';
+import { type Endpoint, type Network, poolOf } from '../model/network.ts';
 import { linkNames, linksOf } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { bareEndpointId, dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { traitsOf } from './intent.ts';
 import { tryFindNetwork } from './lookup.ts';
 import { endpointsOf, isUp } from './sandboxes.ts';
 import type { State } from './state.ts';
@@ -41,15 +42,16 @@ function endpointView(state: State, container: Container, request: EndpointReque
     request,
     ...(endpoint === undefined ? {} : { endpoint }),
     endpointId: endpoint?.id ?? (isBare(container, network) ? bareEndpointId(container, network) : ''),
-    gateways: endpoint === undefined ? [] : gatewaysOf(network),
+    gateways: gatewaysOf(network, endpoint),
     dnsNames: network !== undefined && isUserDefined(network) ? dnsNames(container, request.aliases) : [],
   };
 }
 
 /** Of an internal network none is shown: nobody routes through it. */
-function gatewaysOf(network: Network | undefined): IpAddress[] {
-  if (network === undefined || network.internal) return [];
-  return FAMILIES.flatMap((family) => poolOf(network, family)?.gateway ?? []);
+function gatewaysOf(network: Network | undefined, endpoint: Endpoint | undefined): IpAddress[] {
+  if (network === undefined || endpoint === undefined || network.internal) return [];
+  if (traitsOf(network).defaultRoute !== 'gateway') return [];
+  return FAMILIES.flatMap((family) => poolOf(network, family, endpoint.addresses.map(addressOf))?.gateway ?? []);
 }
 
 function isBare(container: Container, network: Network | undefined): network is Network {
@@ -62,7 +64,8 @@ export function networkView(state: State, network: Network): NetworkView {
   for (const { id, network: on, container, mac, addresses } of state.endpoints.values()) {
     const holder = on === network.id ? state.containers.get(container) : undefined;
     if (holder !== undefined) {
-      containers.push({ id: holder.id, name: holder.name, endpointId: id, mac, addresses });
+      const own = mac === undefined ? {} : { mac };
+      containers.push({ id: holder.id, name: holder.name, endpointId: id, ...own, addresses });
     }
   }
   const users = [...state.containers.values()].filter(

@@ -28,6 +28,11 @@ export function isIpAddress(text: string): boolean {
   return (text.includes(':') ? parseIPv6(text) : parseIPv4(text)) !== undefined;
 }
 
+/** "0.0.0.0" or "::": no address in particular. */
+export function isUnspecified(address: IpAddress): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /** @throws EngineError invalidArgument when the text is no CIDR, or has host bits set */
 export function parsePrefix(text: string): Prefix {
   const parsed = parseInterfaceAddress(text);

@@ -4,7 +4,9 @@ import {
   type InterfaceAddress,
   type IpAddress,
   type MacAddress,
+  ofFamily,
   type Prefix,
+  prefixContains,
 } from './address.ts';
 import type { NamespaceName, TransportProtocol } from './resource.ts';
 
@@ -115,18 +117,29 @@ export interface Endpoint {
   readonly container: string;
   /** The link's name in the sandbox: eth0 */
   readonly interfaceName: string;
-  readonly mac: MacAddress;
+  /** undefined where the link shares its parent's (ipvlan) */
+  readonly mac?: MacAddress;
   /** At most one of each family, IPv4 first */
   readonly addresses: readonly InterfaceAddress[];
-  /** The default routes this endpoint gives the sandbox, at most one of each family: another endpoint may give the other's */
+  /**
+   * The default routes this endpoint gives the sandbox, at most one of each family (another endpoint may give the other's):
+   * through this address or, where it is unspecified ("0.0.0.0"), by the link itself
+   */
   readonly gateways: readonly IpAddress[];
   /** Published on the endpoint that is the gateway of the host address's family */
   readonly ports: readonly PublishedPort[];
 }
 
-/** The subnet its endpoints get their address of this family from. */
-export function poolOf({ pools }: Network, family: AddressFamily): IpamPool | undefined {
-  return pools.find(({ subnet }) => familyOf(subnet) === family);
+/** The first subnet of the family; of several, the one that holds the family's address out of these. */
+export function poolOf(
+  { pools }: Network,
+  family: AddressFamily,
+  addresses: readonly IpAddress[] = [],
+): IpamPool | undefined {
+  const address = ofFamily(addresses, family);
+  return pools.find(
+    ({ subnet }) => familyOf(subnet) === family && (address === undefined || prefixContains(subnet, address)),
+  );
 }
 
 /** The first hexadecimal digits of an id, as users see them. */

@@ -42,7 +42,7 @@ export interface VethLink extends LinkBase {
   readonly peer: {
     readonly namespace: NamespaceName;
     readonly name: string;
-    readonly mac: MacAddress;
+    readonly mac?: MacAddress;
     readonly mtu: number;
   };
 }

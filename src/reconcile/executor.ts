@@ -215,9 +215,10 @@ function endInSandbox(link: LinkResource): End[] {
 
 /** Whom others on its wire hear of: the end in a sandbox, where it has a MAC address of its own. */
 function newNeighbour(link: LinkResource): Neighbour[] {
-  const peer = link.type === 'veth' ? [link.peer] : [];
-  if (link.type === 'ipvlan' || link.namespace === 'host' || link.mac === undefined) return peer;
-  return [...peer, { namespace: link.namespace, name: link.name, mac: link.mac }];
+  const ends = link.type === 'veth' ? [link.peer, link] : link.type === 'macvlan' ? [link] : [];
+  return ends.flatMap(({ namespace, name, mac }) =>
+    namespace === 'host' || mac === undefined ? [] : [{ namespace, name, mac }],
+  );
 }
 
 function routeOf({ destination, gateway }: RouteResource): Pick<RouteSpec, 'destination' | 'gateway'> {

@@ -92,7 +92,7 @@ export class Links {
       alias: aliasOf(owner, veth),
       up,
       ...this.#portOf(veth),
-      peer: { name: peer.name, namespace, mac: peer.mac, mtu: peer.mtu },
+      peer: { ...peer, namespace },
     });
   }
 

@@ -52,7 +52,6 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     sandbox: 'string',
     container: 'string',
     interfaceName: 'string',
-    mac: 'string',
     addresses: 'array',
     gateways: 'array',
     ports: 'array',

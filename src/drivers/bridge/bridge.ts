@@ -10,7 +10,7 @@ import {
 } from '../../model/address.ts';
 import { type Endpoint, type Network, type Sandbox, shortId } from '../../model/network.ts';
 import type { BridgeRule, Resource } from '../../model/resource.ts';
-import type { NetworkDriver } from '../driver.ts';
+import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 
 /** Default routes by their gateway's family. */
@@ -20,7 +20,7 @@ const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } a
 export const bridge: NetworkDriver<BridgeOptions> = {
   name: 'bridge',
   parse: parseBridgeOptions,
-  traits: ({ interfacePrefix, hostBinding }) => ({ addresses: true, interfacePrefix, hostBinding }),
+  traits: ({ interfacePrefix, hostBinding }) => ({ ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding }),
   subnets: () => ({ manySubnets: false, subnetless: false, gateways: [4, 6], sharedSubnets: false }),
   network: (network) => [...bridgeLink(network), ...network.pools.flatMap((pool) => subnet(network, pool))],
   endpoint: (network, endpoint, sandbox) => [
@@ -103,7 +103,7 @@ function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number])
 function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbox: Sandbox): Resource[] {
   const { icc, mtu } = network.options;
   const { namespace } = sandbox;
-  const link = endpoint.interfaceName;
+  const { interfaceName: link, mac } = endpoint;
   const resources: Resource[] = [
     {
       kind: 'link',
@@ -114,7 +114,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       up: true,
       master: bridgeName(network),
       isolated: !icc,
-      peer: { namespace, name: link, mac: endpoint.mac, mtu },
+      peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
   ];
   // A sandbox is born without IPv6: describeSandbox.

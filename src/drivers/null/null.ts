@@ -1,11 +1,11 @@
 import { parseIpAddress } from '../../model/address.ts';
-import type { NetworkDriver } from '../driver.ts';
+import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 
 /** A sandbox with nothing but its loopback, which every sandbox has anyway. */
 export const nullDriver: NetworkDriver = {
   name: 'null',
   parse: () => ({}),
-  traits: () => ({ addresses: false, interfacePrefix: 'eth', hostBinding: parseIpAddress('0.0.0.0') }),
+  traits: () => ({ ...USUAL_TRAITS, addresses: false, hostBinding: parseIpAddress('0.0.0.0') }),
   subnets: () => ({ manySubnets: false, subnetless: true, gateways: [], sharedSubnets: false }),
   network: () => [],
   endpoint: () => [],

@@ -1,0 +1,97 @@
+import { familyOf, isUnspecified, ofFamily, parseIpAddress, parsePrefix } from '../model/address.ts';
+import { EngineError } from '../model/errors.ts';
+import { type DriverOptions, type Endpoint, type Network, type Sandbox, shortId } from '../model/network.ts';
+import type { Resource } from '../model/resource.ts';
+import { USUAL_TRAITS } from './driver.ts';
+
+/** Options of networks whose links hang from a link of the host. */
+export interface ParentOptions {
+  /** undefined: from a dummy of the network's own, which leads nowhere */
+  readonly parent?: string;
+}
+
+type OnParent = Pick<Network<ParentOptions>, 'id' | 'options'>;
+
+/** What all such networks have in common: ports need no publishing where containers are stations of the wire. */
+export const parentTraits = {
+  ...USUAL_TRAITS,
+  addresses: true,
+  hostBinding: parseIpAddress('0.0.0.0'),
+  publishes: false,
+} as const;
+
+const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
+
+/** "eth0.50": an 802.1Q sub-interface. Its number is between 1 and 4094. */
+const VLAN_NAME = /^([^.]+)\.([1-9]\d{0,3})$/;
+const HIGHEST_VLAN = 4094;
+
+/** @throws EngineError internal in Docker's words: its drivers refuse wrong options with a plain error, which is a 500 */
+export function parseParent(driver: string, options: DriverOptions): ParentOptions {
+  const { parent = '' } = options;
+  if (parent === 'lo') {
+    throw new EngineError('internal', `loopback interface is not a valid ${driver} parent link`);
+  }
+  return parent === '' ? {} : { parent };
+}
+
+/**
+ * One word out of a list, the first unless told.
+ * @throws EngineError internal in Docker's words
+ */
+export function parseWord<W extends string>(label: string, words: readonly [W, ...W[]], value = ''): W {
+  const [usual] = words;
+  if (value === '') return usual;
+  const word = words.find((known) => known === value);
+  if (word !== undefined) return word;
+  const [driver = '', what = ''] = label.split('_');
+  // Docker says "mode" again for the modes only.
+  const hint = `'${usual}'${what === 'mode' ? ' mode' : ''} is the ${driver} driver default`;
+  throw new EngineError('internal', `requested ${driver} ${what} '${value}' is not valid, ${hint}`);
+}
+
+/** Docker's name for a network's dummy, by which it speaks of the network, too. */
+export function dummyName({ id }: Pick<Network, 'id'>): string {
+  return `dm-${shortId(id)}`;
+}
+
+export function parentOf(network: OnParent): string {
+  return network.options.parent ?? dummyName(network);
+}
+
+/** Other networks that hang from the same link. */
+export function neighboursOf<O extends ParentOptions>(
+  network: Network<O>,
+  others: readonly Network<O>[],
+): readonly Network<O>[] {
+  return others.filter((other) => other.id !== network.id && parentOf(other) === parentOf(network));
+}
+
+/** The link the network hangs from: a dummy of its own, a VLAN made where it is missing, or one that must be there. */
+export function describeParent(network: OnParent): Resource[] {
+  const name = parentOf(network);
+  if (network.options.parent === undefined) {
+    return [{ kind: 'link', type: 'dummy', namespace: 'host', name, up: true }];
+  }
+  const [, parent, number] = VLAN_NAME.exec(name) ?? [];
+  if (parent !== undefined && Number(number) <= HIGHEST_VLAN) {
+    return [{ kind: 'link', type: 'vlan', namespace: 'host', name, up: true, parent, id: Number(number) }];
+  }
+  return [{ kind: 'parent', namespace: 'host', link: name }];
+}
+
+/** What an endpoint's link carries in the sandbox. */
+export function describeAddressing(endpoint: Endpoint, { namespace }: Sandbox): Resource[] {
+  const { addresses, gateways, interfaceName: link } = endpoint;
+  const resources: Resource[] = [];
+  // A sandbox is born without IPv6: describeSandbox.
+  if (ofFamily(addresses, 6) !== undefined) {
+    resources.push({ kind: 'sysctl', namespace, path: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' });
+  }
+  for (const address of addresses) resources.push({ kind: 'address', namespace, link, address, adopt: false });
+  for (const gateway of gateways) {
+    const destination = DEFAULT_ROUTES[familyOf(gateway)];
+    resources.push({ kind: 'route', namespace, destination, link, ...(isUnspecified(gateway) ? {} : { gateway }) });
+  }
+  return resources;
+}
