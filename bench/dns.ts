@@ -115,9 +115,11 @@ function serve(path: string): void {
   const server = new DnsServer({
     names: {
       lookup: (_, name) => addresses.get(name),
+      services: () => [],
       reverse: quiet,
       outside: (name) => (outside ??= outsideOf(name, { upstreams, forwards: true, ndotsSet: false, search: [] })),
     },
+    servicePorts: new Map(),
     logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     openSocket: () => namespace.run(() => sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0)),
   });

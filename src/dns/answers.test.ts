@@ -23,6 +23,8 @@ function names(more: Partial<NameSource> = {}): NameSource {
   );
   return {
     lookup: (namespace, name) => (namespace === SANDBOX ? known.get(name) : undefined),
+    services: (_, name, { port }) =>
+      name === 'web' && port === 80 ? [{ name: 'web.app', port, addresses: [WEB] }] : [],
     reverse: (_, address) => (address === WEB ? 'web.app' : undefined),
     outside: () => outside(false),
     ...more,
@@ -32,7 +34,7 @@ function names(more: Partial<NameSource> = {}): NameSource {
 function ask(name: string, type: number | undefined, source = names(), more: { class?: number } = {}) {
   const query = parseQuery(encodeQuery({ labels: name.split('.'), type: type ?? 1, ...more }));
   assert.ok(query?.kind === 'query');
-  return answerLocally(source, SANDBOX, query);
+  return answerLocally({ names: source, servicePorts: new Map([['http/tcp', 80]]) }, SANDBOX, query);
 }
 
 test('a known name has its addresses of the family asked for, whatever the case of its letters', () => {
@@ -79,6 +81,16 @@ test('any address survives its way into a reverse name and back', () => {
   ]) {
     assert.equal(reverseAddress(wrong), undefined, wrong);
   }
+});
+
+test('a service of ours is found by number and by its well-known name; what nobody offers is empty', () => {
+  const SRV = 33;
+  const services = [{ name: 'web.app', port: 80, addresses: [WEB] }];
+  assert.deepEqual(ask('_80._tcp.web', SRV), { kind: 'services', services });
+  assert.deepEqual(ask('_HTTP._tcp.web', SRV), { kind: 'services', services });
+  for (const name of ['_81._tcp.web', '_nonsense._tcp.web', 'web']) assert.deepEqual(ask(name, SRV), EMPTY, name);
+  assert.equal(ask('_80._tcp.example', SRV), undefined);
+  assert.equal(ask('_80.web', SRV), undefined);
 });
 
 test('each of several addresses comes first at times, and none is lost', () => {

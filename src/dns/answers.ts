@@ -3,18 +3,27 @@ import type { NamespaceName } from '../model/resource.ts';
 import { CLASS_IN, type Query, Rcode, RecordType } from './message.ts';
 import type { NameSource } from './names.ts';
 import type { Answer } from './reply.ts';
+import { parseServiceName, type ServicePorts, servicePort } from './services.ts';
 
 const REVERSE_IPV4 = '.in-addr.arpa';
 const REVERSE_IPV6 = '.ip6.arpa';
-const EMPTY: Answer = { kind: 'empty', rcode: Rcode.noError };
+/** There is such a name, and nothing of what was asked for */
+export const EMPTY: Answer = { kind: 'empty', rcode: Rcode.noError };
+
+export interface AnswerSource {
+  readonly names: NameSource;
+  readonly servicePorts: ServicePorts;
+}
 
 /**
  * What we know about a question ourselves. A name that is ours is ours for every type: what it lacks is answered empty,
  * and never asked elsewhere, where it would be said not to exist and the client would stop looking for its other family.
  * @returns undefined when others are to be asked
  */
-export function answerLocally(names: NameSource, namespace: NamespaceName, query: Query): Answer | undefined {
+export function answerLocally(source: AnswerSource, namespace: NamespaceName, query: Query): Answer | undefined {
+  const { names } = source;
   if (query.class !== CLASS_IN) return undefined;
+  if (query.type === RecordType.SRV) return answerService(source, namespace, query.name);
   if (query.type === RecordType.PTR) {
     const address = reverseAddress(query.name);
     const name = address && names.reverse(namespace, address);
@@ -26,7 +35,22 @@ export function answerLocally(names: NameSource, namespace: NamespaceName, query
   return names.outside(namespace).ndotsSet ? EMPTY : undefined;
 }
 
-function asksAddress(type: number): boolean {
+/** A port of somebody who is ours: "_http._tcp.web", "_8080._tcp.web.app". Any other name with SRV is as with other types. */
+function answerService(
+  { names, servicePorts }: AnswerSource,
+  namespace: NamespaceName,
+  name: string,
+): Answer | undefined {
+  if (names.lookup(namespace, name) !== undefined) return EMPTY;
+  const asked = parseServiceName(name);
+  if (asked === undefined || names.lookup(namespace, asked.host) === undefined) return undefined;
+  const port = servicePort(asked, servicePorts);
+  if (port === undefined) return EMPTY;
+  const services = names.services(namespace, asked.host, { port, protocol: asked.protocol });
+  return services.length === 0 ? EMPTY : { kind: 'services', services: shuffled(services) };
+}
+
+export function asksAddress(type: number): boolean {
   return type === RecordType.A || type === RecordType.AAAA;
 }
 
@@ -46,12 +70,12 @@ function ofFamily(addresses: readonly IpAddress[], family: AddressFamily | undef
 }
 
 /** Clients take the first address, so each is first equally often. */
-function shuffled(addresses: readonly IpAddress[]): IpAddress[] {
-  const result: IpAddress[] = [];
-  for (const [index, address] of addresses.entries()) {
+function shuffled<T>(items: readonly T[]): T[] {
+  const result: T[] = [];
+  for (const [index, item] of items.entries()) {
     const place = Math.floor(Math.random() * (index + 1));
     const displaced = result[place];
-    result[place] = address;
+    result[place] = item;
     if (displaced !== undefined) result.push(displaced);
   }
   return result;

@@ -6,9 +6,9 @@ import type { Upstream } from './names.ts';
 /** Where containers on user networks find their resolver. */
 const RESOLVER_ADDRESS = parseIpAddress('127.0.0.11');
 /** The host's resolver configuration, resolv.conf(5) */
-const HOST_RESOLV_CONF = '/etc/resolv.conf';
+export const HOST_RESOLV_CONF = '/etc/resolv.conf';
 /** What systemd-resolved itself asks (systemd-resolved.service(8)) */
-const SYSTEMD_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
+export const SYSTEMD_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
 /** Where systemd-resolved listens: an address no container reaches */
 const SYSTEMD_STUB = '127.0.0.53';
 
@@ -107,7 +107,8 @@ export function hostResolvConf(mode: ResolvMode, read: (path: string) => string 
   return parseResolvConf(read(SYSTEMD_RESOLV_CONF), SYSTEMD_RESOLV_CONF);
 }
 
-function readIfThere(path: string): string {
+/** A missing file counts as empty. */
+export function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

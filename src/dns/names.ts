@@ -1,5 +1,5 @@
 import type { AddressFamily, IpAddress } from '../model/address.ts';
-import type { NamespaceName } from '../model/resource.ts';
+import type { NamespaceName, TransportProtocol } from '../model/resource.ts';
 
 /** A server that is asked what we do not know. */
 export interface Upstream {
@@ -23,6 +23,19 @@ export interface Outside {
   readonly scope: string;
 }
 
+export interface ServiceQuestion {
+  readonly port: number;
+  readonly protocol: TransportProtocol;
+}
+
+/** Where a service is: what a SRV record says, and the addresses that go with it. */
+export interface Service {
+  /** The container's name with its network: "web.app" */
+  readonly name: string;
+  readonly port: number;
+  readonly addresses: readonly IpAddress[];
+}
+
 /** What the resolver answers from. Asked for every query, so the answers come from memory. */
 export interface NameSource {
   /**
@@ -30,6 +43,8 @@ export interface NameSource {
    * @returns undefined when the name is not ours; [] when it is, but has no address
    */
   lookup(namespace: NamespaceName, name: string): readonly IpAddress[] | undefined;
+  /** Those who go by a name (as in lookup) and have a port open; [] when nobody does. */
+  services(namespace: NamespaceName, name: string, service: ServiceQuestion): readonly Service[];
   /** @returns the name with its network ("web.app"), or undefined when the address is not ours */
   reverse(namespace: NamespaceName, address: IpAddress): string | undefined;
   /** Whom it asks for what is not ours; the same object until that changes, so that a question costs a look-up */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decode, encodeQuery } from '../../test/dns/reference.ts';
-import { addressBytes, addressFromBytes, familyOf } from '../model/address.ts';
+import { addressBytes, addressFromBytes, familyOf, parseIpAddress } from '../model/address.ts';
 import { parseQuery, type Query } from './message.ts';
 import { replyLimit, writeRefusal, writeReply } from './reply.ts';
 
@@ -69,6 +69,35 @@ test('a pointer answer fits any name, long labels cut to what DNS carries', () =
   assert.equal(nameFor(`${'x'.repeat(80)}.app`), `${'x'.repeat(63)}.app`);
   assert.ok((nameFor(Array(9).fill('y'.repeat(40)).join('.')) ?? '').length <= 253);
   fc.assert(fc.property(fc.string({ maxLength: 400 }), (name) => void nameFor(name)));
+});
+
+test('a service has its targets with their addresses beside them, as far as they fit', () => {
+  const services = Array.from({ length: 40 }, (_, index) => ({
+    name: `web${index}.app`,
+    port: 8_080,
+    addresses: [parseIpAddress(`10.0.0.${index}`), parseIpAddress(`fd00::${index}`)],
+  }));
+  const message = encodeQuery({ labels: ['_8080', '_tcp', 'web'], type: 33, edns: { size: 4_096 } });
+  const written = (count: number, limit: number) =>
+    decode(writeReply(message, parsed(message), { kind: 'services', services: services.slice(0, count) }, limit));
+  const one = written(1, 512);
+  assert.deepEqual(
+    [one.answers[0]?.type, one.answers[0]?.data],
+    [33, '000000001f90' + '0477656230' + '03617070' + '00'],
+  );
+  assert.deepEqual(
+    one.additionals.map(({ name, type }) => [name, type]),
+    [
+      ['web0.app', 1],
+      ['web0.app', 28],
+      ['', 41],
+    ],
+  );
+  const some = written(12, 512);
+  assert.deepEqual([some.answers.length, some.truncated], [12, false]);
+  assert.ok(some.additionals.length < 25);
+  const many = written(40, 512);
+  assert.ok(many.truncated && many.answers.length < 40);
 });
 
 test('a refusal is a bare header, with EDNS only for an unknown version of it', () => {

@@ -1,5 +1,6 @@
 import { addressBytes, familyOf, type IpAddress } from '../model/address.ts';
 import { CLASS_IN, HEADER_SIZE, type Query, Rcode, RecordType, rcodeOf } from './message.ts';
+import type { Service } from './names.ts';
 
 /**
  * Seconds a container may keep an answer. Docker's 600 outlive the container by far: a restarted one has another address, and
@@ -29,6 +30,7 @@ const OPCODE = 0x78;
 export type Answer =
   | { readonly kind: 'addresses'; readonly addresses: readonly IpAddress[] }
   | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'services'; readonly services: readonly Service[] }
   | { readonly kind: 'empty'; readonly rcode: number };
 
 /** How large an answer may be: over UDP what client and we agree on, over TCP what 16 bits can say. */
@@ -48,6 +50,8 @@ export function writeReply(message: Buffer, query: Query, answer: Answer, limit:
       return writeAddresses(message, query, answer.addresses, limit);
     case 'name':
       return writePointer(message, query, answer.name);
+    case 'services':
+      return writeServices(message, query, answer.services, limit);
     case 'empty':
       return finish(begin(message, query, query.questionEnd + optSize(query), answer.rcode), query, query.questionEnd);
   }
@@ -92,6 +96,48 @@ function writePointer(message: Buffer, query: Query, name: string): Buffer {
   reply.writeUInt16BE(1, 6);
   target.copy(reply, writeRecordHead(reply, query.questionEnd, RecordType.PTR, target.length));
   return finish(reply, query, end);
+}
+
+/**
+ * SRV records of equal priority and weight, and the addresses of their targets beside them (RFC 2782). Addresses that do not
+ * fit are left out, since they can be asked for; records that do not fit make the answer truncated.
+ */
+function writeServices(message: Buffer, query: Query, services: readonly Service[], limit: number): Buffer {
+  const records = services.map(encodeService);
+  const hosts = services.flatMap(({ name, addresses }) => addresses.map((address) => encodeHost(name, address)));
+  let room = limit - query.questionEnd - optSize(query);
+  const fits = (record: Buffer) => {
+    room -= record.length;
+    return room >= 0;
+  };
+  const kept = records.filter(fits);
+  const beside = kept.length < records.length ? [] : hosts.filter(fits);
+  const body = Buffer.concat([...kept, ...beside]);
+  const end = query.questionEnd + body.length;
+  const reply = begin(message, query, end + optSize(query), Rcode.noError);
+  body.copy(reply, query.questionEnd);
+  if (kept.length < records.length) reply.writeUInt8(reply.readUInt8(2) | TRUNCATED, 2);
+  const finished = finish(reply, query, end);
+  finished.writeUInt16BE(kept.length, 6);
+  finished.writeUInt16BE(beside.length + (query.edns ? 1 : 0), 10);
+  return finished;
+}
+
+/** Priority (2), weight (2), port (2), then the target, which must not be compressed (RFC 2782) */
+function encodeService({ name, port }: Service): Buffer {
+  const target = encodeName(name);
+  const record = Buffer.alloc(RECORD_HEAD_SIZE + 6 + target.length);
+  const at = writeRecordHead(record, 0, RecordType.SRV, 6 + target.length);
+  record.writeUInt16BE(port, at + 4);
+  target.copy(record, at + 6);
+  return record;
+}
+
+function encodeHost(name: string, address: IpAddress): Buffer {
+  const owner = encodeName(name);
+  const record = Buffer.alloc(recordSize(address));
+  writeAddress(record, 0, address);
+  return Buffer.concat([owner, record.subarray(2)]);
 }
 
 function recordSize(address: IpAddress): number {

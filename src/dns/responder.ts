@@ -1,10 +1,11 @@
 import type { NamespaceName } from '../model/resource.ts';
-import { answerLocally } from './answers.ts';
+import { type AnswerSource, answerLocally, asksAddress, EMPTY } from './answers.ts';
 import { AnswerCache } from './cache.ts';
 import { Forwarder, type Outcome } from './forwarder.ts';
 import { parseQuery, type Query, Rcode } from './message.ts';
-import type { NameSource, OpenSocket } from './names.ts';
-import { replyLimit, truncated, writeRefusal, writeReply } from './reply.ts';
+import type { OpenSocket } from './names.ts';
+import { type Answer, replyLimit, truncated, writeRefusal, writeReply } from './reply.ts';
+import { SearchMemory } from './search-memory.ts';
 import type { UpstreamStatistics } from './upstream-health.ts';
 
 /** Counts since the server began, and what is known about the servers that were asked. */
@@ -40,14 +41,15 @@ interface Unanswered {
 /** Turns a query into its answer, whatever it came by. */
 export class Responder {
   readonly #counts = { questions: 0, answered: 0, cached: 0, forwarded: 0, failed: 0, refused: 0 };
-  readonly #names: NameSource;
+  readonly #source: AnswerSource;
+  readonly #search = new SearchMemory();
   readonly #forwarder: Forwarder;
   readonly #cache = new AnswerCache();
   /** What was asked before the servers changed is answered, but not kept */
   #epoch = 0;
 
-  constructor(names: NameSource, openSocket: OpenSocket) {
-    this.#names = names;
+  constructor(source: AnswerSource, openSocket: OpenSocket) {
+    this.#source = source;
     this.#forwarder = new Forwarder(openSocket);
   }
 
@@ -73,12 +75,12 @@ export class Responder {
       this.#counts.refused++;
       return writeRefusal(message, query.rcode);
     }
-    const answer = answerLocally(this.#names, namespace, query);
+    const answer = this.#answer(namespace, query);
     if (answer !== undefined) {
       this.#counts.answered++;
       return writeReply(message, query, answer, replyLimit(query, protocol));
     }
-    const { scope } = this.#names.outside(namespace);
+    const { scope } = this.#source.names.outside(namespace);
     const key = query.plain ? AnswerCache.key(scope, query) : undefined;
     const kept = key === undefined ? undefined : this.#cache.find(key, message, query.questionEnd);
     if (kept !== undefined) {
@@ -92,6 +94,7 @@ export class Responder {
   /** Forgets what a sandbox still waits for. */
   close(namespace: NamespaceName): void {
     this.#forwarder.close(namespace);
+    this.#search.forget(namespace);
   }
 
   /** The host asks others from now on: what the former ones said may not hold any more. */
@@ -101,10 +104,20 @@ export class Responder {
     this.#forwarder.forgetHost();
   }
 
+  /** Our own answer, also to the steps of a search list that follow upon an empty one. */
+  #answer(namespace: NamespaceName, query: Query): Answer | undefined {
+    const answer = answerLocally(this.#source, namespace, query);
+    if (!asksAddress(query.type)) return answer;
+    if (answer?.kind === 'empty') this.#search.noteEmpty(namespace, query.name, query.type);
+    if (answer !== undefined) return answer;
+    const { search } = this.#source.names.outside(namespace);
+    return this.#search.isStep(namespace, query.name, query.type, search) ? EMPTY : undefined;
+  }
+
   #forward(asked: Unanswered, later: (reply: Buffer) => void): void {
     const { namespace, message, query, protocol } = asked;
     const outgoing = { namespace, message, questionEnd: query.questionEnd };
-    const { upstreams } = this.#names.outside(namespace);
+    const { upstreams } = this.#source.names.outside(namespace);
     const epoch = this.#epoch;
     this.#forwarder.forward(outgoing, upstreams, protocol, (outcome) => {
       const { key: _, ...unkept } = asked;

@@ -25,8 +25,9 @@ function names(upstreams: readonly Upstream[], forwards = true): NameSource {
   ]);
   return {
     lookup: (_, name) => known.get(name),
+    services: () => [],
     reverse: (_, address) => (address === WEB ? 'web.app' : undefined),
-    outside: (namespace) => outsideOf(namespace, { upstreams, forwards, ndotsSet: false, search: [] }),
+    outside: (namespace) => outsideOf(namespace, { upstreams, forwards, ndotsSet: false, search: ['Lan.test.'] }),
   };
 }
 
@@ -44,7 +45,12 @@ interface Served extends Disposable {
 }
 
 function serve(source: NameSource): Served {
-  const server = new DnsServer({ names: source, logger, openSocket: () => sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0) });
+  const server = new DnsServer({
+    names: source,
+    servicePorts: new Map(),
+    logger,
+    openSocket: () => sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0),
+  });
   const [udp, tcp] = [bound(sys.SOCK_DGRAM), bound(sys.SOCK_STREAM)];
   sys.listen(tcp.fd, 16);
   const attached = server.attach('sandbox:a', { udp: udp.fd, tcp: tcp.fd });
@@ -191,6 +197,20 @@ test('what cannot be read is refused, what is too long or no query is passed ove
   const [reply] = await once(socket, 'message');
   socket.close();
   assert.equal(decode(reply).id, 9);
+});
+
+test('a step of a search list is not asked elsewhere after the name itself was empty; the whole name alone is', async () => {
+  await using upstream = await fakeServer((query) => [encodeReply(query, { addresses: ['192.0.2.9'] })]);
+  using served = serve(names([upstream.upstream]));
+  const ask = (type: number, ...labels: string[]) => askUdp(served.udpPort, encodeQuery({ labels, type }));
+  const [A, AAAA] = [1, 28];
+  assert.equal((await ask(AAAA, 'web', 'Lan', 'test')).answers.length, 1);
+  assert.equal((await ask(AAAA, 'web')).answers.length, 0);
+  const step = await ask(AAAA, 'web', 'lan', 'test');
+  assert.deepEqual([step.rcode, step.answers.length], [0, 0]);
+  assert.equal((await ask(A, 'web', 'lan', 'test')).answers.length, 1, 'its address was never missed');
+  assert.equal((await ask(AAAA, 'other', 'lan', 'test')).answers.length, 1);
+  assert.equal(upstream.queries.udp.length, 3);
 });
 
 test('closing gives the descriptors back and forgets what is under way', async () => {

@@ -6,6 +6,7 @@ import { FairLimit } from './limit.ts';
 import { MAX_QUERY } from './message.ts';
 import type { NameSource, OpenSocket } from './names.ts';
 import { type DnsStatistics, Responder } from './responder.ts';
+import type { ServicePorts } from './services.ts';
 import { listenTcp } from './tcp-listener.ts';
 import { listenUdp } from './udp-listener.ts';
 
@@ -18,6 +19,8 @@ const MAX_TCP_CLIENTS = 1_024;
 
 export interface DnsServerOptions {
   readonly names: NameSource;
+  /** What SRV questions mean by a port's name */
+  readonly servicePorts: ServicePorts;
   readonly logger: Logger;
   /** Makes the sockets by which servers of `--dns` are asked from inside a sandbox */
   readonly openSocket: OpenSocket;
@@ -39,7 +42,7 @@ export class DnsServer {
 
   constructor(options: DnsServerOptions) {
     this.#logger = options.logger;
-    this.#responder = new Responder(options.names, options.openSocket);
+    this.#responder = new Responder(options, options.openSocket);
   }
 
   /** Counts since the server began. */

@@ -85,7 +85,7 @@ async function connectLive(core: Core, container: Container, network: Network, r
     undo();
     throw error;
   }
-  updateSandboxFiles(core, container, { added, resolver: changed[0]?.resolver });
+  updateSandboxFiles(core, container, { added });
   networkEvent(core, network, 'connect', { container: container.id });
 }
 
@@ -173,5 +173,5 @@ async function takeDown(core: Core, container: Container, current: readonly Endp
     put: { containers: [container], endpoints, sandboxes: changed },
     remove: { endpoints: [removed.id] },
   });
-  updateSandboxFiles(core, container, { removed, resolver: changed[0]?.resolver });
+  updateSandboxFiles(core, container, { removed });
 }

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readIfThere } from '../dns/hostresolv.ts';
 import { DnsServer } from '../dns/server.ts';
+import { parseServices } from '../dns/services.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
 import { reservePorts } from '../kernel/socket.ts';
@@ -27,6 +29,7 @@ import { ensurePredefinedNetworks } from './default-network.ts';
 import { Events } from './events.ts';
 import { Execs } from './execs.ts';
 import { Forwarding } from './forwarding.ts';
+import { HostResolver } from './host-resolver.ts';
 import { addressPools, engineId } from './identity.ts';
 import { ImageStore } from './images.ts';
 import { LiveContainers } from './live.ts';
@@ -37,6 +40,7 @@ import { watchMemory } from './oom.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
 import { Registries } from './registries.ts';
+import { refreshAllResolvConf } from './resolv-conf.ts';
 import { restore, startWaiting } from './restore.ts';
 import { sandboxSockets } from './sandbox-sockets.ts';
 import { LiveSettings } from './settings.ts';
@@ -91,12 +95,13 @@ export class Engine {
   static async start(config: EngineConfig): Promise<Engine> {
     await warmThreadPool();
     await using building = new AsyncDisposableStack();
-    const { core, dns } = await assemble(config, building);
+    const { core, dns, hostResolver } = await assemble(config, building);
     ensurePredefinedNetworks({ ...core, config: config.network });
     await restore(core);
     const watching = new AbortController();
     building.defer(() => watching.abort());
     watchMemory(core, watching.signal);
+    followHostResolver(core, hostResolver);
     const engine = new Engine(core, dns, building.move());
     engine.#starting = startWaiting(core);
     return engine;
@@ -117,8 +122,24 @@ export class Engine {
   }
 }
 
+/** services(5): what SRV questions mean by a port's name */
+const SERVICES = '/etc/services';
+
+interface Assembled {
+  readonly core: Core;
+  readonly dns: DnsServer;
+  readonly hostResolver: HostResolver;
+}
+
+/** What changed while no daemon was there counts, too. */
+function followHostResolver(core: Core, hostResolver: HostResolver): void {
+  hostResolver.onChange(() => refreshAllResolvConf(core));
+  refreshAllResolvConf(core);
+  hostResolver.watch();
+}
+
 /** Everything in the order it needs each other; the stack takes it down the other way round. */
-async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Promise<{ core: Core; dns: DnsServer }> {
+async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Promise<Assembled> {
   const { dataRoot, execRoot, logger, network } = config;
   for (const folder of [dataRoot, execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
   const settings = new LiveSettings(config.reloadable);
@@ -134,7 +155,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   stack.defer(() => runtime.close());
   const userNamespace = config.remap && stack.use(await UserNamespace.open(execRoot, config.remap));
   const stepTimes = new StepTimes();
-  const { reconciler, dns } = openNetwork(config, { state, stepTimes, stack });
+  const { reconciler, dns, hostResolver } = openNetwork(config, { state, stepTimes, stack });
   const host = readHostFacts();
   const locks = new KeyedMutex();
   const live = new LiveContainers(logger);
@@ -161,7 +182,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     ...(userNamespace === undefined ? {} : { userNamespace }),
     stepTimes,
   };
-  return { core, dns };
+  return { core, dns, hostResolver };
 }
 
 /** Registries learn by whom they are asked. Silence of half a minute is the end of a connection, as for Docker's dials. */
@@ -177,12 +198,15 @@ function openNetwork(
 ) {
   const { execRoot, logger } = config;
   const { state, stepTimes, stack } = parts;
+  const hostResolver = stack.use(new HostResolver(logger));
   const dns = new DnsServer({
-    names: new Names(state, config),
+    names: new Names(state, config, hostResolver),
+    servicePorts: parseServices(readIfThere(SERVICES)),
     logger,
     openSocket: sandboxSockets((namespace) => reconciler.sandboxPath(namespace)),
   });
   stack.defer(() => dns.close());
+  hostResolver.onChange(() => dns.forgetAnswers());
   const reconciler: Reconciler = Reconciler.open({
     execRoot,
     logger,
@@ -193,7 +217,7 @@ function openNetwork(
     resolver: (namespace, sockets) => dns.attach(namespace, sockets),
   });
   stack.defer(() => reconciler.close());
-  return { reconciler, dns };
+  return { reconciler, dns, hostResolver };
 }
 
 /** The host's own settings decide what is ephemeral; they are read once, as by Docker. */

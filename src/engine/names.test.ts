@@ -5,13 +5,16 @@ import type { Container, EndpointRequest } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import { Store } from '../store/store.ts';
 import type { EngineConfig } from './config.ts';
+import { HostResolver } from './host-resolver.ts';
 import { Names } from './names.ts';
 import { State } from './state.ts';
 
 const NETWORKS = { app: '10.0.1', back: '10.0.2', bridge: '172.17.0', Inner: '10.0.3' } as const;
 type NetworkName = keyof typeof NETWORKS;
 
-const CONFIG = { network: { dns: [], dnsOptions: [], dnsSearch: [] } } as unknown as EngineConfig;
+const CONFIG = { network: { dns: [], dnsOptions: [], dnsSearch: [], hostGateways: [] } } as unknown as EngineConfig;
+const nothing = () => undefined;
+const QUIET = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 function network(name: NetworkName): Network {
   const pool = {
@@ -43,13 +46,15 @@ interface Member {
   readonly on: readonly NetworkName[];
   readonly aliases?: readonly string[];
   readonly dns?: readonly string[];
+  readonly exposes?: readonly string[];
+  readonly addresses?: readonly string[];
 }
 
 function request(network: string, aliases: readonly string[]): EndpointRequest {
   return { network, aliases, driverOptions: {}, gatewayPriority: 0 };
 }
 
-function container({ name, on, aliases = [], dns = [] }: Member): Container {
+function container({ name, on, aliases = [], dns = [], exposes = [] }: Member): Container {
   const endpoints = on.map((to) => request(to, aliases));
   const spec = {
     hostname: `${name}-host`,
@@ -57,6 +62,7 @@ function container({ name, on, aliases = [], dns = [] }: Member): Container {
     dns: dns.map(parseIpAddress),
     dnsOptions: [],
     dnsSearch: [],
+    exposedPorts: exposes,
     networkMode: { kind: 'network', name: on[0] ?? '' },
   };
   return { id: `${name}0123456789abcdef`, name, spec, state: {} } as unknown as Container;
@@ -90,7 +96,7 @@ function names(...members: Member[]) {
       endpoints: members.flatMap((member) => member.on.map((on) => endpoint(member, on))),
     },
   });
-  return { state, names: new Names(state, CONFIG) };
+  return { state, names: new Names(state, CONFIG, new HostResolver(QUIET)) };
 }
 
 const web: Member = { name: 'web', host: 2, on: ['app'], aliases: ['www'] };
@@ -117,6 +123,7 @@ test('a link is a name for its owner alone, and comes before the names others ha
   state.apply({ put: { containers: [linked] } });
   assert.deepEqual(source.lookup('sandbox:lone', 'web'), ['10.0.2.3']);
   assert.deepEqual(source.lookup('sandbox:db', 'web'), ['10.0.1.2']);
+  assert.deepEqual(source.lookup('sandbox:lone', 'web.back'), ['10.0.2.3']);
   state.apply({ remove: { endpoints: ['db-back'] } });
   assert.equal(source.lookup('sandbox:lone', 'web'), undefined);
 });
@@ -125,7 +132,7 @@ test('only those on a shared network are known', () => {
   const { names: source } = names(web, db, lone);
   assert.equal(source.lookup('sandbox:web', 'lone'), undefined);
   assert.deepEqual(source.lookup('sandbox:lone', 'db'), ['10.0.2.3']);
-  assert.deepEqual([...(source.lookup('sandbox:db', 'www') ?? [])].sort(), ['10.0.1.2', '10.0.1.3', '10.0.2.3']);
+  assert.deepEqual(source.lookup('sandbox:db', 'www'), ['10.0.1.2', '10.0.1.3']);
   assert.equal(source.lookup('sandbox:nobody', 'web'), undefined);
 });
 
@@ -135,6 +142,41 @@ test('with the network’s name behind it, at any dot', () => {
   assert.deepEqual(source.lookup('sandbox:web', 'my.alias.app'), ['10.0.1.3']);
   assert.equal(source.lookup('sandbox:web', 'db.back'), undefined);
   assert.equal(source.lookup('sandbox:web', 'db.example'), undefined);
+});
+
+test('of two networks that know a name, the first answers, in the order of gateways; the other adds what it lacks of a family', () => {
+  const asker: Member = { name: 'asker', host: 9, on: ['back', 'app'] };
+  const one: Member = { name: 'one', host: 5, on: ['app'], aliases: ['cache'] };
+  const two: Member = { name: 'two', host: 6, on: ['back'], aliases: ['cache'] };
+  const { names: source, state } = names(asker, one, two);
+  assert.deepEqual(source.lookup('sandbox:asker', 'cache'), ['10.0.1.5'], 'app comes before back');
+  assert.deepEqual(source.lookup('sandbox:asker', 'cache.back'), ['10.0.2.6']);
+  const dual = endpoint(two, 'back');
+  const six = interfaceAddress(parseIpAddress('fd00::6'), 64);
+  state.apply({ put: { endpoints: [{ ...dual, addresses: [...dual.addresses, six] }] } });
+  assert.deepEqual(source.lookup('sandbox:asker', 'cache'), ['10.0.1.5', 'fd00::6']);
+  const priority = { ...request('back', []), gatewayPriority: 1 };
+  const preferring = { ...container(asker).spec, endpoints: [priority, request('app', [])] };
+  state.apply({ put: { containers: [{ ...container(asker), spec: preferring }] } });
+  assert.deepEqual(source.lookup('sandbox:asker', 'cache'), ['10.0.2.6', 'fd00::6']);
+});
+
+test('a service is where a container of that name has the port open', () => {
+  const { names: source } = names({ ...web, exposes: ['80/tcp'] }, db);
+  const ask = (name: string, port: number) => source.services('sandbox:db', name, { port, protocol: 'tcp' });
+  assert.deepEqual(ask('www', 80), [{ name: 'web.app', port: 80, addresses: ['10.0.1.2'] }]);
+  assert.deepEqual(ask('web.app', 80), [{ name: 'web.app', port: 80, addresses: ['10.0.1.2'] }]);
+  assert.deepEqual(ask('web', 81), []);
+  assert.deepEqual(ask('db', 80), []);
+});
+
+test('host.docker.internal is the host’s address on the nearest bridge, unless somebody is called so', () => {
+  const { names: source } = names(web, { ...lone, on: ['Inner'] });
+  const ask = (namespace: `sandbox:${string}`) => source.lookup(namespace, 'host.docker.internal');
+  assert.deepEqual(ask('sandbox:web'), ['10.0.1.1']);
+  assert.deepEqual(ask('sandbox:lone'), ['10.0.3.1'], 'an internal network has one, too');
+  const named = names(web, { ...db, aliases: ['host.docker.internal'] }).names;
+  assert.deepEqual(named.lookup('sandbox:web', 'host.docker.internal'), ['10.0.1.3']);
 });
 
 test('reverse: the container’s own name and its network', () => {

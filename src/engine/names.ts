@@ -1,37 +1,41 @@
-import type { NameSource, Outside } from '../dns/names.ts';
+import type { NameSource, Outside, Service, ServiceQuestion } from '../dns/names.ts';
 import { outsideOf } from '../dns/outside.ts';
-import { addressOf, type IpAddress } from '../model/address.ts';
+import { addressOf, familyOf, type IpAddress } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
-import type { Endpoint, Network } from '../model/network.ts';
+import type { Network } from '../model/network.ts';
 import type { NamespaceName } from '../model/resource.ts';
 import type { EngineConfig } from './config.ts';
-import { dnsNames, isUserDefined, requestFor } from './endpoints.ts';
+import { isUserDefined, requestFor } from './endpoints.ts';
+import { gatewayOf } from './gateway.ts';
+import type { HostResolver } from './host-resolver.ts';
 import { exactContainer } from './lookup.ts';
-import { type ResolverSettings, resolvConf } from './sandbox-files.ts';
+import { buildDirectory, type Directory, type Holder } from './name-directory.ts';
+import { type ResolverSettings, resolvConf } from './resolv-conf.ts';
+import { hostGateways } from './sandbox-files.ts';
 import type { State } from './state.ts';
 
-/** The host's resolv.conf is read anew at most so often, in milliseconds: a laptop changes its network while containers run. */
-const HOST_FILE_AGE = 1000;
+/** The machine itself, as Docker Desktop and Podman call it. A container or a link of that name comes before it. */
+const HOST_NAME = 'host.docker.internal';
 
 /** A build runs in a sandbox of its own and is no container: for the outside it asks whom the daemon's settings name. */
 const NOBODY: { readonly spec: ResolverSettings } = {
   spec: { dns: [], dnsSearch: [], dnsOptions: [], networkMode: { kind: 'network', name: 'default' } },
 };
 
-/** Who is called what on one network. */
-interface Directory {
-  readonly network: Network;
-  readonly byName: ReadonlyMap<string, readonly IpAddress[]>;
-  readonly byAddress: ReadonlyMap<IpAddress, string>;
+/** One network as a sandbox sees it. */
+interface Seen {
+  readonly directory: Directory;
+  /** Names its owner gave others there: they come before what these are called themselves */
+  readonly links: ReadonlyMap<string, readonly Holder[]>;
 }
 
 /** One sandbox's view: the networks its owner is on, and whom it asks for the rest. */
 interface View {
   readonly owner?: Container;
-  readonly directories: readonly Directory[];
-  /** Names its owner gave others: they come before what these are called themselves */
-  readonly links: ReadonlyMap<string, readonly IpAddress[]>;
+  /** In the order in which a name is looked for */
+  readonly networks: readonly Seen[];
   readonly internalOnly: boolean;
+  readonly host: readonly IpAddress[];
 }
 
 /**
@@ -41,47 +45,65 @@ interface View {
 export class Names implements NameSource {
   readonly #state: State;
   readonly #config: EngineConfig;
+  readonly #hostResolver: HostResolver;
   #version = -1;
+  #hostVersion = -1;
   readonly #views = new Map<NamespaceName, View>();
   readonly #directories = new Map<string, Directory>();
-  readonly #outside = new Map<NamespaceName, { readonly until: number; readonly outside: Outside }>();
+  readonly #outside = new Map<NamespaceName, Outside>();
 
-  constructor(state: State, config: EngineConfig) {
+  constructor(state: State, config: EngineConfig, hostResolver: HostResolver) {
     this.#state = state;
     this.#config = config;
+    this.#hostResolver = hostResolver;
   }
 
   lookup(namespace: NamespaceName, name: string): readonly IpAddress[] | undefined {
-    const { directories, links } = this.#view(namespace);
-    const linked = links.get(name);
-    if (linked !== undefined) return linked;
-    const found = directories.flatMap(({ byName }) => byName.get(name) ?? []);
-    if (found.length > 0) return found;
-    // "web.app": the network's name may hold dots itself, and so may the container's alias.
-    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-      const suffix = name.slice(dot + 1);
-      const directory = directories.find(({ network }) => network.name.toLowerCase() === suffix);
-      const addresses = directory?.byName.get(name.slice(0, dot));
-      if (addresses !== undefined) return addresses;
+    const view = this.#view(namespace);
+    for (const { label, networks } of readings(name, view.networks)) {
+      const found = addressesOf(label, networks);
+      if (found !== undefined) return found;
     }
-    return undefined;
+    return name === HOST_NAME && view.host.length > 0 ? view.host : undefined;
+  }
+
+  services(namespace: NamespaceName, name: string, { port, protocol }: ServiceQuestion): Service[] {
+    for (const { label, networks } of readings(name, this.#view(namespace).networks)) {
+      const found = networks.flatMap(({ directory, links }) => {
+        const holders = links.get(label) ?? directory.holders.get(label) ?? [];
+        return holders
+          .filter(({ container }) => exposes(container, port, protocol))
+          .map(({ container, addresses }) => ({
+            name: `${container.name}.${directory.network.name}`,
+            port,
+            addresses,
+          }));
+      });
+      if (found.length > 0) return found;
+    }
+    return [];
   }
 
   reverse(namespace: NamespaceName, address: IpAddress): string | undefined {
-    for (const { byAddress, network } of this.#view(namespace).directories) {
-      const name = byAddress.get(address);
-      if (name !== undefined) return `${name}.${network.name}`;
+    for (const { directory } of this.#view(namespace).networks) {
+      const name = directory.byAddress.get(address);
+      if (name !== undefined) return `${name}.${directory.network.name}`;
     }
     return undefined;
   }
 
   outside(namespace: NamespaceName): Outside {
     const { owner, internalOnly } = this.#view(namespace);
+    const version = this.#hostResolver.version();
+    if (version !== this.#hostVersion) {
+      this.#hostVersion = version;
+      this.#outside.clear();
+    }
     const known = this.#outside.get(namespace);
-    if (known !== undefined && known.until > Date.now()) return known.outside;
-    const settings = resolvConf(this.#config, owner ?? NOBODY, true);
+    if (known !== undefined) return known;
+    const settings = resolvConf(this.#config, owner ?? NOBODY, { kind: 'resolver' });
     const outside = outsideOf(namespace, { ...settings, forwards: !internalOnly });
-    this.#outside.set(namespace, { until: Date.now() + HOST_FILE_AGE, outside });
+    this.#outside.set(namespace, outside);
     return outside;
   }
 
@@ -102,26 +124,42 @@ export class Names implements NameSource {
   #buildView(namespace: NamespaceName): View {
     const sandbox = this.#state.sandboxes.values().find((candidate) => candidate.namespace === namespace);
     const endpoints = [...this.#state.endpoints.values()].filter((endpoint) => endpoint.sandbox === sandbox?.id);
-    const networks = endpoints.flatMap(({ network }) => this.#state.networks.get(network) ?? []);
     const owner = this.#state.containers.get(endpoints[0]?.container ?? '');
+    const priority = (network: Network) =>
+      owner === undefined ? 0 : (requestFor(this.#state, owner, network)?.gatewayPriority ?? 0);
+    const networks = endpoints
+      .flatMap(({ network }) => this.#state.networks.get(network) ?? [])
+      .toSorted((a, b) => priority(b) - priority(a) || bySearchOrder(a, b));
     return {
       ...(owner === undefined ? {} : { owner }),
-      directories: networks.filter(isUserDefined).map((network) => this.#directory(network)),
-      links: owner === undefined ? new Map() : this.#linked(owner, networks),
+      networks: networks.filter(isUserDefined).map((network) => ({
+        directory: this.#directory(network),
+        links: owner === undefined ? new Map() : this.#linked(owner, network),
+      })),
       internalOnly: networks.every(({ internal }) => internal),
+      host: this.#hostAddresses(networks),
     };
   }
 
+  /** What the daemon was told, or the host's own address on the nearest bridge, which is reached without a route. */
+  #hostAddresses(networks: readonly Network[]): readonly IpAddress[] {
+    const bridged = networks.filter(({ driver }) => driver === 'bridge');
+    const near = bridged.map(({ pools }) => pools.flatMap(({ gateway }) => gateway ?? []));
+    const told = this.#config.network.hostGateways;
+    return told.length > 0
+      ? told
+      : (near.find((addresses) => addresses.length > 0) ?? hostGateways(this.#state, this.#config));
+  }
+
   /** Whoever does not run has no address, and then its link is no name. */
-  #linked(owner: Container, networks: readonly Network[]): Map<string, IpAddress[]> {
+  #linked(owner: Container, network: Network): Map<string, Holder[]> {
     const { containers, endpoints } = this.#state;
-    const linked = new Map<string, IpAddress[]>();
-    for (const network of networks) {
-      for (const { container, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
-        const id = exactContainer(containers, container)?.id;
-        const endpoint = endpoints.values().find((one) => one.container === id && one.network === network.id);
-        if (endpoint !== undefined) linked.set(alias.toLowerCase(), endpoint.addresses.map(addressOf));
-      }
+    const linked = new Map<string, Holder[]>();
+    for (const { container: reference, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
+      const container = exactContainer(containers, reference);
+      const endpoint = endpoints.values().find((one) => one.container === container?.id && one.network === network.id);
+      if (container === undefined || endpoint === undefined) continue;
+      linked.set(alias.toLowerCase(), [{ container, addresses: endpoint.addresses.map(addressOf) }]);
     }
     return linked;
   }
@@ -129,30 +167,49 @@ export class Names implements NameSource {
   #directory(network: Network): Directory {
     const known = this.#directories.get(network.id);
     if (known !== undefined) return known;
-    const endpoints = [...this.#state.endpoints.values()].filter((endpoint) => endpoint.network === network.id);
-    const directory = buildDirectory(this.#state, network, endpoints);
+    const directory = buildDirectory(this.#state, network, this.#state.endpoints.values());
     this.#directories.set(network.id, directory);
     return directory;
   }
 }
 
-/** Several containers may share a name: all their addresses answer. Queries come in lower case, so names are kept so. */
-function buildDirectory(state: State, network: Network, endpoints: readonly Endpoint[]): Directory {
-  const byName = new Map<string, IpAddress[]>();
-  const byAddress = new Map<IpAddress, string>();
-  for (const endpoint of endpoints) {
-    const container = state.containers.get(endpoint.container);
-    if (container === undefined) continue;
-    const own = endpoint.addresses.map(addressOf);
-    const names = dnsNames(container, requestFor(state, container, network)?.aliases ?? []);
-    for (const name of names) {
-      const key = name.toLowerCase();
-      const addresses = byName.get(key);
-      if (addresses === undefined) byName.set(key, [...own]);
-      else addresses.push(...own);
-    }
-    const [first] = names;
-    if (first !== undefined) for (const address of own) byAddress.set(address, first);
+/** As Docker sorts a sandbox's endpoints (libnetwork's Endpoint.Less): what leads outside first, then by name. */
+function bySearchOrder(a: Network, b: Network): number {
+  const isWayOut = (network: Network) =>
+    Number(gatewayOf(network, 4) !== undefined || gatewayOf(network, 6) !== undefined);
+  return isWayOut(b) - isWayOut(a) || (a.name < b.name ? -1 : 1);
+}
+
+/**
+ * What a name may mean, in the order it is tried: a name on any network; then, dot by dot from the end, a name on a network
+ * ("web.app"): the network's name may hold dots itself, and so may the container's alias.
+ */
+function* readings(name: string, networks: readonly Seen[]): Generator<{ label: string; networks: readonly Seen[] }> {
+  yield { label: name, networks };
+  for (let dot = name.lastIndexOf('.'); dot > 0; dot = name.lastIndexOf('.', dot - 1)) {
+    const suffix = name.slice(dot + 1);
+    const named = networks.filter(({ directory }) => directory.network.name.toLowerCase() === suffix);
+    if (named.length > 0) yield { label: name.slice(0, dot), networks: named };
   }
-  return { network, byName, byAddress };
+}
+
+/**
+ * The addresses of the first network that knows the name, as in Docker: two networks may each have a "db" of their own. What it
+ * lacks of a family may come from the next one that knows it.
+ */
+function addressesOf(label: string, networks: readonly Seen[]): readonly IpAddress[] | undefined {
+  const linked = networks.find(({ links }) => links.has(label))?.links.get(label);
+  if (linked !== undefined) return linked.flatMap(({ addresses }) => addresses);
+  let found: readonly IpAddress[] | undefined;
+  for (const { directory } of networks) {
+    const known = directory.byName.get(label);
+    if (known === undefined) continue;
+    const families = new Set(found?.map(familyOf));
+    found = found === undefined ? known : [...found, ...known.filter((address) => !families.has(familyOf(address)))];
+  }
+  return found;
+}
+
+function exposes({ spec }: Container, port: number, protocol: string): boolean {
+  return spec.exposedPorts.some((exposed) => exposed === `${port}/${protocol}`);
 }

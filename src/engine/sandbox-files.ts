@@ -1,12 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
-  type ContainerResolvConf,
-  hostResolvConf,
-  type ResolvMode,
-  renderContainerResolvConf,
-} from '../dns/hostresolv.ts';
-import {
   addHosts,
   type HostRecord,
   ownRecord,
@@ -26,6 +20,7 @@ import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
 import { networkByName } from './lookup.ts';
 import { giveToContainers } from './remap.ts';
+import { refreshResolvConf, writeResolvConf } from './resolv-conf.ts';
 import type { State } from './state.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
@@ -38,7 +33,7 @@ export function writeSandboxFiles(core: Core, container: Container, endpoints: r
   mkdirSync(dirname(paths.hosts), { recursive: true, mode: 0o710 });
   writeHosts(core, container, endpoints, paths.hosts);
   writeFileSync(paths.hostname, renderHostname(container.spec.hostname), { mode: 0o644 });
-  writeFileSync(paths.resolvConf, resolvConf(core.config, container, resolver).text, { mode: 0o644 });
+  writeResolvConf(core, container, endpoints, resolver);
   giveToContainers(core.config.remap, [paths.hosts, paths.hostname, paths.resolvConf]);
 }
 
@@ -55,7 +50,7 @@ function writeHosts({ state, config }: Core, container: Container, endpoints: re
 }
 
 /** What `host-gateway` means: what the daemon was told, else the default network's way out. */
-function hostGateways(state: State, { network: { hostGateways: told } }: EngineConfig): readonly IpAddress[] {
+export function hostGateways(state: State, { network: { hostGateways: told } }: EngineConfig): readonly IpAddress[] {
   if (told.length > 0) return told;
   const network = networkByName(state.networks, 'bridge');
   return network === undefined ? [] : FAMILIES.flatMap((family) => gatewayOf(network, family) ?? []);
@@ -65,35 +60,9 @@ function recordsOf({ spec }: Container, { addresses }: Endpoint): HostRecord[] {
   return addresses.map((address) => ownRecord(addressOf(address), spec.hostname, spec.domainname));
 }
 
-export type ResolverSettings = Pick<Container['spec'], 'dns' | 'dnsSearch' | 'dnsOptions' | 'networkMode'>;
-
-/** The container's resolv.conf, and what its resolver must know, from the host's file and the settings as they are now. */
-export function resolvConf(
-  config: EngineConfig,
-  container: { readonly spec: ResolverSettings },
-  resolver: boolean,
-): ContainerResolvConf {
-  const { spec } = container;
-  const { network } = config;
-  const mode = resolvMode(container, resolver);
-  const overrides = {
-    nameservers: spec.dns.length > 0 ? spec.dns : network.dns,
-    search: spec.dnsSearch.length > 0 ? spec.dnsSearch : network.dnsSearch,
-    options: spec.dnsOptions.length > 0 ? spec.dnsOptions : network.dnsOptions,
-  };
-  return renderContainerResolvConf(hostResolvConf(mode), overrides, mode);
-}
-
-function resolvMode({ spec }: { readonly spec: ResolverSettings }, resolver: boolean): ResolvMode {
-  if (resolver) return { kind: 'resolver' };
-  return spec.networkMode.kind === 'host' ? { kind: 'host' } : { kind: 'legacy', ipv6: false };
-}
-
 export interface FileUpdate {
   readonly added?: Endpoint;
   readonly removed?: Endpoint;
-  /** Whether it asks the embedded resolver from now on; undefined: as before */
-  readonly resolver?: boolean | undefined;
 }
 
 /**
@@ -107,7 +76,7 @@ export function updateSandboxFiles(core: Core, container: Container, update: Fil
     if (update.removed !== undefined) hosts = removeHosts(hosts, recordsOf(container, update.removed));
     if (update.added !== undefined) hosts = addHosts(hosts, recordsOf(container, update.added));
     writeFileSync(paths.hosts, hosts);
-    if (update.resolver !== undefined) switchResolver(core, container, paths.resolvConf, update.resolver);
+    refreshResolvConf(core, container);
   } catch (error) {
     // The network is as asked; a container that took away its own files gets no new ones.
     core.logger.warn('the files of a container could not be updated', {
@@ -115,10 +84,4 @@ export function updateSandboxFiles(core: Core, container: Container, update: Fil
       error: errorMessage(error),
     });
   }
-}
-
-/** A file the container has changed is its own. */
-function switchResolver({ config }: Core, container: Container, path: string, resolver: boolean): void {
-  const before = resolvConf(config, container, !resolver).text;
-  if (readFileSync(path, 'utf8') === before) writeFileSync(path, resolvConf(config, container, resolver).text);
 }

@@ -29,9 +29,11 @@ const quiet = () => undefined;
 const server = new DnsServer({
   names: {
     lookup: (_, name) => setup.names[name],
+    services: () => [],
     reverse: (_, address) => setup.reverse[address],
     outside: (namespace) => outsideOf(namespace, { ...setup, ndotsSet: false, search: [] }),
   },
+  servicePorts: new Map(),
   logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   openSocket: (_, { protocol, family }) =>
     sandbox.run(() =>

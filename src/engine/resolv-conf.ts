@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  type ContainerResolvConf,
+  hostResolvConf,
+  type ResolvMode,
+  readIfThere,
+  renderContainerResolvConf,
+} from '../dns/hostresolv.ts';
+import { familyOf } from '../model/address.ts';
+import type { Container } from '../model/container.ts';
+import { errorMessage } from '../model/errors.ts';
+import type { Endpoint } from '../model/network.ts';
+import type { EngineConfig } from './config.ts';
+import { containerPaths } from './container-paths.ts';
+import type { Core } from './core.ts';
+import { endpointsOf, isUp } from './sandboxes.ts';
+
+export type ResolverSettings = Pick<Container['spec'], 'dns' | 'dnsSearch' | 'dnsOptions' | 'networkMode'>;
+
+/** The container's resolv.conf, and what its resolver must know, from the host's file and the settings as they are now. */
+export function resolvConf(
+  config: EngineConfig,
+  container: { readonly spec: ResolverSettings },
+  mode: ResolvMode,
+): ContainerResolvConf {
+  const { spec } = container;
+  const { network } = config;
+  const overrides = {
+    nameservers: spec.dns.length > 0 ? spec.dns : network.dns,
+    search: spec.dnsSearch.length > 0 ? spec.dnsSearch : network.dnsSearch,
+    options: spec.dnsOptions.length > 0 ? spec.dnsOptions : network.dnsOptions,
+  };
+  return renderContainerResolvConf(hostResolvConf(mode), overrides, mode);
+}
+
+/** @param resolver it asks the embedded resolver */
+function resolvMode({ spec }: Container, endpoints: readonly Endpoint[], resolver: boolean): ResolvMode {
+  if (resolver) return { kind: 'resolver' };
+  if (spec.networkMode.kind === 'host') return { kind: 'host' };
+  return { kind: 'legacy', ipv6: endpoints.some(({ addresses }) => addresses.some((one) => familyOf(one) === 6)) };
+}
+
+/** Writes the file of a container that starts, whatever the last run has left in it. */
+export function writeResolvConf(core: Core, container: Container, endpoints: readonly Endpoint[], resolver: boolean) {
+  const { resolvConf: path } = containerPaths(core.config, core.state, container);
+  const { text } = resolvConf(core.config, container, resolvMode(container, endpoints, resolver));
+  writeFileSync(path, text, { mode: 0o644 });
+  noteWritten(path, text);
+}
+
+/**
+ * Brings the file of a running container up to date with its networks and the host's file. One that the container has changed
+ * is its own.
+ * @throws Error when it cannot be read or written
+ */
+export function refreshResolvConf({ config, state }: Core, container: Container): void {
+  const { resolvConf: path } = containerPaths(config, state, container);
+  const current = readFileSync(path, 'utf8');
+  if (digest(current) !== readIfThere(digestPath(path))) return;
+  const resolver = state.sandboxes.get(container.sandbox ?? '')?.resolver ?? false;
+  const { text } = resolvConf(config, container, resolvMode(container, endpointsOf(state, container.id), resolver));
+  if (text === current) return;
+  noteWritten(path, text);
+  overwrite(path, text);
+}
+
+/** After a change on the host: all that run. Whoever shares another's network shares its file. */
+export function refreshAllResolvConf(core: Core): void {
+  for (const container of core.state.containers.values()) {
+    if (!isUp(container) || container.spec.networkMode.kind === 'container') continue;
+    try {
+      refreshResolvConf(core, container);
+    } catch (error) {
+      const details = { container: container.name, error: errorMessage(error) };
+      core.logger.warn('a container’s resolv.conf could not be brought up to date', details);
+    }
+  }
+}
+
+/** In place, since it is mounted into the container; and never empty meanwhile, since somebody may be reading it. */
+function overwrite(path: string, text: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    const written = writeSync(fd, text, 0);
+    ftruncateSync(fd, written);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Beside the file, where Docker keeps it, too: it tells later whether the container has changed what we wrote. */
+function noteWritten(path: string, text: string): void {
+  writeFileSync(digestPath(path), digest(text), { mode: 0o644 });
+}
+
+function digestPath(path: string): string {
+  return `${path}.hash`;
+}
+
+function digest(text: string): string {
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
+}
