@@ -19,7 +19,7 @@ function withFile<T>(content: string, use: (path: string) => T): T {
 test('without flags and file, the defaults are dockerd’s, on Fairway’s own socket', () => {
   const config = loadConfig({}, '/dev/null');
   assert.deepEqual(config.hosts, [{ kind: 'unix', path: '/run/fairway/fairway.sock' }]);
-  assert.equal(config.network.mtu, 1500);
+  assert.equal(config.network.mtu, 'auto');
   assert.equal(config.network.icc, true);
   assert.equal(config.network.ip, '0.0.0.0');
   assert.equal(config.reloadable.liveRestore, true);
@@ -36,7 +36,7 @@ test('daemon.json speaks dockerd’s keys', () => {
 });
 
 test('an empty file says nothing', () => {
-  assert.equal(withFile('', (path) => loadConfig({}, path)).network.mtu, 1500);
+  assert.equal(withFile('', (path) => loadConfig({}, path)).network.mtu, 'auto');
 });
 
 test('the network flags, IPv6 beside IPv4', () => {

@@ -18,7 +18,7 @@ export function parseNetworkConfig(read: Reader): NetworkConfig {
   refuseBackend(read.text('firewallBackend') ?? 'nftables');
   return {
     ...defaultBridge(read),
-    mtu: parseMtu(read.text('mtu') ?? '1500'),
+    mtu: parseMtu(read.text('mtu') ?? 'auto'),
     icc: read.flag('icc', 'icc', true),
     ip: parseAddressFlag('ip', read.text('ip') ?? '0.0.0.0'),
     ipMasq: read.flag('ipMasq', 'ip-masq', true),

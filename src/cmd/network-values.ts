@@ -18,11 +18,15 @@ import type { DriverOptions } from '../model/network.ts';
  * In bytes: 68 (RFC 791: what every host must take) to 65,535 (the length field of IPv4). 0 is the default, as in dockerd.
  * @throws EngineError invalidArgument
  */
-export function parseMtu(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || (Number(text) !== 0 && Number(text) < 68) || Number(text) > 65_535) {
-    throw new EngineError('invalidArgument', `invalid argument "${text}" for "--mtu" flag: want 68 to 65535 bytes`);
+export function parseMtu(text: string): number | 'auto' {
+  if (text === 'auto' || /^0+$/.test(text)) return 'auto';
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 68 || Number(text) > 65_535) {
+    throw new EngineError(
+      'invalidArgument',
+      `invalid argument "${text}" for "--mtu" flag: want 68 to 65535 bytes, or auto`,
+    );
   }
-  return Number(text) === 0 ? 1500 : Number(text);
+  return Number(text);
 }
 
 /** `base=10.10.0.0/16,size=24`, as dockerd's --default-address-pool. @throws EngineError invalidArgument */

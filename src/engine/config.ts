@@ -19,8 +19,8 @@ export interface NetworkConfig {
   /** `--bip`: docker0's address; its prefix is the default network's subnet */
   readonly bip?: InterfaceAddress;
   readonly bip6?: InterfaceAddress;
-  /** `--mtu`: bytes; of the default network only */
-  readonly mtu: number;
+  /** `--mtu`: bytes; of the default network only. auto: as networks have it whose options say none, what the way out takes */
+  readonly mtu: number | 'auto';
   /** `--bridge`: an existing bridge for the default network; "none": no default network at all */
   readonly bridge?: string;
   /** `--icc`: containers of the default network reach each other */

@@ -4,6 +4,7 @@ import type { Logger } from '../model/logger.ts';
 import type { Network } from '../model/network.ts';
 import type { HostUses } from '../reconcile/host-use.ts';
 import type { Reconciler } from '../reconcile/reconciler.ts';
+import type { WayOut } from '../reconcile/way-out.ts';
 import type { Processes } from '../runtime/process/processes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { HostFacts } from '../runtime/spec/host.ts';
@@ -33,6 +34,7 @@ export interface Core {
   readonly forwarding: Forwarding;
   readonly ipam: Ipam;
   readonly hostUses: HostUses;
+  readonly wayOut: WayOut;
   readonly ports: PortAllocator;
   readonly runtime: Runtime;
   readonly processes: Processes;

@@ -11,6 +11,7 @@ import { readSysctl } from '../kernel/sysctl.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import { HostUses } from '../reconcile/host-use.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
+import { WayOut } from '../reconcile/way-out.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
 import type { RegistryOptions } from '../runtime/registry/registry.ts';
@@ -34,6 +35,7 @@ import { addressPools, engineId } from './identity.ts';
 import { ImageStore } from './images.ts';
 import { LiveContainers } from './live.ts';
 import { KeyedMutex } from './locks.ts';
+import { automaticMtu, followers, followWayOut } from './mtu.ts';
 import { Names } from './names.ts';
 import { Networks } from './networks.ts';
 import { watchMemory } from './oom.ts';
@@ -96,7 +98,8 @@ export class Engine {
     await warmThreadPool();
     await using building = new AsyncDisposableStack();
     const { core, dns, hostResolver } = await assemble(config, building);
-    ensurePredefinedNetworks({ ...core, config: config.network });
+    ensurePredefinedNetworks({ ...core, config: config.network }, core.wayOut.mtu);
+    core.state.apply({ put: { networks: followers(core.state.networks.values(), automaticMtu(core.wayOut.mtu)) } });
     await restore(core);
     const watching = new AbortController();
     building.defer(() => watching.abort());
@@ -173,6 +176,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     forwarding: new Forwarding(state, network.ipForward),
     ipam: new Ipam(addressPools(network.defaultAddressPools, engineId(state))),
     hostUses: stack.use(new HostUses({ changed: () => undefined })),
+    wayOut: stack.use(new WayOut(NetworkNamespace.home(), () => void followWayOut(core))),
     ports: hostPorts(),
     runtime,
     processes,

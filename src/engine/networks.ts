@@ -17,6 +17,7 @@ import { isUserDefined } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
 import { driverOf, enact } from './intent.ts';
 import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
+import { automaticMtu, followsHost } from './mtu.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
 import { hintingAtIdleNetworks, surroundings } from './surroundings.ts';
@@ -135,6 +136,7 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
     ipamDriver: request.ipamDriver || 'default',
     ipamOptions,
     pools: choosePools(core, request, driver.subnets(options, internal), families),
+    ...(followsHost(driver.name, driverOptions) ? { mtu: automaticMtu(core.wayOut.mtu) } : {}),
     driverOptions,
     options,
     labels,

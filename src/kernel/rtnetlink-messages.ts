@@ -56,7 +56,10 @@ export const IFA_PROTO = 11;
 export const RTA_DST = 1;
 export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
+const RTA_METRICS = 8;
 const RTA_TABLE = 15;
+/** In RTA_METRICS */
+const RTAX_MTU = 2;
 const RTM_F_CLONED = 0x200;
 
 const NDA_DST = 1;
@@ -118,6 +121,8 @@ export interface RouteInfo {
   readonly scope: number;
   /** 1: unicast, 2: local, 3: broadcast, 5: multicast, 7: unreachable */
   readonly type: number;
+  /** Bytes; where the route says another than its link */
+  readonly mtu?: number;
 }
 
 export interface NeighbourInfo {
@@ -196,6 +201,7 @@ export function parseRoute(message: Message): RouteInfo | undefined {
   const attributes = Attributes.parse(header, RTMSG_SIZE);
   const gateway = ipOf(family, attributes.bytes(RTA_GATEWAY));
   const destination = ipOf(family, attributes.bytes(RTA_DST)) ?? unspecified;
+  const mtu = attributes.nested(RTA_METRICS).u32(RTAX_MTU);
   return {
     destination: makePrefix(destination, prefixLength(family, header.readUInt8(1))),
     ...(gateway === undefined ? {} : { gateway }),
@@ -204,6 +210,7 @@ export function parseRoute(message: Message): RouteInfo | undefined {
     protocol: header.readUInt8(5),
     scope: header.readUInt8(6),
     type: header.readUInt8(7),
+    ...(mtu === undefined ? {} : { mtu }),
   };
 }
 

@@ -73,6 +73,8 @@ export interface Network<Options = unknown> {
   /** Who allots addresses: "default" is ipam */
   readonly ipamDriver: string;
   readonly ipamOptions: Readonly<Record<string, string>>;
+  /** Bytes, where no option says how many: what the host's way out takes. undefined: as the driver likes */
+  readonly mtu?: number;
   /** IPv4 first; none on networks without addresses (host, none) */
   readonly pools: readonly IpamPool[];
   /** `--config-only`: subnets for the networks that are made from this one, which is nothing but their configuration */

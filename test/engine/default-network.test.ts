@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { parseInterfaceAddress, parseIpAddress, parsePrefix } from '../../src/model/address.ts';
-import { EngineRoom, isInside, RELOADABLE, runInside, sh } from './room.ts';
+import { eventually } from '../host.ts';
+import { EngineRoom, isInside, networkRequest, RELOADABLE, request, runInside, sh } from './room.ts';
 
 const SLEEP = ['sleep', '300'];
 
@@ -94,6 +95,90 @@ else {
       assert.throws(() => room.engine.networks.find('bridge'), { kind: 'notFound' });
       assert.equal(await address(room), undefined);
       assert.doesNotMatch(await room.exec('web', 'ip', 'addr'), /eth0/);
+    });
+
+    test('--ipv6: a unique local subnet, kept over a restart; --bip6, --fixed-cidr-v6, --default-gateway-v6', async () => {
+      const addresses = async () => {
+        await room.run('web', SLEEP, { stopSignal: 'SIGKILL' });
+        const found = room.containers.find('web').networks[0]?.endpoint?.addresses;
+        await room.containers.remove('web', { force: true, volumes: true, link: false });
+        return found;
+      };
+      await using room = await EngineRoom.create({ ipv6: true });
+      const [four, six] = room.engine.networks.find('bridge').network.pools;
+      assert.equal(four?.subnet, '172.17.0.0/16');
+      assert.match(six?.subnet ?? '', /^fd[0-9a-f:]+::\/64$/);
+      assert.equal((await addresses())?.length, 2);
+      await room.restart();
+      assert.equal(room.engine.networks.find('bridge').network.pools[1]?.subnet, six?.subnet);
+      const flags = {
+        ipv6: true,
+        bip6: parseInterfaceAddress('fd50::5/64'),
+        fixedCidrV6: parsePrefix('fd50::a000/116'),
+        defaultGatewayV6: parseIpAddress('fd50::fe'),
+      };
+      await room.restart(undefined, flags);
+      assert.match(await sh('ip -6 addr show docker0'), /inet6 fd50::5\/64/);
+      assert.deepEqual((await addresses())?.slice(1), ['fd50::a000/64']);
+      await room.run('web', SLEEP, { stopSignal: 'SIGKILL' });
+      assert.match(await room.exec('web', 'ip', '-6', 'route'), /default via fd50::fe/);
+      await room.containers.remove('web', { force: true, volumes: true, link: false });
+      await assert.rejects(room.restart(undefined, { ...flags, fixedCidrV6: parsePrefix('fd51::/80') }), {
+        message: '--fixed-cidr-v6=fd51::/80 is outside the bridge’s subnet fd50::/64',
+      });
+      const outside = { ...flags, defaultGatewayV6: parseIpAddress('fd51::1') };
+      await assert.rejects(
+        room.restart(undefined, outside),
+        /invalid auxiliary address DefaultGatewayIPv6: parent subnet fd50::\/64 doesn't contain/,
+      );
+      await room.restart(undefined, { bip6: parseInterfaceAddress('fd50::5/64') });
+      assert.equal((await addresses())?.length, 1);
+      assert.ok(room.lines.some((line) => line.startsWith('warn --bip6 has no effect without --ipv6')));
+    });
+
+    test('--bridge with IPv6: its own address says the subnet, link-local ones do not', async () => {
+      await sh('ip link add mine type bridge; ip link set mine up; ip addr add fd60::1/64 dev mine');
+      await using room = await EngineRoom.create({ bridge: 'mine', ipv6: true });
+      const { pools } = room.engine.networks.find('bridge').network;
+      assert.deepEqual(pools[1], { subnet: 'fd60::/64', gateway: 'fd60::1', gatewayRequested: true, auxiliary: {} });
+      await room.engine.close();
+      assert.match(await sh('ip -6 addr show mine'), /fd60::1\/64/);
+      await sh('ip link del mine');
+      await room.restart(undefined, {});
+    });
+
+    test('the MTU is that of the host’s way out, live, unless a network has its own', async () => {
+      const mtu = async (link = 'eth0') => /mtu (\d+)/.exec(await room.exec('web', 'ip', 'link', 'show', link))?.[1];
+      const option = () => room.engine.networks.find('bridge').network.driverOptions['com.docker.network.driver.mtu'];
+      await sh('ip link set eth0 mtu 1420');
+      await using room = await EngineRoom.create({ mtu: 'auto' });
+      await room.engine.networks.create(networkRequest('follows'));
+      const own = { driverOptions: { 'com.docker.network.driver.mtu': '1450' } };
+      await room.engine.networks.create({ ...networkRequest('own'), ...own });
+      const endpoints = ['bridge', 'follows', 'own'].map((name) => request(name));
+      await room.run('web', SLEEP, { stopSignal: 'SIGKILL', endpoints });
+      assert.deepEqual([await mtu(), await mtu('eth1'), await mtu('eth2'), option()], ['1420', '1420', '1450', '1420']);
+      const index = await room.exec('web', 'cat', '/sys/class/net/eth0/ifindex');
+      // A VPN takes the way out over: half of the world each.
+      await sh('ip link add vpn type veth peer name far; ip link set vpn mtu 1380 up; ip link set far up');
+      await sh(
+        'ip addr add 10.250.0.1/30 dev vpn; ip route add 0.0.0.0/1 via 10.250.0.2; ip route add 128.0.0.0/1 via 10.250.0.2',
+      );
+      await eventually(
+        'the networks have followed',
+        async () => (await mtu()) === '1380' && (await mtu('eth1')) === '1380',
+      );
+      assert.deepEqual([await mtu('eth2'), option()], ['1450', '1380']);
+      assert.match(await sh('ip link show docker0'), /mtu 1380/);
+      assert.equal(await room.exec('web', 'cat', '/sys/class/net/eth0/ifindex'), index, 'it is the same link still');
+      assert.deepEqual(room.engine.system.plan(), []);
+      await sh('ip link del vpn; ip route replace default via 192.0.2.1 mtu 1400');
+      await eventually('they follow a route that says its own', async () => (await mtu()) === '1400');
+      await room.restart(() =>
+        sh('ip route replace default via 192.0.2.1; ip link set eth0 mtu 1500').then(() => undefined),
+      );
+      assert.deepEqual([await mtu(), await mtu('eth1'), option()], ['1500', '1500', '1500']);
+      await room.containers.remove('web', { force: true, volumes: true, link: false });
     });
 
     test('forwarding that we switched on is remembered for this boot, and guarded', async () => {

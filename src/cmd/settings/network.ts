@@ -52,7 +52,7 @@ export const NETWORK_SETTINGS = {
     key: 'mtu',
     kind: 'text',
     value: 'bytes',
-    help: 'MTU of the default bridge (default 1500)',
+    help: 'MTU of the default bridge, or "auto": what the host’s way out takes, 1500 at most (default auto)',
   },
   icc: {
     flag: 'icc',

@@ -33,10 +33,19 @@ function bridgeName(network: Network<BridgeOptions>): string {
   return network.options.bridge ?? `br-${shortId(network.id)}`;
 }
 
+/** Ethernet's, and what Docker takes when nobody asks for another. */
+const DEFAULT_MTU = 1500;
+
+/** What the user said, else what the host's way out takes. */
+function mtuOf({ options, mtu }: Network<BridgeOptions>): number {
+  return options.mtu ?? mtu ?? DEFAULT_MTU;
+}
+
 /** A bridge the user named may be there already: then it is theirs, and stays as it is when the network goes. */
 function bridgeLink(network: Network<BridgeOptions>): Resource[] {
   const name = bridgeName(network);
-  const { mtu, bridge: named } = network.options;
+  const { bridge: named } = network.options;
+  const mtu = mtuOf(network);
   const mac = bridgeMac(network.id);
   return [
     { kind: 'link', type: 'bridge', namespace: 'host', name, mtu, mac, up: true, adopt: named !== undefined },
@@ -101,7 +110,8 @@ function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number])
 }
 
 function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbox: Sandbox): Resource[] {
-  const { icc, mtu } = network.options;
+  const { icc } = network.options;
+  const mtu = mtuOf(network);
   const { namespace } = sandbox;
   const { interfaceName: link, mac } = endpoint;
   const resources: Resource[] = [

@@ -12,14 +12,11 @@ export interface BridgeOptions {
   /** Where ports are published when `-p` names no address */
   readonly hostBinding: IpAddress;
   readonly defaultBridge: boolean;
-  /** Bytes; of the bridge and of both ends of every veth */
-  readonly mtu: number;
+  /** Bytes; of the bridge and of both ends of every veth. undefined: the network's, which follows the host */
+  readonly mtu?: number;
   /** Links in sandboxes are called this and a number */
   readonly interfacePrefix: string;
 }
-
-/** 1500 is Ethernet's, and what Docker takes when nobody asks for another. */
-const DEFAULT_MTU = 1500;
 
 /** RFC 791: every module must forward 68 bytes; the kernel's ETH_MIN_MTU. Its highest is 65535 (ETH_MAX_MTU). */
 const MTU_BOUNDS = { lowest: 68, highest: 65535 } as const;
@@ -45,13 +42,14 @@ export function parseBridgeOptions(options: DriverOptions): BridgeOptions {
     return value === undefined ? fallback : parse(label, value);
   };
   const bridge = read('bridge.name', undefined, parseLinkName);
+  const mtu = read('driver.mtu', undefined, parseMtu);
   return {
     ...(bridge === undefined ? {} : { bridge }),
     icc: read('bridge.enable_icc', true, parseBoolean),
     masquerade: read('bridge.enable_ip_masquerade', true, parseBoolean),
     hostBinding: read('bridge.host_binding_ipv4', parseIpAddress('0.0.0.0'), parseHostBinding),
     defaultBridge: read('bridge.default_bridge', false, parseBoolean),
-    mtu: read('driver.mtu', DEFAULT_MTU, parseMtu),
+    ...(mtu === undefined ? {} : { mtu }),
     interfacePrefix: read('container_iface_prefix', 'eth', parseInterfacePrefix),
   };
 }
@@ -72,12 +70,12 @@ function parseBoolean(label: string, value: string): boolean {
 }
 
 /** 0 asks for the default, as in Docker. */
-function parseMtu(label: string, value: string): number {
+function parseMtu(label: string, value: string): number | undefined {
   if (!/^[+-]?\d{1,18}$/.test(value)) {
     throw unparsable(label, value, `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
   }
   const mtu = Number(value);
-  if (mtu === 0) return DEFAULT_MTU;
+  if (mtu === 0) return undefined;
   if (mtu >= MTU_BOUNDS.lowest && mtu <= MTU_BOUNDS.highest) return mtu;
   throw new EngineError('invalidArgument', `invalid MTU number: ${mtu}`);
 }
