@@ -1,7 +1,7 @@
 import { addressOf, type IpAddress, makePrefix, parsePrefix, prefixContains, prefixOf } from '../model/address.ts';
-import type { AttachedEnd, Attachment, HostAttachment, PairAttachment } from '../model/attachment.ts';
+import type { AttachedEnd, Attachment, AttachmentTarget, HostAttachment, PairAttachment } from '../model/attachment.ts';
 import type { Sandbox } from '../model/network.ts';
-import type { Resource } from '../model/resource.ts';
+import type { Resource, SwitchPortResource } from '../model/resource.ts';
 
 const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
 
@@ -53,26 +53,29 @@ function routesTo(other: AttachedEnd, own: AttachedEnd, { namespace }: Sandbox):
 function describeHostAttachment({ id, mtu, target, ends: [end] }: HostAttachment, sandbox: Sandbox): Resource[] {
   const { namespace } = sandbox;
   const { interfaceName: name, mac } = end;
-  const link: Resource[] =
-    target.kind === 'bridge'
-      ? [
-          {
-            kind: 'link',
-            type: 'veth',
-            namespace: 'host',
-            name: `vatt${id.slice(0, 7)}`,
-            mtu,
-            up: true,
-            master: target.bridge,
-            isolated: false,
-            peer: { namespace, name, mac, mtu },
-          },
-        ]
-      : [
-          { kind: 'parent', namespace: 'host', link: target.parent },
-          { kind: 'link', type: 'macvlan', namespace, name, mac, up: true, parent: target.parent, mode: 'bridge' },
-        ];
-  return [...link, ...addressing(end, sandbox)];
+  if (target.kind === 'parent') {
+    return [
+      { kind: 'parent', namespace: 'host', link: target.parent },
+      { kind: 'link', type: 'macvlan', namespace, name, mac, up: true, parent: target.parent, mode: 'bridge' },
+      ...addressing(end, sandbox),
+    ];
+  }
+  const port = `vatt${id.slice(0, 7)}`;
+  const pair = { kind: 'link', type: 'veth', namespace: 'host', name: port, mtu, up: true, isolated: false } as const;
+  const master = target.kind === 'bridge' ? target.bridge : '';
+  return [
+    { ...pair, master, peer: { namespace, name, mac, mtu } },
+    ...(target.kind === 'switch' ? [switchPort(target, port, { namespace, link: name })] : []),
+    ...addressing(end, sandbox),
+  ];
+}
+
+function switchPort(
+  { bridge, tag }: Extract<AttachmentTarget, { kind: 'switch' }>,
+  link: string,
+  inner: SwitchPortResource['inner'],
+): SwitchPortResource {
+  return { kind: 'switch-port', namespace: 'host', bridge, link, inner, ...(tag === undefined ? {} : { tag }) };
 }
 
 function addressing({ interfaceName: link, addresses, gateways }: AttachedEnd, { namespace }: Sandbox): Resource[] {

@@ -36,7 +36,7 @@ export interface EndRequest {
 /** One line of `fairway attachments`. */
 export interface AttachmentView {
   readonly id: string;
-  /** "container db", "bridge br0", "parent eth0" */
+  /** "container db", "bridge br0", "switch ovs0 vlan 10", "parent eth0" */
   readonly to: string;
   readonly container: string;
   readonly link: string;
@@ -166,6 +166,8 @@ function invalid(message: string): EngineError {
 
 /** @throws EngineError notFound, or invalidArgument for a link that is no bridge */
 function checkTarget(target: AttachmentTarget): void {
+  // Whether a switch has the bridge is the switch's to say.
+  if (target.kind === 'switch') return;
   const name = target.kind === 'bridge' ? target.bridge : target.parent;
   const found = hostLink(name);
   if (found === undefined) throw new EngineError('notFound', `Cannot attach to ${name}: the host has no such link`);
@@ -217,5 +219,7 @@ function targetName(state: State, attachment: Attachment, own: AttachedEnd): str
     return `container ${other === undefined ? '' : nameOf(state, other)}`;
   }
   const { target } = attachment;
-  return target.kind === 'bridge' ? `bridge ${target.bridge}` : `parent ${target.parent}`;
+  if (target.kind === 'parent') return `parent ${target.parent}`;
+  if (target.kind === 'bridge') return `bridge ${target.bridge}`;
+  return `switch ${target.bridge}${target.tag === undefined ? '' : ` vlan ${target.tag}`}`;
 }

@@ -62,6 +62,16 @@ export function libcFunction<F>(prototype: string): F {
 const EINTR = 4;
 const EAGAIN = 11;
 
+/** Calls that most daemons never make. */
+const rare = lazily(() => ({
+  poll: libcFunction<(fds: Uint8Array, count: number, timeout: number) => number>(
+    'int poll(void*, unsigned long, int)',
+  ),
+  ioctl: libcFunction<(fd: number, request: number, argument: Uint8Array) => number>(
+    'int ioctl(int, unsigned long, void*)',
+  ),
+}));
+
 /** The error of the last call of this thread. */
 export function failure(operation: string): KernelError {
   const errno = koffi.errno();
@@ -105,9 +115,29 @@ export function bind(fd: number, address: Uint8Array, what: string): void {
   if (native.bind(fd, address, address.length) < 0) throw failure(what);
 }
 
-/** connect(2) of a datagram socket: it sends there from now on. @param what named in the error */
+/** connect(2) of a datagram socket, which sends there from now on, or of one to a service on this machine. @param what named in the error */
 export function connect(fd: number, address: Uint8Array, what: string): void {
   if (native.connect(fd, address, address.length) < 0) throw failure(what);
+}
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+/** poll(2) of one descriptor. @param timeout milliseconds @returns whether something of it has happened by then */
+export function poll(fd: number, events: number, timeout: number): boolean {
+  const one = Buffer.alloc(8); // struct pollfd: descriptor, events (2), what happened (2)
+  one.writeInt32LE(fd);
+  one.writeInt16LE(events, 4);
+  for (const end = performance.now() + timeout; ; ) {
+    const count = rare().poll(one, 1, Math.max(0, Math.ceil(end - performance.now())));
+    if (count >= 0) return count > 0;
+    if (koffi.errno() !== EINTR) throw failure('poll');
+  }
+}
+
+/** ioctl(2) with a struct. @param what named in the error */
+export function ioctl(fd: number, request: number, argument: Uint8Array, what: string): void {
+  if (rare().ioctl(fd, request, argument) < 0) throw failure(what);
 }
 
 /** listen(2) */

@@ -1,8 +1,7 @@
 import { KernelError } from '../model/errors.ts';
 import * as sys from './sys.ts';
+import { unixAddress } from './unix-address.ts';
 
-/** sun_path's size in a struct sockaddr_un, unix(7). */
-const PATH_BYTES = 108;
 /** Nobody is there, or not at the moment */
 const ABSENT = ['ENOENT', 'ECONNREFUSED', 'ENOTCONN', 'EACCES'];
 
@@ -55,21 +54,11 @@ export class UnixDatagrams {
 function open(path: string): number | undefined {
   const fd = sys.socket(sys.AF_UNIX, sys.SOCK_DGRAM, 0);
   try {
-    sys.connect(fd, addressOf(path), `reach ${path}`);
+    sys.connect(fd, unixAddress(path), `reach ${path}`);
     return fd;
   } catch (error) {
     sys.close(fd);
     if (error instanceof KernelError && ABSENT.includes(error.code)) return undefined;
     throw error;
   }
-}
-
-/** struct sockaddr_un: the family, then the path; an abstract name begins with a zero byte and is as long as it is. */
-function addressOf(path: string): Buffer {
-  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : `${path}\0`);
-  if (name.length > PATH_BYTES)
-    throw new KernelError({ operation: `reach ${path}`, errno: 36, sentence: '' }, 'ENAMETOOLONG');
-  const family = Buffer.alloc(2);
-  family.writeUInt16LE(sys.AF_UNIX);
-  return Buffer.concat([family, name]);
 }

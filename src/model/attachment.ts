@@ -16,6 +16,8 @@ export interface AttachedEnd {
 export type AttachmentTarget =
   /** A port of a Linux bridge somebody else has made */
   | { readonly kind: 'bridge'; readonly bridge: string }
+  /** A port of an Open vSwitch bridge. `tag`: of that VLAN alone, 1 to 4094 */
+  | { readonly kind: 'switch'; readonly bridge: string; readonly tag?: number }
   /** A macvlan on a link of the host, such as its network card */
   | { readonly kind: 'parent'; readonly parent: string };
 

@@ -99,6 +99,18 @@ export interface ParentResource {
   readonly link: string;
 }
 
+/** A link of the host as a port of an Open vSwitch bridge, which somebody else has made. Key: link. */
+export interface SwitchPortResource {
+  readonly kind: 'switch-port';
+  readonly namespace: 'host';
+  readonly bridge: string;
+  readonly link: string;
+  /** IEEE 802.1Q, 1 to 4094: an access port of that VLAN; undefined: a trunk of all */
+  readonly tag?: number;
+  /** The other end of the pair, by which packets come in */
+  readonly inner: { readonly namespace: NamespaceName; readonly link: string };
+}
+
 /** Key: namespace, link, prefix. With `adopt`, one that is there already is used as it is found, and stays when the owner goes. */
 export interface AddressResource {
   readonly kind: 'address';
@@ -242,6 +254,7 @@ export type Resource =
   | NamespaceResource
   | LinkResource
   | ParentResource
+  | SwitchPortResource
   | AddressResource
   | RouteResource
   | SysctlResource
@@ -271,6 +284,8 @@ export function resourceKey(resource: Resource): string {
       return `namespace ${resource.name}`;
     case 'link':
       return `link ${resource.namespace} ${resource.name}`;
+    case 'switch-port':
+      return `switch-port ${resource.link}`;
     case 'parent':
       return `parent ${resource.link}`;
     case 'address':

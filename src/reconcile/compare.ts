@@ -12,11 +12,11 @@ export function difference(observed: Resource, wished: Resource): string {
 }
 
 /**
- * What cannot be changed into the wished one: a link of another type or with its other end elsewhere, and a route, whose
- * old link may be going at the same time.
+ * What cannot be changed into the wished one: a link of another type or with its other end elsewhere, a route, whose
+ * old link may be going at the same time, and a port of a switch.
  */
 export function mustBeRemade(observed: Resource, wished: Resource): boolean {
-  if (observed.kind === 'route') return difference(observed, wished) !== '';
+  if (observed.kind === 'route' || observed.kind === 'switch-port') return difference(observed, wished) !== '';
   if (observed.kind !== 'link' || wished.kind !== 'link') return false;
   if (observed.type !== wished.type) return true;
   const fixed = observed.type === 'veth' ? isOfPeer : isChild(observed) ? isAtBirth : undefined;

@@ -8,6 +8,7 @@ import type {
   NamespaceName,
   Resource,
   RouteResource,
+  SwitchPortResource,
 } from '../model/resource.ts';
 import type { Announcer, Neighbour } from './announcer.ts';
 import type { Applier } from './applier.ts';
@@ -29,6 +30,7 @@ export interface ExecutorParts {
   readonly bin: LinkBin;
   readonly listeners: Listeners;
   readonly firewall: Applier<FirewallResource>;
+  readonly switchPorts: Applier<SwitchPortResource>;
   readonly announcer: Announcer;
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
@@ -75,6 +77,7 @@ export class Executor {
     this.#timed('listeners close', () => {
       for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource, going);
     });
+    this.#timed('switch ports remove', () => this.#switchPorts(steps));
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
     this.#timed('links remove', () => {
       const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
@@ -96,6 +99,7 @@ export class Executor {
     const ofLinks = sysctls.filter(({ path }) => linkOfSysctl(path) !== undefined);
     this.#timed('sysctls', () => this.#write(sysctls.filter((sysctl) => !ofLinks.includes(sysctl))));
     this.#timed('links', () => this.#makeLinks(steps));
+    this.#timed('switch ports', () => this.#switchPorts(steps));
     // Before the addresses: on a link without IPv6 there is no room for one of it.
     this.#timed('link sysctls', () => this.#write(ofLinks));
     this.#timed('addresses', () => this.#makeAddressing(steps, careful));
@@ -119,6 +123,13 @@ export class Executor {
   #firewall(steps: readonly PlanStep[]): void {
     const changes = firewallChanges(steps);
     if (changes.length > 0) this.#parts.firewall.apply(changes);
+  }
+
+  #switchPorts(steps: readonly PlanStep[]): void {
+    const changes = stepsOf(steps, 'switch-port', 'create', 'remove').map(({ action, resource }) =>
+      action === 'remove' ? { before: resource } : { after: resource },
+    );
+    if (changes.length > 0) this.#parts.switchPorts.apply(changes);
   }
 
   /** One visit to each namespace: /proc/sys/net shows that of the thread which opens it. */

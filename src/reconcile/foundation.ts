@@ -27,6 +27,8 @@ export function foundations(resource: Resource): string[] {
       return resource.type === 'veth'
         ? [...within(resource.namespace), ...within(resource.peer.namespace)]
         : within(resource.namespace);
+    case 'switch-port':
+      return [linkEnd('host', resource.link)];
     case 'address':
     case 'route':
       return [...within(resource.namespace), linkEnd(resource.namespace, resource.link)];
@@ -61,6 +63,8 @@ export function rank(resource: Resource): number {
       return 0;
     case 'sysctl':
       return linkOfSysctl(resource.path) === undefined ? 1 : 4;
+    case 'switch-port':
+      return 4;
     case 'link':
       return resource.type === 'veth' || (isChild(resource) && resource.type !== 'vlan') ? 3 : 2;
     case 'parent':

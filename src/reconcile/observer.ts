@@ -10,6 +10,7 @@ import {
   type Resource,
   type RouteResource,
   resourceKey,
+  type SwitchPortResource,
   type SysctlResource,
 } from '../model/resource.ts';
 import type { Applier } from './applier.ts';
@@ -55,11 +56,18 @@ export class Observer {
   readonly #places: Places;
   readonly #listeners: Listeners;
   readonly #firewall: Applier<FirewallResource>;
+  readonly #switchPorts: Applier<SwitchPortResource>;
 
-  constructor(places: Places, listeners: Listeners, firewall: Applier<FirewallResource>) {
+  constructor(
+    places: Places,
+    listeners: Listeners,
+    firewall: Applier<FirewallResource>,
+    switchPorts: Applier<SwitchPortResource>,
+  ) {
     this.#places = places;
     this.#listeners = listeners;
     this.#firewall = firewall;
+    this.#switchPorts = switchPorts;
   }
 
   /** What is wished and there, in whatever state, and what carries our mark and is not wished. */
@@ -75,6 +83,9 @@ export class Observer {
     }
     for (const resource of this.#listeners.observe()) add(resource);
     if (scope.firewall) for (const resource of this.#firewall.observe()) add(resource);
+    // Another program's database is asked when all is read, and when something of ours is in it.
+    const asksSwitch = scope.sysctls || wishes.some(({ kind }) => kind === 'switch-port');
+    if (asksSwitch) for (const resource of this.#switchPorts.observe()) add(resource);
     const waiting = waitingLinks(wishes, pictures);
     for (const wish of wishes) {
       const seen = waits(wish, waiting) ? wish : this.#see(wish, pictures, pinned, scope);
@@ -129,7 +140,7 @@ export class Observer {
     pinned: ReadonlySet<NamespaceName>,
     scope: Scope,
   ): Resource | undefined {
-    if (wish.kind === 'namespace' || wish.kind === 'listener') return undefined;
+    if (wish.kind === 'namespace' || wish.kind === 'listener' || wish.kind === 'switch-port') return undefined;
     if (wish.kind === 'firewall') return scope.firewall ? undefined : wish;
     if (wish.namespace !== 'host' && !pinned.has(wish.namespace)) return undefined;
     const picture = pictures.get(wish.namespace);

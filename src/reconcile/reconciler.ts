@@ -13,6 +13,7 @@ import { Listeners, type ResolverSockets } from './listeners.ts';
 import { isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
+import { SwitchPorts } from './openvswitch/switch-ports.ts';
 import { Places } from './places.ts';
 import type { PlanStep, Repair } from './plan.ts';
 import { describeStep } from './steps.ts';
@@ -23,6 +24,8 @@ export interface ReconcilerOptions {
   /** Sandboxes are pinned in its directory "netns" */
   readonly execRoot: string;
   readonly logger: Logger;
+  /** Socket of Open vSwitch's database; /run/openvswitch/db.sock unless told */
+  readonly openVswitch?: string;
   /** Of our nftables table; "fairway" unless told */
   readonly tableName?: string;
   /** What is called the host; the daemon's own namespace unless told */
@@ -32,6 +35,9 @@ export interface ReconcilerOptions {
   /** Called when a sandbox's resolver sockets are open, which it owns from then on; disposed when they must close */
   resolver(namespace: NamespaceName, sockets: ResolverSockets): Disposable;
 }
+
+/** As Debian and Fedora have it (ovsdb-server(1)). */
+const OPEN_VSWITCH = '/run/openvswitch/db.sock';
 
 /** Milliseconds before what failed is tried again, at least. */
 const RETRY = 1000;
@@ -77,12 +83,14 @@ export class Reconciler {
     this.#announcer = new Announcer(this.#places);
     this.#listeners = new Listeners(this.#places, options.resolver);
     this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home);
-    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall);
+    const switchPorts = new SwitchPorts(this.#places, options.openVswitch ?? OPEN_VSWITCH);
+    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall, switchPorts);
     this.#executor = new Executor({
       places: this.#places,
       bin: this.#bin,
       listeners: this.#listeners,
       firewall: this.#firewall,
+      switchPorts,
       announcer: this.#announcer,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,

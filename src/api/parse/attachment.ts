@@ -7,6 +7,9 @@ import { Fields } from './fields.ts';
 /** Bytes. RFC 791 and, for IPv6, RFC 8200 ask for no less; the kernel's ETH_MAX_MTU. */
 const MTU_BOUNDS = { lowest: 68, highest: 65535 } as const;
 
+/** 802.1Q has 12 bits for it; 0 and 4095 are reserved. */
+const HIGHEST_VLAN = 4094;
+
 /**
  * The body of POST /fairway/links: { Ends: [End, End], Mtu }.
  * @throws EngineError invalidArgument naming the field
@@ -22,20 +25,29 @@ export function parseLinkRequest(body: unknown): { a: EndRequest; b: EndRequest;
 }
 
 /**
- * The body of POST /fairway/attachments: { End, Bridge or Parent, Mtu }.
+ * The body of POST /fairway/attachments: { End, one of Bridge, Switch and Parent, Vlan, Mtu }.
  * @throws EngineError invalidArgument naming the field
  */
 export function parseAttachRequest(body: unknown): { target: AttachmentTarget; end: EndRequest; mtu?: number } {
   const fields = new Fields(body, '');
   const end = parseEnd(fields.child('End'));
-  const target = parseTarget(fields.text('Bridge'), fields.text('Parent'));
+  const target = parseTarget(fields);
   const mtu = parseMtu(fields);
   fields.close();
   return { target, end, ...mtu };
 }
 
-function parseTarget(bridge: string, parent: string): AttachmentTarget {
-  if ((bridge === '') === (parent === '')) throw invalid('attach to one thing: a bridge or a parent');
+function parseTarget(fields: Fields): AttachmentTarget {
+  const [bridge, ovs, parent] = [fields.text('Bridge'), fields.text('Switch'), fields.text('Parent')];
+  const tag = fields.integer('Vlan');
+  if ([bridge, ovs, parent].filter((name) => name !== '').length !== 1) {
+    throw invalid('attach to one thing: a bridge, a switch or a parent');
+  }
+  if (tag !== undefined && ovs === '') throw invalid('a VLAN is only for a switch');
+  if (tag !== undefined && (tag < 1 || tag > HIGHEST_VLAN)) {
+    throw invalid(`vlan id must be between 1-${HIGHEST_VLAN}, received: ${tag}`);
+  }
+  if (ovs !== '') return { kind: 'switch', bridge: ovs, ...(tag === undefined ? {} : { tag }) };
   return bridge === '' ? { kind: 'parent', parent } : { kind: 'bridge', bridge };
 }
 

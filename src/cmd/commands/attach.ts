@@ -3,7 +3,11 @@ import type { AttachmentView } from '../../engine/attachments.ts';
 import { table } from '../table.ts';
 import { type Commands, JSON_OPTION, print } from './command.ts';
 
-interface EndOptions {
+interface HostOptions {
+  readonly bridge?: string;
+  readonly ovs?: string;
+  readonly vlan?: string;
+  readonly parent?: string;
   readonly ip?: string[];
   readonly gateway?: string[];
   readonly mac?: string;
@@ -55,16 +59,25 @@ function hostAttachment(program: Command, daemon: Parameters<Commands>[1]): void
     .description('attach a container to a bridge or a network card of the host')
     .argument('<container>')
     .option('--bridge <name>', 'a Linux bridge that is there')
+    .option('--ovs <name>', 'an Open vSwitch bridge that is there')
+    .option('--vlan <number>', 'with --ovs: the VLAN it belongs to')
     .option('--parent <name>', 'a link of the host: the container gets a macvlan on it')
     .option('--ip <address...>', 'with its prefix: 192.168.1.9/24')
     .option('--gateway <address...>', 'where the default route leads')
     .option('--mac <address>', 'a MAC address; a random one unless told')
     .option('--ifname <name>', 'what the link is called in the container; link0 and up unless told')
     .option('--mtu <bytes>')
-    .action(async (container: string, options: EndOptions & { bridge?: string; parent?: string }) => {
-      const { bridge, parent, ip, gateway, mac, ifname, mtu } = options;
+    .action(async (container: string, options: HostOptions) => {
+      const { bridge, ovs, vlan, parent, ip, gateway, mac, ifname, mtu } = options;
       const End = { Container: container, Interface: ifname, Mac: mac, Addresses: ip, Gateways: gateway };
-      await daemon().ask('POST', '/fairway/attachments', { End, Bridge: bridge, Parent: parent, Mtu: number(mtu) });
+      await daemon().ask('POST', '/fairway/attachments', {
+        End,
+        Bridge: bridge,
+        Switch: ovs,
+        Vlan: number(vlan),
+        Parent: parent,
+        Mtu: number(mtu),
+      });
     });
 }
 
