@@ -4,13 +4,14 @@ import { errorMessage } from '../model/errors.ts';
 import { attachCommands } from './commands/attach.ts';
 import type { Commands } from './commands/command.ts';
 import { lookCommands } from './commands/look.ts';
+import { renumberCommands } from './commands/renumber.ts';
 import { COMPLETION_SHELLS, completion } from './completion.ts';
 import { parseListenAddress } from './values.ts';
 import { VERSION } from './version.ts';
 
 const DEFAULT_HOST = 'unix:///run/fairway/fairway.sock';
 
-const COMMANDS: readonly Commands[] = [lookCommands, attachCommands];
+const COMMANDS: readonly Commands[] = [lookCommands, attachCommands, renumberCommands];
 
 await main();
 

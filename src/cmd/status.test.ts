@@ -31,6 +31,7 @@ test('the status shows networks, endpoints, ports and drift', () => {
       },
     ],
     ports: [{ container: 'web', protocol: 'tcp', host: '0.0.0.0', hostPort: 8000, containerPort: 80, count: 10 }],
+    overlaps: [{ network: 'app', subnet: '10.0.0.0/24', with: 'route 10.0.0.0/16 on tun0' }],
     drift: {
       repairs: 2,
       last: { at: '12:00', text: 'created link host br-1' },

@@ -8,6 +8,7 @@ export function renderStatus(status: EngineStatus): string {
     `Fairway ${status.version}, PID ${status.pid}, up ${duration(status.uptime)}, ${megabytes} MiB`,
     section('Networks', ['NAME', 'DRIVER', 'BRIDGE', 'SUBNET', 'GATEWAY', 'ENDPOINTS'], networkRows(status)),
     section('Endpoints', ['CONTAINER', 'NETWORK', 'LINK', 'ADDRESS', 'MAC', ''], endpointRows(status)),
+    section('Overlaps', ['NETWORK', 'SUBNET', 'WITH THE HOST’S'], overlapRows(status)),
     section('Published ports', ['CONTAINER', 'HOST', 'CONTAINER PORT'], portRows(status)),
     renderDns(status.dns),
     renderDrift(status.drift),
@@ -49,6 +50,11 @@ function endpointRows(status: EngineStatus): string[][] {
     endpoint.mac,
     endpoint.defaultRoute ? 'default route' : '',
   ]);
+}
+
+/** `fairway renumber NETWORK` shows a way out. */
+function overlapRows(status: EngineStatus): string[][] {
+  return status.overlaps.map((overlap) => [overlap.network, overlap.subnet, overlap.with]);
 }
 
 function portRows(status: EngineStatus): string[][] {

@@ -14,6 +14,7 @@ import type { Events } from './events.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { LiveContainers } from './live.ts';
 import type { KeyedMutex } from './locks.ts';
+import type { Overlaps } from './overlaps.ts';
 import type { PortAllocator } from './ports.ts';
 import type { LiveSettings } from './settings.ts';
 import type { State } from './state.ts';
@@ -35,6 +36,7 @@ export interface Core {
   readonly ipam: Ipam;
   readonly hostUses: HostUses;
   readonly wayOut: WayOut;
+  readonly overlaps: Overlaps;
   readonly ports: PortAllocator;
   readonly runtime: Runtime;
   readonly processes: Processes;

@@ -23,6 +23,7 @@ import { traitsOf } from './intent.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
 import { portWishes } from './ports.ts';
 import type { State } from './state.ts';
+import { sharing } from './surroundings.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
 /** Networks one container can be on: far beyond use, and a bound on what one request can cost. */
@@ -128,14 +129,15 @@ function heldAddresses(
   claimant: Container,
   wanted: readonly IpAddress[],
 ): Map<IpAddress, string> {
-  const held = new Map<IpAddress, string>();
+  const sharers = sharing(state, network);
+  const held = addressesOfNeighbours(network, sharers);
   const age = ({ created, id }: Container) => `${created} ${id}`;
   for (const container of state.containers.values()) {
     const { id, name, spec } = container;
     if (id === claimant.id) continue;
     for (const { address, address6, network: reference } of spec.endpoints) {
       const claims = [address, address6].filter((claim) => claim !== undefined);
-      if (claims.length === 0 || tryFindNetwork(state.networks, reference)?.id !== network.id) continue;
+      if (claims.length === 0 || !sharers.has(tryFindNetwork(state.networks, reference)?.id ?? '')) continue;
       for (const claim of claims) {
         if (wanted.includes(claim) && (age(container) > age(claimant) || replaces(claimant, container))) continue;
         held.set(claim, name);
@@ -143,9 +145,23 @@ function heldAddresses(
     }
   }
   for (const endpoint of state.endpoints.values()) {
-    if (endpoint.network !== network.id || endpoint.container === claimant.id) continue;
+    if (!sharers.has(endpoint.network)) continue;
+    if (endpoint.network === network.id && endpoint.container === claimant.id) continue;
     const holder = state.containers.get(endpoint.container)?.name ?? shortId(endpoint.container);
     for (const address of endpoint.addresses) held.set(addressOf(address), holder);
+  }
+  return held;
+}
+
+/** Where networks share a subnet, what one of them keeps for itself is nobody's in the others. */
+function addressesOfNeighbours(network: Network, sharers: ReadonlyMap<string, Network>): Map<IpAddress, string> {
+  const held = new Map<IpAddress, string>();
+  for (const { id, name, pools } of sharers.values()) {
+    if (id === network.id) continue;
+    for (const { gateway, auxiliary } of pools) {
+      for (const address of Object.values(auxiliary)) held.set(address, `network ${name}`);
+      if (gateway !== undefined) held.set(gateway, `the gateway of network ${name}`);
+    }
   }
   return held;
 }

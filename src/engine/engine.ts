@@ -9,7 +9,6 @@ import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
 import { reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
-import { HostUses } from '../reconcile/host-use.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { WayOut } from '../reconcile/way-out.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
@@ -39,6 +38,7 @@ import { automaticMtu, followers, followWayOut } from './mtu.ts';
 import { Names } from './names.ts';
 import { Networks } from './networks.ts';
 import { watchMemory } from './oom.ts';
+import { Overlaps } from './overlaps.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
 import { Registries } from './registries.ts';
@@ -101,6 +101,7 @@ export class Engine {
     ensurePredefinedNetworks({ ...core, config: config.network }, core.wayOut.mtu);
     core.state.apply({ put: { networks: followers(core.state.networks.values(), automaticMtu(core.wayOut.mtu)) } });
     await restore(core);
+    core.overlaps.lookSoon();
     const watching = new AbortController();
     building.defer(() => watching.abort());
     watchMemory(core, watching.signal);
@@ -159,6 +160,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   const userNamespace = config.remap && stack.use(await UserNamespace.open(execRoot, config.remap));
   const stepTimes = new StepTimes();
   const { reconciler, dns, hostResolver } = openNetwork(config, { state, stepTimes, stack });
+  const overlaps = stack.use(new Overlaps({ state, reconciler, logger }));
   const host = readHostFacts();
   const locks = new KeyedMutex();
   const live = new LiveContainers(logger);
@@ -175,7 +177,8 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     reconciler,
     forwarding: new Forwarding(state, network.ipForward),
     ipam: new Ipam(addressPools(network.defaultAddressPools, engineId(state))),
-    hostUses: stack.use(new HostUses({ changed: () => undefined })),
+    overlaps,
+    hostUses: overlaps.hostUses,
     wayOut: stack.use(new WayOut(NetworkNamespace.home(), () => void followWayOut(core))),
     ports: hostPorts(),
     runtime,

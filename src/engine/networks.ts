@@ -19,6 +19,7 @@ import { driverOf, enact } from './intent.ts';
 import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
 import { automaticMtu, followsHost } from './mtu.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
+import { planRenumber, type RenumberPlan, renumber } from './renumber.ts';
 import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
 import { hintingAtIdleNetworks, surroundings } from './surroundings.ts';
 import { networkView } from './view-builder.ts';
@@ -42,6 +43,7 @@ export class Networks {
     // The first bridge network is what forwarding is for.
     await core.reconciler.commit(core.forwarding.describe());
     networkEvent(core, network, 'create');
+    core.overlaps.lookSoon();
     return { id: network.id, warning: ignoredSubnets(request, network) };
   }
 
@@ -79,6 +81,7 @@ export class Networks {
     refuseRemoval(core.state.networks, network);
     await enact(core, { remove: { networks: [network.id] } });
     networkEvent(core, network, 'destroy');
+    core.overlaps.lookSoon();
   }
 
   /** `request.network` is ignored: `reference` counts */
@@ -88,6 +91,16 @@ export class Networks {
 
   async disconnect(reference: string, container: string, options: { readonly force: boolean }): Promise<void> {
     await disconnect(this.#core, reference, container, options);
+  }
+
+  /** Where it could go, and what that means: nothing is changed. @throws EngineError as `planRenumber` */
+  planRenumber(reference: string, subnet: string | undefined): RenumberPlan {
+    return planRenumber(this.#core, reference, subnet);
+  }
+
+  /** @throws EngineError as `renumber` */
+  renumber(reference: string, subnet: string | undefined): Promise<RenumberPlan> {
+    return renumber(this.#core, reference, subnet);
   }
 
   /** Takes away what no running container is on. @throws EngineError conflict while another prune runs */

@@ -1,5 +1,5 @@
 import type { Surroundings } from '../ipam/ipam.ts';
-import type { Prefix } from '../model/address.ts';
+import { type Prefix, prefixesOverlap } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import { type Network, PREDEFINED_NETWORKS, type SubnetTraits } from '../model/network.ts';
 import type { HostUses } from '../reconcile/host-use.ts';
@@ -30,8 +30,19 @@ export function surroundings({ state, hostUses }: Inputs, traits: SubnetTraits, 
 }
 
 /** What the network's driver says of its subnets. */
-function subnetTraits({ driver, options, internal }: Network): SubnetTraits {
+export function subnetTraits({ driver, options, internal }: Network): SubnetTraits {
   return driverOf(driver).subnets(options, internal);
+}
+
+/** Networks in which an address of this one would be the same address, by id: itself, and those that share a subnet with it. */
+export function sharing(state: State, network: Network): ReadonlyMap<string, Network> {
+  const found = new Map([[network.id, network]]);
+  if (!subnetTraits(network).sharedSubnets) return found;
+  for (const other of state.networks.values()) {
+    const overlaps = network.pools.some((a) => other.pools.some((b) => prefixesOverlap(a.subnet, b.subnet)));
+    if (overlaps && subnetTraits(other).sharedSubnets) found.set(other.id, other);
+  }
+  return found;
 }
 
 /** How many names make a hint. */

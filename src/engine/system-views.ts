@@ -2,6 +2,7 @@ import type { DnsStatistics } from '../dns/server.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { CgroupAbilities } from '../runtime/spec/cgroups.ts';
 import type { AddressPoolConfig } from './config.ts';
+import type { Overlap } from './overlaps.ts';
 
 export interface EngineInfo {
   /** Stable for this data root */
@@ -97,6 +98,8 @@ export interface EngineStatus {
     readonly containerPort: number;
     readonly count: number;
   }[];
+  /** Networks that lie over what the host uses */
+  readonly overlaps: readonly Overlap[];
   readonly drift: {
     readonly repairs: number;
     readonly last?: { readonly at: string; readonly text: string };

@@ -92,6 +92,7 @@ export class System {
       networks: this.#networks(),
       endpoints: this.#endpoints(),
       ports: this.#ports(),
+      overlaps: this.#core.overlaps.list(),
       drift: {
         repairs: count,
         ...(last === undefined ? {} : { last }),

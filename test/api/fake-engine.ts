@@ -165,6 +165,8 @@ export class FakeEngine {
       connect: async (...args) => this.#note('connect', args, undefined),
       disconnect: async (...args) => this.#note('disconnect', args, undefined),
       prune: async () => ({ deleted: ['h5net'], reclaimed: 0 }),
+      planRenumber: () => this.#unused('planRenumber'),
+      renumber: () => this.#unused('renumber'),
     };
   }
 
