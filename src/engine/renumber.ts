@@ -18,7 +18,7 @@ export interface RenumberPlan {
   readonly containers: readonly RenumberedContainer[];
 }
 
-export interface RenumberedContainer {
+interface RenumberedContainer {
   readonly name: string;
   /** It must be stopped first */
   readonly running: boolean;

@@ -25,7 +25,7 @@ export const renumberCommands: Commands = (program, daemon) => {
     });
 };
 
-export function renderRenumber({ network, moves, containers }: RenumberPlan, done: boolean): string {
+function renderRenumber({ network, moves, containers }: RenumberPlan, done: boolean): string {
   const steps = moves.map(
     ({ from, to, gateway }) => `  ${from} → ${to}${gateway === undefined ? '' : `, gateway ${gateway}`}`,
   );
