@@ -62,7 +62,11 @@ function linksMade(resource: Resource): string[] {
 
 function linksNeeded(resource: Resource): string[] {
   if (resource.kind === 'address' || resource.kind === 'route') return [`${resource.namespace} ${resource.link}`];
-  if (resource.kind === 'link' && resource.type === 'veth') return [`${resource.namespace} ${resource.master}`];
+  if (resource.kind === 'switch-port')
+    return [`host ${resource.link}`, `${resource.inner.namespace} ${resource.inner.link}`];
+  if (resource.kind === 'link' && resource.type === 'veth') {
+    return resource.master === '' ? [] : [`${resource.namespace} ${resource.master}`];
+  }
   // What a VLAN hangs from is the host's, and may be missing where the VLAN is there already.
   return isChild(resource) && resource.type !== 'vlan' ? [`host ${resource.parent}`] : [];
 }
@@ -179,6 +183,12 @@ const NONSENSE: Readonly<Record<string, readonly (readonly [string, string, stri
     ['parent', 'lo', 'loopback interface is not a valid macvlan parent link'],
   ],
   null: [],
+  openvswitch: [
+    ['bridge', 'a b', 'invalid interface name'],
+    ['vlan', '0', 'want a number from 1 to 4094'],
+    ['vlan', '4095', 'want a number from 1 to 4094'],
+    ['com.docker.network.driver.mtu', '1k', 'want a number from 68 to 65535'],
+  ],
 };
 
 test('the suite knows what is nonsense for every driver', () => {

@@ -4,8 +4,9 @@ import { host } from './host/host.ts';
 import { ipvlan } from './ipvlan/ipvlan.ts';
 import { macvlan } from './macvlan/macvlan.ts';
 import { nullDriver } from './null/null.ts';
+import { openvswitch } from './openvswitch/openvswitch.ts';
 
 /** Every driver by its name. A new driver is one folder and one line here; the compliance suite finds it by this list. */
 export const drivers: ReadonlyMap<string, NetworkDriver> = new Map<string, NetworkDriver>(
-  [bridge, host, ipvlan, macvlan, nullDriver].map((driver) => [driver.name, driver]),
+  [bridge, host, ipvlan, macvlan, nullDriver, openvswitch].map((driver) => [driver.name, driver]),
 );

@@ -75,6 +75,28 @@ describe('Open vSwitch', () => {
     assert.equal(ports.split('\n').length, 1, ports);
   });
 
+  test('a network of the driver is a VLAN of a bridge, with names and a gateway of the administrator’s', async () => {
+    await daemon.host.shell('ovs-vsctl add-port ovs0 gw0 tag=30 -- set interface gw0 type=internal');
+    await eventually(
+      'the gateway is there',
+      async () => (await daemon.host.exec(['ip', 'link', 'show', 'gw0'])).code === 0,
+    );
+    await daemon.host.shell('ip addr add 10.70.0.1/24 dev gw0; ip link set gw0 up');
+    const create = ['network', 'create', '-d', 'openvswitch', '--subnet', '10.70.0.0/24', '--gateway', '10.70.0.1'];
+    await daemon.ok(...create, '-o', 'bridge=ovs0', '-o', 'vlan=30', 'lab');
+    for (const name of ['red', 'blue']) {
+      await daemon.ok('run', '-d', '--name', name, '--network', 'lab', 'busybox', 'sleep', '600');
+    }
+    await reaches('red', 'blue');
+    await reaches('red', '10.70.0.1');
+    await speaksTcp('red', 'blue', 'blue');
+    assert.match(await daemon.ok('exec', 'red', 'ip', 'route'), /default via 10\.70\.0\.1 dev eth0/);
+    await daemon.ok('rm', '-f', 'red', 'blue');
+    await daemon.ok('network', 'rm', 'lab');
+    const refused = await daemon.docker(['network', 'create', '-d', 'openvswitch', '-o', 'vlan=x', 'bad']);
+    assert.match(refused.stderr, /failed to parse vlan value: x \(want a number from 1 to 4094\)/);
+  });
+
   test('a bridge the switch does not have, and no switch at all, are told', async () => {
     const absent = await fairway('attach', 'one', '--ovs', 'ovs9', '--ip', '10.62.0.1/24');
     assert.match(absent.stderr, /Open vSwitch has no bridge ovs9/);
