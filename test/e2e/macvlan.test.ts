@@ -77,7 +77,7 @@ describe('macvlan', () => {
       ['192.0.2.128', '192.0.2.1', '02:42:c0:00:02:99'],
     );
     const info = JSON.parse(await daemon.ok('info', '-f', '{{json .Plugins.Network}}')) as string[];
-    assert.deepEqual(info, ['bridge', 'host', 'ipvlan', 'macvlan', 'null']);
+    assert.deepEqual(info, ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'openvswitch']);
   });
 
   test('they are there after the daemon was killed, and after it removed them the wire is as before', async () => {
