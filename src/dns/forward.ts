@@ -36,6 +36,8 @@ export class Forward {
   readonly #options: ForwardOptions;
   readonly #attempts = new Set<Attempt>();
   #next = 0;
+  /** Asked out of its turn, so not again in it */
+  #probed: RatedUpstream | undefined;
   #done = false;
   #hedge: NodeJS.Timeout | undefined;
 
@@ -49,11 +51,10 @@ export class Forward {
     if (this.#done || !this.#options.observed) return;
     const now = performance.now();
     const { plan } = this.#options;
-    const index = plan.findIndex(
-      ({ health }, at) => at >= this.#next && !health.isHealthy(now) && health.takeProbe(now),
-    );
-    const probe = plan[index];
-    if (probe !== undefined) this.#try(probe);
+    const [first] = plan;
+    const failing = plan.slice(this.#next).filter((rated) => rated !== first && !rated.health.isHealthy(now));
+    this.#probed = failing.find(({ health }) => health.takeProbe(now));
+    if (this.#probed !== undefined) this.#try(this.#probed);
   }
 
   /** Nothing is reported afterwards. */
@@ -72,7 +73,7 @@ export class Forward {
     clearTimeout(this.#hedge);
     const { plan, observed } = this.#options;
     for (let rated = plan[this.#next++]; rated !== undefined; rated = plan[this.#next++]) {
-      if (!this.#try(rated)) continue;
+      if (rated === this.#probed || !this.#try(rated)) continue;
       const delay = observed ? rated.health.hedgeDelay(performance.now()) : TCP_HEDGE;
       if (this.#next < plan.length) this.#hedge = setTimeout(() => this.#askNext(), delay);
       return;
