@@ -72,7 +72,7 @@ function linksNeeded(resource: Resource): string[] {
 }
 
 function namespacesOf(resource: Resource): string[] {
-  if (resource.kind === 'firewall' || resource.kind === 'namespace') return [];
+  if (resource.kind === 'firewall' || resource.kind === 'passage' || resource.kind === 'namespace') return [];
   return resource.kind === 'link' && resource.type === 'veth'
     ? [resource.namespace, resource.peer.namespace]
     : [resource.namespace];

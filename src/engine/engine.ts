@@ -13,6 +13,7 @@ import { Reconciler } from '../reconcile/reconciler.ts';
 import { WayOut } from '../reconcile/way-out.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
+import { runProgram } from '../runtime/program.ts';
 import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
@@ -217,6 +218,7 @@ function openNetwork(
   const reconciler: Reconciler = Reconciler.open({
     execRoot,
     logger,
+    run: runProgram,
     trace: (step, milliseconds) => {
       stepTimes.record(step, milliseconds);
       config.trace?.(step, milliseconds);

@@ -23,6 +23,8 @@ interface FirewallEvent {
   /** NFPROTO_*: 1 inet, 2 ip, 3 arp, 5 netdev, 7 bridge, 10 ip6 */
   readonly family: number;
   readonly table: string;
+  /** It is an element of a set: no chain lets other packets through for that which it did not ask about before */
+  readonly element: boolean;
 }
 
 /** Ends the events of one nftables transaction, and names its author. */
@@ -44,6 +46,8 @@ const RTNLGRP_IPV6_ROUTE = 11;
 const NFNLGRP_NFTABLES = 7;
 const NFNL_SUBSYS_NFTABLES = 10;
 
+/** linux/netfilter/nf_tables.h: NEWSETELEM, DELSETELEM */
+const NFT_MSG_SETELEM: ReadonlySet<number> = new Set([12, 14]);
 /** linux/netfilter/nf_tables.h */
 const NFT_MSG_NEWGEN = 15;
 /** The second of each pair: NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET, DELSETELEM, DELOBJ, DELFLOWTABLE */
@@ -153,5 +157,11 @@ export function parseFirewallEvent(message: Message): KernelEvent | undefined {
     return { kind: 'generation', generation, author: attributes.text(NFTA_GEN_PROC_NAME) ?? '' };
   }
   const table = attributes.text(NFTA_TABLE) ?? '';
-  return { kind: 'firewall', removed: NFT_MSG_DEL.has(kind), family: header.readUInt8(0), table };
+  return {
+    kind: 'firewall',
+    removed: NFT_MSG_DEL.has(kind),
+    family: header.readUInt8(0),
+    table,
+    element: NFT_MSG_SETELEM.has(kind),
+  };
 }

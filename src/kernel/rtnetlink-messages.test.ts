@@ -112,7 +112,13 @@ test('a deleted element is told with its table', () => {
     .raw([1, 0, 0, 0])
     .text(1, 'fairway')
     .text(2, 'ports');
-  assert.deepEqual(parseFirewallEvent(one(batch)), { kind: 'firewall', removed: true, family: 1, table: 'fairway' });
+  assert.deepEqual(parseFirewallEvent(one(batch)), {
+    kind: 'firewall',
+    removed: true,
+    family: 1,
+    table: 'fairway',
+    element: true,
+  });
 });
 
 test('what is not nftables is not the firewall', () => {

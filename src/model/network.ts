@@ -106,8 +106,11 @@ export interface PublishedPort {
   readonly protocol: TransportProtocol;
   readonly containerPort: number;
   readonly hostAddress: IpAddress;
+  /** 0: nothing is translated; the container's port is opened, and the host's address is any */
   readonly hostPort: number;
   readonly count: number;
+  /** Also by the container's own address, although addresses are translated (`--allow-direct-routing`) */
+  readonly direct?: true;
 }
 
 /** A sandbox's place on a network, with everything that was allotted to it. */

@@ -162,16 +162,6 @@ export interface BridgeRule {
   readonly icc?: false;
   /** Of the subnet's family: what is reachable besides the ports published on the host */
   readonly mode: EntryMode;
-  /** Opened ports are reachable from everywhere although addresses are translated (`--allow-direct-routing`) */
-  readonly direct?: true;
-}
-
-/** Opened ports of the bridge's containers are reachable through this link of the host. */
-interface TrustRule {
-  readonly kind: 'firewall';
-  readonly meaning: 'trust';
-  readonly bridge: string;
-  readonly link: string;
 }
 
 /** What leaves a bridge's subnet for elsewhere carries the host's address. */
@@ -201,7 +191,7 @@ export interface PublishRule {
   readonly bridge: string;
 }
 
-/** Ports of a container by its own address: reachable as far as its bridge's mode, directness and trust say. */
+/** Ports of a container that are reachable by its own address, from outside and from other bridges. */
 export interface OpenRule {
   readonly kind: 'firewall';
   readonly meaning: 'open';
@@ -210,6 +200,8 @@ export interface OpenRule {
   readonly port: number;
   readonly count: number;
   readonly bridge: string;
+  /** Through this link of the host alone, which is trusted; left out: through any */
+  readonly through?: string;
 }
 
 /**
@@ -223,7 +215,7 @@ interface ForwardGuardRule {
 }
 
 /** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
-export type FirewallResource = BridgeRule | TrustRule | MasqueradeRule | PublishRule | OpenRule | ForwardGuardRule;
+export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | OpenRule | ForwardGuardRule;
 
 /**
  * The resolver of a sandbox: UDP and TCP sockets opened in it on a free port of 127.0.0.11, and the redirect from port
@@ -249,6 +241,18 @@ export interface PortReservation {
 
 export type ListenerResource = ResolverListener | PortReservation;
 
+/**
+ * What comes from or goes to this link of the host passes the host's other firewalls, as far as Fairway's own lets it. Key:
+ * family, link.
+ */
+export interface PassageResource {
+  readonly kind: 'passage';
+  readonly family: AddressFamily;
+  readonly link: string;
+  /** It may be somebody else's, and then bears no mark of Fairway: it is told by its name */
+  readonly adopted: boolean;
+}
+
 /** A kernel object that must exist: plain, comparable data. */
 export type Resource =
   | NamespaceResource
@@ -259,6 +263,7 @@ export type Resource =
   | RouteResource
   | SysctlResource
   | FirewallResource
+  | PassageResource
   | ListenerResource;
 
 export type ResourceKind = Resource['kind'];
@@ -296,6 +301,8 @@ export function resourceKey(resource: Resource): string {
       return `sysctl ${resource.namespace} ${resource.path}`;
     case 'firewall':
       return `firewall ${firewallKey(resource)}`;
+    case 'passage':
+      return `passage ${resource.family} ${resource.link}`;
     case 'listener':
       return resource.purpose === 'resolver'
         ? `listener resolver ${resource.namespace}`
@@ -311,10 +318,8 @@ function firewallKey(rule: FirewallResource): string {
       return `masquerade ${rule.bridge} ${rule.subnet}`;
     case 'publish':
       return `publish ${rule.protocol} ${rule.hostAddress}:${rule.hostPort}`;
-    case 'trust':
-      return `trust ${rule.bridge} ${rule.link}`;
     case 'open':
-      return `open ${rule.protocol} ${rule.address} ${rule.port}`;
+      return `open ${rule.protocol} ${rule.address} ${rule.port} ${rule.through ?? ''}`;
     case 'forward-guard':
       return `forward-guard ${rule.family}`;
   }

@@ -13,8 +13,9 @@ export interface Applier<R extends Resource> {
   /**
    * What of ours the kernel holds now, read from the kernel alone. A thing that is there but damaged is reported as it
    * is, or not at all, so that it is made again.
+   * @param wished for kinds that can only be told by what is wished
    */
-  observe(): R[];
+  observe(wished: readonly R[]): R[];
   /** Makes all changes, in one transaction where the kernel has one. @throws KernelError in the kernel's words */
   apply(changes: readonly Change<R>[]): void;
 }

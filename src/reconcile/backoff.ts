@@ -20,11 +20,12 @@ export class Backoff {
     return Math.max(now, this.#streaks.get(key)?.next ?? now);
   }
 
-  repaired(key: string, now: number): void {
+  /** @param longest milliseconds it waits at most */
+  repaired(key: string, now: number, longest: number = PATIENCE.longest): void {
     const before = this.#streaks.get(key);
     const count = before === undefined || now - before.last > 2 * PATIENCE.longest ? 1 : before.count + 1;
     const doublings = Math.min(count - PATIENCE.freely, 10);
-    const wait = count <= PATIENCE.freely ? 0 : Math.min(PATIENCE.longest, PATIENCE.first * 2 ** (doublings - 1));
+    const wait = count <= PATIENCE.freely ? 0 : Math.min(longest, PATIENCE.first * 2 ** (doublings - 1));
     this.#streaks.set(key, { count, last: now, next: now + wait });
     this.#forgetOld(now);
   }

@@ -6,6 +6,7 @@ import type {
   FirewallResource,
   LinkResource,
   NamespaceName,
+  PassageResource,
   Resource,
   RouteResource,
   SwitchPortResource,
@@ -20,7 +21,7 @@ import type { Listeners } from './listeners.ts';
 import type { Places } from './places.ts';
 import type { PlanStep } from './plan.ts';
 import { writeSetting } from './settings.ts';
-import { byNamespace, firewallChanges, type StepOf, stepsOf } from './steps.ts';
+import { byNamespace, changesOf, type StepOf, stepsOf } from './steps.ts';
 
 /** RTPROT_KERNEL: as the kernel marks the routes it makes with an address */
 const KERNEL_PROTOCOL = 2;
@@ -31,6 +32,7 @@ export interface ExecutorParts {
   readonly listeners: Listeners;
   readonly firewall: Applier<FirewallResource>;
   readonly switchPorts: Applier<SwitchPortResource>;
+  readonly passages: Applier<PassageResource>;
   readonly announcer: Announcer;
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
@@ -59,6 +61,8 @@ export class Executor {
     try {
       if (removals.length > 0) this.#remove(removals);
       if (others.length > 0) this.#make(others, careful);
+      // All at once: what is taken away and what takes its place may be the same rules.
+      this.#timed('passages', () => this.#pass(steps));
     } finally {
       this.#parts.places.release();
     }
@@ -120,8 +124,13 @@ export class Executor {
     this.#parts.trace(step, performance.now() - start);
   }
 
+  #pass(steps: readonly PlanStep[]): void {
+    const changes = changesOf(steps, 'passage');
+    if (changes.length > 0) this.#parts.passages.apply(changes);
+  }
+
   #firewall(steps: readonly PlanStep[]): void {
-    const changes = firewallChanges(steps);
+    const changes = changesOf(steps, 'firewall');
     if (changes.length > 0) this.#parts.firewall.apply(changes);
   }
 

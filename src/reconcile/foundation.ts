@@ -20,6 +20,7 @@ export function foundations(resource: Resource): string[] {
   switch (resource.kind) {
     case 'namespace':
     case 'firewall':
+    case 'passage':
     case 'parent':
       return [];
     case 'link':
@@ -77,5 +78,7 @@ export function rank(resource: Resource): number {
       return 7;
     case 'firewall':
       return 8;
+    case 'passage':
+      return 9;
   }
 }

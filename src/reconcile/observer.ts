@@ -7,6 +7,7 @@ import {
   isChild,
   type LinkResource,
   type NamespaceName,
+  type PassageResource,
   type Resource,
   type RouteResource,
   resourceKey,
@@ -28,10 +29,12 @@ export interface Scope {
   /** Besides the host */
   readonly sandboxes: 'all' | ReadonlySet<NamespaceName>;
   readonly firewall: boolean;
+  /** Other programs' firewalls */
+  readonly passages: boolean;
   readonly sysctls: boolean;
 }
 
-export const EVERYTHING: Scope = { sandboxes: 'all', firewall: true, sysctls: true };
+export const EVERYTHING: Scope = { sandboxes: 'all', firewall: true, passages: true, sysctls: true };
 
 export interface Renamed {
   /** The link's index */
@@ -57,17 +60,20 @@ export class Observer {
   readonly #listeners: Listeners;
   readonly #firewall: Applier<FirewallResource>;
   readonly #switchPorts: Applier<SwitchPortResource>;
+  readonly #passages: Applier<PassageResource>;
 
   constructor(
     places: Places,
     listeners: Listeners,
     firewall: Applier<FirewallResource>,
     switchPorts: Applier<SwitchPortResource>,
+    passages: Applier<PassageResource>,
   ) {
     this.#places = places;
     this.#listeners = listeners;
     this.#firewall = firewall;
     this.#switchPorts = switchPorts;
+    this.#passages = passages;
   }
 
   /** What is wished and there, in whatever state, and what carries our mark and is not wished. */
@@ -82,10 +88,12 @@ export class Observer {
       for (const resource of garbage(picture, wished, pictures)) add(resource);
     }
     for (const resource of this.#listeners.observe()) add(resource);
-    if (scope.firewall) for (const resource of this.#firewall.observe()) add(resource);
+    if (scope.firewall) for (const resource of this.#firewall.observe([])) add(resource);
     // Another program's database is asked when all is read, and when something of ours is in it.
     const asksSwitch = scope.sysctls || wishes.some(({ kind }) => kind === 'switch-port');
-    if (asksSwitch) for (const resource of this.#switchPorts.observe()) add(resource);
+    if (asksSwitch) for (const resource of this.#switchPorts.observe([])) add(resource);
+    const passages = wishes.filter((wish) => wish.kind === 'passage');
+    if (scope.passages) for (const resource of this.#passages.observe(passages)) add(resource);
     const waiting = waitingLinks(wishes, pictures);
     for (const wish of wishes) {
       const seen = waits(wish, waiting) ? wish : this.#see(wish, pictures, pinned, scope);
@@ -142,6 +150,7 @@ export class Observer {
   ): Resource | undefined {
     if (wish.kind === 'namespace' || wish.kind === 'listener' || wish.kind === 'switch-port') return undefined;
     if (wish.kind === 'firewall') return scope.firewall ? undefined : wish;
+    if (wish.kind === 'passage') return scope.passages ? undefined : wish;
     if (wish.namespace !== 'host' && !pinned.has(wish.namespace)) return undefined;
     const picture = pictures.get(wish.namespace);
     if (picture === undefined) return wish;

@@ -3,6 +3,7 @@ import { NetworkNamespace } from '../kernel/netns.ts';
 import { LinkBin } from '../kernel/trash.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
+import type { RunProgram } from '../model/program.ts';
 import { type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
 import { Announcer } from './announcer.ts';
 import { Backoff } from './backoff.ts';
@@ -14,6 +15,7 @@ import { isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
 import { SwitchPorts } from './openvswitch/switch-ports.ts';
+import { PassageApplier } from './passage/applier.ts';
 import { Places } from './places.ts';
 import type { PlanStep, Repair } from './plan.ts';
 import { describeStep } from './steps.ts';
@@ -30,6 +32,8 @@ export interface ReconcilerOptions {
   readonly tableName?: string;
   /** What is called the host; the daemon's own namespace unless told */
   readonly home?: NetworkNamespace;
+  /** Runs a program of the host: iptables alone can change rules of iptables */
+  readonly run?: RunProgram;
   /** Told how long each step of every change took */
   readonly trace?: (step: string, milliseconds: number) => void;
   /** Called when a sandbox's resolver sockets are open, which it owns from then on; disposed when they must close */
@@ -38,6 +42,11 @@ export interface ReconcilerOptions {
 
 /** As Debian and Fedora have it (ovsdb-server(1)). */
 const OPEN_VSWITCH = '/run/openvswitch/db.sock';
+/** Whoever gives no way to run programs has no iptables. */
+const NO_PROGRAMS: RunProgram = () => ({ status: null, stdout: '', stderr: 'programs cannot be run' });
+
+/** Milliseconds between two repairs of another program's firewall, at most. */
+const PASSAGE_WAIT = 500;
 
 /** Milliseconds before what failed is tried again, at least. */
 const RETRY = 1000;
@@ -61,6 +70,7 @@ export class Reconciler {
   readonly #announcer: Announcer;
   readonly #listeners: Listeners;
   readonly #firewall: FirewallApplier;
+  readonly #passages: PassageApplier;
   readonly #observer: Observer;
   readonly #executor: Executor;
   readonly #mender: Mender;
@@ -84,13 +94,17 @@ export class Reconciler {
     this.#listeners = new Listeners(this.#places, options.resolver);
     this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home);
     const switchPorts = new SwitchPorts(this.#places, options.openVswitch ?? OPEN_VSWITCH);
-    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall, switchPorts);
+    const { run = NO_PROGRAMS } = options;
+    const own = new Set([...this.#firewall.tables].flatMap((table) => [table, `${table}-admin`]));
+    this.#passages = new PassageApplier({ namespace: home, logger, own, run });
+    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall, switchPorts, this.#passages);
     this.#executor = new Executor({
       places: this.#places,
       bin: this.#bin,
       listeners: this.#listeners,
       firewall: this.#firewall,
       switchPorts,
+      passages: this.#passages,
       announcer: this.#announcer,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,
@@ -203,6 +217,7 @@ export class Reconciler {
     this.#listeners.close();
     await this.#bin.close();
     this.#firewall[Symbol.dispose]();
+    this.#passages[Symbol.dispose]();
     this.#places.close();
   }
 
@@ -211,6 +226,7 @@ export class Reconciler {
     return new Watch({
       namespace: host.namespace,
       tables: this.#firewall.tables,
+      unwatched: () => this.#passages.unwatched,
       nameOf: (index) => {
         const name = host.knownName(index);
         const ours = name !== undefined && (this.#wishes.keys.has(`link host ${name}`) || this.#wishes.isParent(name));
@@ -232,8 +248,8 @@ export class Reconciler {
   }
 
   /** @returns in how many milliseconds to look again, when something had to wait or could not be mended */
-  #look({ links, host, firewall, parents }: Suspicion): number | undefined {
-    if (!host && !firewall && this.#observer.linksAreWhole(links, this.#wishes.keys)) return undefined;
+  #look({ links, host, firewall, passages, parents }: Suspicion): number | undefined {
+    if (!host && !firewall && !passages && this.#observer.linksAreWhole(links, this.#wishes.keys)) return undefined;
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
     const admit = (step: PlanStep): boolean => {
@@ -242,10 +258,14 @@ export class Reconciler {
       return ready <= now;
     };
     const outcomes = this.#mender.mend(
-      { sandboxes: this.#wishes.sandboxesOn(parents), firewall, sysctls: false },
+      { sandboxes: this.#wishes.sandboxesOn(parents), firewall, passages, sysctls: false },
       admit,
     );
-    for (const { step } of outcomes) this.#backoff.repaired(resourceKey(step.resource), now);
+    for (const { step } of outcomes) {
+      // Reloading a firewall is no quarrel, however often it is done.
+      const longest = step.resource.kind === 'passage' ? PASSAGE_WAIT : undefined;
+      this.#backoff.repaired(resourceKey(step.resource), now, longest);
+    }
     this.#tell(outcomes);
     return next === Number.POSITIVE_INFINITY ? undefined : next - now;
   }
@@ -291,8 +311,8 @@ function touched(before: Changes, after: Changes): Scope {
   const sandboxes = new Set<NamespaceName>();
   for (const resource of [...before.values(), ...after.values()].flat()) {
     if (resource.kind === 'namespace') sandboxes.add(resource.name);
-    else if (resource.kind !== 'firewall') sandboxes.add(resource.namespace);
+    else if (resource.kind !== 'firewall' && resource.kind !== 'passage') sandboxes.add(resource.namespace);
     if (resource.kind === 'link' && resource.type === 'veth') sandboxes.add(resource.peer.namespace);
   }
-  return { sandboxes, firewall: true, sysctls: true };
+  return { sandboxes, firewall: true, passages: false, sysctls: true };
 }

@@ -1,4 +1,4 @@
-import type { FirewallResource, Owner, Resource, ResourceKind } from '../model/resource.ts';
+import type { Owner, Resource, ResourceKind } from '../model/resource.ts';
 import { resourceKey } from '../model/resource.ts';
 import type { Change } from './applier.ts';
 import type { PlanStep } from './plan.ts';
@@ -28,10 +28,11 @@ export function byNamespace<T extends { readonly namespace: string }>(
   return Map.groupBy(resources, (resource) => resource.namespace);
 }
 
-export function firewallChanges(steps: readonly PlanStep[]): Change<FirewallResource>[] {
-  return stepsOf(steps, 'firewall', 'create', 'update', 'remove').map(({ action, resource, observed }) => {
+/** What steps of one kind change, for an applier that makes all changes at once. */
+export function changesOf<K extends 'firewall' | 'passage'>(steps: readonly PlanStep[], kind: K): Change<Of<K>>[] {
+  return stepsOf(steps, kind, 'create', 'update', 'remove').map(({ action, resource, observed }) => {
     if (action === 'remove') return { before: resource };
-    return observed?.kind === 'firewall' ? { before: observed, after: resource } : { after: resource };
+    return observed?.kind === kind ? { before: observed as Of<K>, after: resource } : { after: resource };
   });
 }
 

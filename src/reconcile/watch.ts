@@ -8,6 +8,11 @@ const DEBOUNCE = 5;
 /** For links that are there and only changed. Each one we make does so five times, and asking waits for the kernel's rtnl lock. */
 const LINK_DEBOUNCE = 25;
 
+/** Another program changes its rules in many transactions: to load all of them takes it about as long. */
+const PASSAGE_DEBOUNCE = 50;
+/** Milliseconds between looks at what the kernel tells nothing of. */
+const PERIOD = 5000;
+
 /** What events say may have changed, since it was last looked at. */
 export interface Suspicion {
   /** Links of the host to be asked for one by one */
@@ -17,12 +22,16 @@ export interface Suspicion {
   /** Links that others hang from, which came or went: read also the sandboxes with something on them */
   readonly parents: 'all' | ReadonlySet<string>;
   readonly firewall: boolean;
+  /** Rules of other programs */
+  readonly passages: boolean;
 }
 
 export interface WatchOptions {
   readonly namespace: NetworkNamespace;
   /** The firewall tables that are ours */
   readonly tables: ReadonlySet<string>;
+  /** Whether there is something of which the kernel tells nothing */
+  unwatched(): boolean;
   /** The name of a link we know and wish, or hang something from, by its index; undefined for all others */
   nameOf(index: number): string | undefined;
   /** Whether something of ours hangs, or should hang, from the link of this name */
@@ -42,15 +51,19 @@ export class Watch implements Disposable {
   #parents: 'all' | Set<string> = new Set();
   #host = false;
   #firewall = false;
+  #passages = false;
   /** Events of the nftables transaction that is being told */
   #touched = false;
+  #foreign = false;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  readonly #ticks: NodeJS.Timeout;
   #due = Number.POSITIVE_INFINITY;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#events = new KernelEvents(options.namespace, (event) => this.#hear(event));
+    this.#ticks = setInterval(() => this.#tick(), PERIOD).unref();
   }
 
   /** Resolves when what the kernel told so far has been looked at. */
@@ -69,7 +82,14 @@ export class Watch implements Disposable {
     this.#again.unref();
   }
 
+  #tick(): void {
+    if (!this.#options.unwatched()) return;
+    this.#passages = true;
+    this.#schedule(0);
+  }
+
   [Symbol.dispose](): void {
+    clearInterval(this.#ticks);
     clearTimeout(this.#again);
     clearTimeout(this.#timer);
     this.#due = Number.POSITIVE_INFINITY;
@@ -88,16 +108,17 @@ export class Watch implements Disposable {
         if (event.removed) this.#suspectHost(event.route.link);
         break;
       case 'firewall':
-        this.#touched ||= this.#options.tables.has(event.table);
+        if (this.#options.tables.has(event.table)) this.#touched = true;
+        else if (!event.element) this.#foreign = true;
         break;
       case 'generation':
-        if (this.#touched && event.author !== ownName()) this.#firewall = true;
-        this.#touched = false;
+        this.#hearGeneration(event.author);
         break;
       case 'overrun':
         this.#suspectAll();
     }
     if (this.#host || this.#firewall) this.#schedule(DEBOUNCE);
+    else if (this.#passages) this.#schedule(PASSAGE_DEBOUNCE);
     else if (this.#links.size > 0) this.#schedule(LINK_DEBOUNCE);
   }
 
@@ -119,7 +140,17 @@ export class Watch implements Disposable {
   #suspectAll(): void {
     this.#host = true;
     this.#firewall = true;
+    this.#passages = true;
     this.#parents = 'all';
+  }
+
+  /** @param author of the transaction whose events have just been told */
+  #hearGeneration(author: string): void {
+    const own = author === ownName();
+    if (this.#touched && !own) this.#firewall = true;
+    if (this.#foreign && !own) this.#passages = true;
+    this.#touched = false;
+    this.#foreign = false;
   }
 
   #suspectHost(index: number): void {
@@ -141,12 +172,14 @@ export class Watch implements Disposable {
       links: new Set(this.#links),
       host: this.#host,
       firewall: this.#firewall,
+      passages: this.#passages,
       parents: this.#parents,
     };
     this.#links.clear();
     this.#parents = new Set();
     this.#host = false;
     this.#firewall = false;
+    this.#passages = false;
     const again = this.#options.look(suspicion);
     if (again !== undefined) this.lookAgain(again);
   }

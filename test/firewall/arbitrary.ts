@@ -35,12 +35,10 @@ const bridge: fc.Arbitrary<BridgeRule> = fc
     subnet,
     internal: fc.boolean(),
     icc: fc.boolean(),
-    direct: fc.boolean(),
     mode: fc.constantFrom<EntryMode>('nat', 'nat-unprotected', 'routed'),
   })
-  .map(({ icc, direct, ...rest }): BridgeRule => {
-    const flags = { ...(icc ? {} : { icc: false as const }), ...(direct ? { direct } : {}) };
-    return { kind: 'firewall', meaning: 'bridge', ...rest, ...flags };
+  .map(({ icc, ...rest }): BridgeRule => {
+    return { kind: 'firewall', meaning: 'bridge', ...rest, ...(icc ? {} : { icc: false }) };
   });
 
 /** A network of one family, or one of both. */
@@ -68,12 +66,10 @@ const publish: fc.Arbitrary<FirewallResource> = fc
   });
 
 const open = fc
-  .record({ ...ports, address })
-  .map((rest): FirewallResource => ({ kind: 'firewall', meaning: 'open', ...rest }));
-
-const trust = fc
-  .record({ bridge: bridgeName, link: bridgeName })
-  .map((rest): FirewallResource => ({ kind: 'firewall', meaning: 'trust', ...rest }));
+  .record({ ...ports, address, through: fc.option(bridgeName) })
+  .map(({ through, ...rest }): FirewallResource => {
+    return { kind: 'firewall', meaning: 'open', ...rest, ...(through === null ? {} : { through }) };
+  });
 
 const guard = fc
   .constantFrom<AddressFamily>(4, 6)
@@ -81,7 +77,7 @@ const guard = fc
 
 const rule: fc.Arbitrary<FirewallResource[]> = fc.oneof(
   bridges,
-  fc.oneof(masquerade, publish, open, trust, guard).map((one) => [one]),
+  fc.oneof(masquerade, publish, open, guard).map((one) => [one]),
 );
 
 /** As they can exist together: no two have the same bridge, subnets that overlap, or the same port. */
@@ -104,14 +100,15 @@ function claims(resource: FirewallResource): string[] {
       return [`bridge ${resource.bridge}`];
     case 'masquerade':
       return [];
-    case 'trust':
     case 'forward-guard':
       return [resourceKey(resource)];
     case 'publish':
     case 'open': {
       const { meaning, protocol, count } = resource;
       const [first, at] =
-        meaning === 'open' ? [resource.port, resource.address] : [resource.hostPort, resource.hostAddress];
+        meaning === 'open'
+          ? [resource.port, `${resource.through} ${resource.address}`]
+          : [resource.hostPort, resource.hostAddress];
       return Array.from({ length: count }, (_, i) => `${meaning} ${protocol} ${at} ${first + i}`);
     }
   }

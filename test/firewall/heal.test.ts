@@ -32,7 +32,6 @@ const RESOURCES: FirewallResource[] = [
     count: 2,
     bridge: 'br-a',
   },
-  { kind: 'firewall', meaning: 'trust', bridge: 'br-a', link: 'eth0' },
   ...publish('127.0.0.1', 6000, 7000, { count: 3 }),
 ];
 

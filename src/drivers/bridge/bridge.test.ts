@@ -40,6 +40,15 @@ const endpoint: Endpoint = {
   ports: [{ protocol: 'tcp', containerPort: 80, hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 }],
 };
 
+const RULE = {
+  kind: 'firewall',
+  meaning: 'bridge',
+  bridge: 'br-0123456789ab',
+  subnet: '10.0.0.0/24',
+  internal: false,
+  mode: 'nat',
+};
+
 test('a network is a bridge with its gateway address, two sysctls and what the firewall must know', () => {
   assert.deepEqual(bridge.network(network({})), [
     {
@@ -55,14 +64,8 @@ test('a network is a bridge with its gateway address, two sysctls and what the f
     { kind: 'sysctl', namespace: 'host', path: 'net/ipv4/conf/br-0123456789ab/route_localnet', value: '1' },
     { kind: 'sysctl', namespace: 'host', path: 'net/ipv6/conf/br-0123456789ab/disable_ipv6', value: '1' },
     { kind: 'address', namespace: 'host', link: 'br-0123456789ab', address: '10.0.0.1/24', adopt: false },
-    {
-      kind: 'firewall',
-      meaning: 'bridge',
-      bridge: 'br-0123456789ab',
-      subnet: '10.0.0.0/24',
-      internal: false,
-      mode: 'nat',
-    },
+    RULE,
+    { kind: 'passage', family: 4, link: 'br-0123456789ab', adopted: false },
     { kind: 'firewall', meaning: 'masquerade', bridge: 'br-0123456789ab', subnet: '10.0.0.0/24' },
   ]);
 });
@@ -145,20 +148,87 @@ test('mtu 0 is the default; negative and absurd ones are refused', () => {
   assert.throws(() => mtu('70000'), /^EngineError: invalid MTU number: 70000$/);
 });
 
-const UNSUPPORTED = [
-  ['com.docker.network.bridge.gateway_mode_ipv4', 'routed'],
-  ['com.docker.network.bridge.gateway_mode_ipv6', 'isolated'],
-  ['com.docker.network.bridge.host_binding_ipv4', '::1'],
+test('a routed family has no masquerading, no bound port, and its containers’ ports opened once', () => {
+  const routed = network({ 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' });
+  assert.deepEqual(
+    bridge.network(routed).flatMap((resource) => (resource.kind === 'firewall' ? [resource] : [])),
+    [{ ...RULE, mode: 'routed' }],
+  );
+  const port = { protocol: 'tcp', hostAddress: parseIpAddress('0.0.0.0'), hostPort: 0, count: 1 } as const;
+  const ports = [80, 81, 80, 90].map((containerPort) => ({ ...port, containerPort }));
+  const opened = bridge.endpoint(routed, { ...endpoint, ports }, sandbox).slice(3);
+  const open = { kind: 'firewall', meaning: 'open', protocol: 'tcp', address: '10.0.0.2', bridge: 'br-0123456789ab' };
+  assert.deepEqual(opened, [
+    { ...open, port: 80, count: 2 },
+    { ...open, port: 90, count: 1 },
+  ]);
+});
+
+test('through trusted links, published ports are reachable by the container’s address; those of 127.0.0.1 are not', () => {
+  const trusting = network({ 'com.docker.network.bridge.trusted_host_interfaces': 'eth1:wg0' });
+  const throughs = (given: Endpoint) =>
+    bridge
+      .endpoint(trusting, given, sandbox)
+      .flatMap((resource) => ('through' in resource ? [`${resource.through} ${resource.port}`] : []));
+  assert.deepEqual(throughs(endpoint), ['eth1 80', 'wg0 80']);
+  const [port] = endpoint.ports;
+  assert.ok(port);
+  assert.deepEqual(throughs({ ...endpoint, ports: [{ ...port, hostAddress: parseIpAddress('127.0.0.1') }] }), []);
+});
+
+test('where direct routing is allowed, a port is translated and opened', () => {
+  const [port] = endpoint.ports;
+  assert.ok(port);
+  const meanings = bridge
+    .endpoint(network({}), { ...endpoint, ports: [{ ...port, direct: true }] }, sandbox)
+    .flatMap((resource) => (resource.kind === 'firewall' ? [resource.meaning] : []));
+  assert.deepEqual(meanings, ['publish', 'open']);
+});
+
+test('an isolated family has no address of the host and no gateway, and its network is internal', () => {
+  const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'isolated' };
+  const kinds = bridge.network(network(options, true)).map(({ kind }) => kind);
+  assert.ok(!kinds.includes('address'));
+  assert.deepEqual(bridge.subnets(bridge.parse(options), true).gateways, [6]);
+  assert.throws(() => bridge.subnets(bridge.parse(options), false), {
+    kind: 'invalidArgument',
+    message: "gateway mode 'isolated' can only be used for an internal network",
+  });
+});
+
+test('inhibit_ipv4 leaves the gateway’s address to somebody else', () => {
+  const resources = bridge.network(network({ 'com.docker.network.bridge.inhibit_ipv4': 'true' }));
+  assert.ok(!resources.some(({ kind }) => kind === 'address'));
+});
+
+test('host_ipv4 is what leaves in place of the link’s own address', () => {
+  const resources = bridge.network(network({ 'com.docker.network.host_ipv4': '192.0.2.3' }));
+  assert.ok(resources.some((resource) => 'source' in resource && resource.source === '192.0.2.3'));
+});
+
+const REFUSED = [
+  ['bridge.gateway_mode_ipv4', 'natted', 'unknown gateway mode natted'],
+  ['host_ipv4', 'fd00::1', 'nil ip'],
+  ['host_ipv6', 'nonsense', 'nil ip'],
+  ['bridge.inhibit_ipv4', 'perhaps', 'strconv.ParseBool: parsing "perhaps": invalid syntax'],
 ] as const;
 
-for (const [label, value] of UNSUPPORTED) {
-  test(`what Docker knows and this version does not is refused: ${label}=${value}`, () => {
-    assert.throws(
-      () => bridge.parse({ [label]: value }),
-      (error) => error instanceof EngineError && error.kind === 'unsupported' && error.message.includes(label),
-    );
+for (const [name, value, reason] of REFUSED) {
+  test(`${name}=${value} is refused in Docker’s words`, () => {
+    assert.throws(() => bridge.parse({ [`com.docker.network.${name}`]: value }), {
+      kind: 'invalidArgument',
+      message: `failed to parse com.docker.network.${name} value: ${value} (${reason})`,
+    });
   });
 }
+
+test('what Docker knows and this version does not is refused: a host binding of IPv6', () => {
+  const label = 'com.docker.network.bridge.host_binding_ipv4';
+  assert.throws(
+    () => bridge.parse({ [label]: '::1' }),
+    (error) => error instanceof EngineError && error.kind === 'unsupported' && error.message.includes(label),
+  );
+});
 
 test('the same options with the value Docker takes by default are fine', () => {
   const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat' };

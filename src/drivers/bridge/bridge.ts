@@ -1,5 +1,5 @@
 import {
-  addressOf,
+  FAMILIES,
   familyOf,
   interfaceAddress,
   lengthOf,
@@ -8,10 +8,13 @@ import {
   parseMacAddress,
   parsePrefix,
 } from '../../model/address.ts';
-import { type Endpoint, type Network, type Sandbox, shortId } from '../../model/network.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { BridgeRule, Resource } from '../../model/resource.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
+import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
+import { published } from './ports.ts';
 
 /** Default routes by their gateway's family. */
 const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
@@ -21,17 +24,20 @@ export const bridge: NetworkDriver<BridgeOptions> = {
   name: 'bridge',
   parse: parseBridgeOptions,
   traits: ({ interfacePrefix, hostBinding }) => ({ ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding }),
-  subnets: () => ({ manySubnets: false, subnetless: false, gateways: [4, 6], sharedSubnets: false }),
+  subnets: ({ gatewayModes }, internal) => {
+    const isolated = FAMILIES.filter((family) => gatewayModes[family] === 'isolated');
+    if (isolated.length > 0 && !internal) {
+      throw new EngineError('invalidArgument', "gateway mode 'isolated' can only be used for an internal network");
+    }
+    const gateways = FAMILIES.filter((family) => !isolated.includes(family));
+    return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false };
+  },
   network: (network) => [...bridgeLink(network), ...network.pools.flatMap((pool) => subnet(network, pool))],
   endpoint: (network, endpoint, sandbox) => [
     ...sandboxLink(network, endpoint, sandbox),
-    ...endpoint.ports.flatMap((port) => published(network, endpoint, port)),
+    ...published(network, endpoint),
   ],
 };
-
-function bridgeName(network: Network<BridgeOptions>): string {
-  return network.options.bridge ?? `br-${shortId(network.id)}`;
-}
 
 /** Ethernet's, and what Docker takes when nobody asks for another. */
 const DEFAULT_MTU = 1500;
@@ -51,7 +57,7 @@ function bridgeLink(network: Network<BridgeOptions>): Resource[] {
     { kind: 'link', type: 'bridge', namespace: 'host', name, mtu, mac, up: true, adopt: named !== undefined },
     // A connection from 127.0.0.1 to a published port leaves through the bridge; the kernel drops it as martian without this.
     hostSetting(`net/ipv4/conf/${name}/route_localnet`, '1'),
-    ...(network.ipv6 ? ipv6Settings(name) : [hostSetting(`net/ipv6/conf/${name}/disable_ipv6`, '1')]),
+    ...(hasIPv6(network) ? ipv6Settings(name) : [hostSetting(`net/ipv6/conf/${name}/disable_ipv6`, '1')]),
   ];
 }
 
@@ -76,37 +82,37 @@ function bridgeMac(id: string): MacAddress {
   return parseMacAddress(`02:${id.slice(0, 10).replace(/..(?=.)/g, '$&:')}`);
 }
 
-function subnet(network: Network<BridgeOptions>, pool: Network['pools'][number]): Resource[] {
-  const name = bridgeName(network);
-  const { icc, masquerade, bridge: named } = network.options;
-  const address: Resource[] =
-    pool.gateway === undefined
-      ? []
-      : [
-          {
-            kind: 'address',
-            namespace: 'host',
-            link: name,
-            address: interfaceAddress(pool.gateway, lengthOf(pool.subnet)),
-            adopt: named !== undefined,
-          },
-        ];
-  // What the firewall says of IPv6 comes with its next version.
-  if (familyOf(pool.subnet) === 6) return address;
+/** On an isolated network the host has no address, not even a link-local one. */
+function hasIPv6({ ipv6, options }: Network<BridgeOptions>): boolean {
+  return ipv6 && options.gatewayModes[6] !== 'isolated';
+}
+
+function subnet(network: Network<BridgeOptions>, { subnet, gateway }: Network['pools'][number]): Resource[] {
+  const link = bridgeName(network);
+  const { icc, masquerade, bridge: named, gatewayModes, inhibitIpv4, sources } = network.options;
+  const family = familyOf(subnet);
+  const mode = gatewayModes[family];
   const rule: BridgeRule = {
     kind: 'firewall',
     meaning: 'bridge',
-    bridge: name,
-    subnet: pool.subnet,
+    bridge: link,
+    subnet,
     internal: network.internal,
-    mode: 'nat',
+    // What makes it isolated is that it is internal, and the address that the host does not have.
+    mode: mode === 'isolated' ? 'nat' : mode,
     ...(icc ? {} : { icc }),
   };
-  const rules: Resource[] = [...address, rule];
-  if (masquerade && !network.internal) {
-    rules.push({ kind: 'firewall', meaning: 'masquerade', bridge: name, subnet: pool.subnet });
+  const resources: Resource[] = [rule, { kind: 'passage', family, link, adopted: named !== undefined }];
+  if (gateway !== undefined && mode !== 'isolated' && !(family === 4 && inhibitIpv4)) {
+    const address = interfaceAddress(gateway, lengthOf(subnet));
+    resources.unshift({ kind: 'address', namespace: 'host', link, address, adopt: named !== undefined });
   }
-  return rules;
+  if (masquerade && !network.internal && mode !== 'routed') {
+    const source = sources[family];
+    const rule = { kind: 'firewall', meaning: 'masquerade', bridge: link, subnet } as const;
+    resources.push(source === undefined ? rule : { ...rule, source });
+  }
+  return resources;
 }
 
 function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbox: Sandbox): Resource[] {
@@ -136,38 +142,4 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
     resources.push({ kind: 'route', namespace, destination: DEFAULT_ROUTES[familyOf(gateway)], gateway, link });
   }
   return resources;
-}
-
-/** The rule leads packets in; the bound socket keeps everybody else off the port while it does. */
-function published(
-  network: Network<BridgeOptions>,
-  endpoint: Endpoint,
-  { protocol, hostAddress, hostPort, count, containerPort }: Endpoint['ports'][number],
-): Resource[] {
-  const own = ofFamily(endpoint.addresses, familyOf(hostAddress));
-  if (own === undefined) return [];
-  const address = addressOf(own);
-  const bridge = bridgeName(network);
-  return [
-    {
-      kind: 'listener',
-      purpose: 'reservation',
-      namespace: 'host',
-      protocol,
-      address: hostAddress,
-      port: hostPort,
-      count,
-    },
-    {
-      kind: 'firewall',
-      meaning: 'publish',
-      protocol,
-      hostAddress,
-      hostPort,
-      count,
-      address,
-      port: containerPort,
-      bridge,
-    },
-  ];
 }

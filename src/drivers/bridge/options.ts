@@ -1,6 +1,14 @@
-import { type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
+import { type AddressFamily, familyOf, type IpAddress, isIpAddress, parseIpAddress } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
 import { type DriverOptions, optionFlag } from '../../model/network.ts';
+
+/**
+ * `nat`: addresses are translated both ways. `nat-unprotected`: the same, and all ports are open to who knows a way to the
+ * container. `routed`: nothing is translated, and published ports are opened. `isolated`: the host has no address there.
+ */
+type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
+
+const GATEWAY_MODES: readonly string[] = ['nat', 'nat-unprotected', 'routed', 'isolated'] satisfies GatewayMode[];
 
 /** What the bridge driver understands of `-o`, parsed, defaults filled in. */
 export interface BridgeOptions {
@@ -11,6 +19,14 @@ export interface BridgeOptions {
   readonly masquerade: boolean;
   /** Where ports are published when `-p` names no address */
   readonly hostBinding: IpAddress;
+  /** How containers are reached and leave, by family */
+  readonly gatewayModes: Readonly<Record<AddressFamily, GatewayMode>>;
+  /** The bridge does not carry the gateway's IPv4 address: somebody else is the gateway */
+  readonly inhibitIpv4: boolean;
+  /** Through these links of the host published ports are reachable by the container's own address */
+  readonly trustedLinks: readonly string[];
+  /** What leaves carries this address of the host, instead of that of the link it leaves by */
+  readonly sources: Readonly<Partial<Record<AddressFamily, IpAddress>>>;
   readonly defaultBridge: boolean;
   /** Bytes; of the bridge and of both ends of every veth. undefined: the network's, which follows the host */
   readonly mtu?: number;
@@ -23,19 +39,8 @@ const MTU_BOUNDS = { lowest: 68, highest: 65535 } as const;
 
 const PREFIX = 'com.docker.network.';
 
-/** Docker knows these, this version does not: saying nothing would leave people with a network they did not ask for. */
-const UNSUPPORTED: Readonly<Record<string, readonly string[]>> = {
-  [`${PREFIX}bridge.gateway_mode_ipv4`]: ['', 'nat'],
-  [`${PREFIX}bridge.gateway_mode_ipv6`]: ['', 'nat'],
-  [`${PREFIX}bridge.inhibit_ipv4`]: ['', '0', 'f', 'F', 'FALSE', 'false', 'False'],
-  [`${PREFIX}bridge.trusted_host_interfaces`]: [''],
-  [`${PREFIX}host_ipv4`]: [''],
-  [`${PREFIX}host_ipv6`]: [''],
-};
-
 /** @throws EngineError invalidArgument in Docker's words, or unsupported */
 export function parseBridgeOptions(options: DriverOptions): BridgeOptions {
-  refuseUnsupported(options);
   const read = <T>(name: string, fallback: T, parse: (label: string, value: string) => T): T => {
     const label = PREFIX + name;
     const value = options[label];
@@ -43,24 +48,25 @@ export function parseBridgeOptions(options: DriverOptions): BridgeOptions {
   };
   const bridge = read('bridge.name', undefined, parseLinkName);
   const mtu = read('driver.mtu', undefined, parseMtu);
+  const host4 = read('host_ipv4', undefined, parseAddress(4));
+  const host6 = read('host_ipv6', undefined, parseAddress(6));
+  const sources = { ...(host4 === undefined ? {} : { 4: host4 }), ...(host6 === undefined ? {} : { 6: host6 }) };
   return {
     ...(bridge === undefined ? {} : { bridge }),
     icc: read('bridge.enable_icc', true, parseBoolean),
     masquerade: read('bridge.enable_ip_masquerade', true, parseBoolean),
     hostBinding: read('bridge.host_binding_ipv4', parseIpAddress('0.0.0.0'), parseHostBinding),
+    gatewayModes: {
+      4: read('bridge.gateway_mode_ipv4', 'nat', parseGatewayMode),
+      6: read('bridge.gateway_mode_ipv6', 'nat', parseGatewayMode),
+    },
+    inhibitIpv4: read('bridge.inhibit_ipv4', false, parseBoolean),
+    trustedLinks: read('bridge.trusted_host_interfaces', [], parseLinkNames),
+    sources,
     defaultBridge: read('bridge.default_bridge', false, parseBoolean),
     ...(mtu === undefined ? {} : { mtu }),
     interfacePrefix: read('container_iface_prefix', 'eth', parseInterfacePrefix),
   };
-}
-
-function refuseUnsupported(options: DriverOptions): void {
-  for (const [label, allowed] of Object.entries(UNSUPPORTED)) {
-    const value = options[label];
-    if (value !== undefined && !allowed.includes(value)) {
-      throw new EngineError('unsupported', `option ${label}=${value} is not supported by this version`);
-    }
-  }
 }
 
 function parseBoolean(label: string, value: string): boolean {
@@ -91,6 +97,31 @@ function parseHostBinding(label: string, value: string): IpAddress {
 function parseLinkName(label: string, value: string): string {
   if (isLinkName(value)) return value;
   throw unparsable(label, value, 'invalid interface name');
+}
+
+/** "eth1:wg0". What is no name of a link is one that never comes. */
+function parseLinkNames(_label: string, value: string): readonly string[] {
+  return [...new Set(value.split(':').filter(isLinkName))];
+}
+
+/** The empty text asks for the default, as in Docker. */
+function parseGatewayMode(label: string, value: string): GatewayMode {
+  if (value === '') return 'nat';
+  if (isGatewayMode(value)) return value;
+  throw unparsable(label, value, `unknown gateway mode ${value}`);
+}
+
+function isGatewayMode(text: string): text is GatewayMode {
+  return GATEWAY_MODES.includes(text);
+}
+
+/** The empty text asks for none. */
+function parseAddress(family: AddressFamily): (label: string, value: string) => IpAddress | undefined {
+  return (label, value) => {
+    if (value === '') return undefined;
+    if (!isIpAddress(value) || familyOf(parseIpAddress(value)) !== family) throw unparsable(label, value, 'nil ip');
+    return parseIpAddress(value);
+  };
 }
 
 /** Two digits follow at most: a sandbox has no more links than that before its name would not fit. */

@@ -16,8 +16,6 @@ export function compile(resource: FirewallResource): Element[] {
   switch (resource.meaning) {
     case 'bridge':
       return compileBridge(resource);
-    case 'trust':
-      return [{ set: 'trusted', key: `${quoted(resource.link)} . ${quoted(resource.bridge)}` }];
     case 'masquerade': {
       const { subnet, source, bridge } = resource;
       const family = familyOf(subnet);
@@ -34,7 +32,7 @@ export function compile(resource: FirewallResource): Element[] {
   }
 }
 
-function compileBridge({ bridge, subnet, internal, icc, mode, direct }: BridgeRule): Element[] {
+function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Element[] {
   const name = quoted(bridge);
   const family = familyOf(subnet);
   const ofFamily = `ipv${family} . ${name}`;
@@ -46,7 +44,6 @@ function compileBridge({ bridge, subnet, internal, icc, mode, direct }: BridgeRu
   if (internal) elements.push({ set: 'internal', key: name });
   if (mode === 'nat-unprotected') elements.push({ set: 'unprotected', key: ofFamily });
   if (mode === 'routed') elements.push({ set: 'routed', key: ofFamily });
-  if (direct) elements.push({ set: 'direct', key: ofFamily });
   return elements;
 }
 
@@ -69,13 +66,13 @@ function compilePublish({ protocol, hostAddress, hostPort, count, address, port,
   }));
 }
 
-function compileOpen({ protocol, address, port, count, bridge }: OpenRule): Element {
+function compileOpen({ protocol, address, port, count, bridge, through }: OpenRule): Element {
   const ports = count === 1 ? `${port}` : `${port}-${port + count - 1}`;
-  return {
-    set: `opened${familyOf(address)}`,
-    key: `${address} . ${protocol} . ${ports}`,
-    comment: checked(bridge),
-  };
+  const family = familyOf(address);
+  const key = `${address} . ${protocol} . ${ports}`;
+  const comment = checked(bridge);
+  if (through === undefined) return { set: `opened${family}`, key, comment };
+  return { set: `through${family}`, key: `${quoted(through)} . ${key}`, comment };
 }
 
 /** nft lists a prefix that holds one address as that address. */

@@ -24,7 +24,6 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] | undef
   const bridges = new BridgeMarks(marks);
   try {
     return [
-      ...of('trusted').map(trustRule),
       ...of('guarded').map(({ key }): FirewallResource => {
         return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
       }),
@@ -35,7 +34,7 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] | undef
           ...of(`subnets${family}`).map((element) => bridges.rule(element, family)),
           ...[...of(`masqueraded${family}`), ...of(`sources${family}`)].map(masqueradeRule),
           ...new Map(publishing.map((one) => [rangeOf(one), one])).values().map(publishRule),
-          ...of(`opened${family}`).map(openRule),
+          ...[...of(`opened${family}`), ...of(`through${family}`)].map(openRule),
         ];
       }),
     ];
@@ -51,14 +50,12 @@ class BridgeMarks {
   readonly #confined: ReadonlySet<string>;
   readonly #unprotected: ReadonlySet<string>;
   readonly #routed: ReadonlySet<string>;
-  readonly #direct: ReadonlySet<string>;
 
   constructor(marks: (set: Element['set']) => ReadonlySet<string>) {
     this.#internal = marks('internal');
     this.#confined = marks('confined');
     this.#unprotected = marks('unprotected');
     this.#routed = marks('routed');
-    this.#direct = marks('direct');
   }
 
   rule({ key }: Element, family: AddressFamily): BridgeRule {
@@ -74,14 +71,8 @@ class BridgeMarks {
       internal: this.#internal.has(name),
       mode: this.#routed.has(ofFamily) ? 'routed' : unprotected ? 'nat-unprotected' : 'nat',
       ...(this.#confined.has(`${name} . ${name}`) ? { icc: false } : {}),
-      ...(this.#direct.has(ofFamily) ? { direct: true } : {}),
     };
   }
-}
-
-function trustRule({ key }: Element): FirewallResource {
-  const [, link = '', bridge = ''] = /^"(.*)" \. "(.*)"$/.exec(key) ?? [];
-  return { kind: 'firewall', meaning: 'trust', bridge, link };
 }
 
 function masqueradeRule({ key, value, comment = '' }: Element): FirewallResource {
@@ -121,7 +112,7 @@ function published({ key, value = '', comment = '' }: Element, family: AddressFa
 }
 
 function openRule({ key, comment = '' }: Element): OpenRule {
-  const [address = '', protocol = '', ports = ''] = key.split(' . ');
+  const [ports = '', protocol = '', address = '', through] = key.split(' . ').reverse();
   const [port = 0, last = port] = ports.split('-').map(Number);
   return {
     kind: 'firewall',
@@ -131,6 +122,7 @@ function openRule({ key, comment = '' }: Element): OpenRule {
     port,
     count: last - port + 1,
     bridge: comment,
+    ...(through === undefined ? {} : { through: through.slice(1, -1) }),
   };
 }
 

@@ -27,12 +27,8 @@ export const SETS = {
   confined: { key: ['ifname', 'ifname'] },
   /** Bridges all of whose ports can be reached from outside */
   unprotected: { key: ['nf_proto', 'ifname'] },
-  /** Bridges whose containers answer for themselves: opened ports and ICMP pass */
+  /** Bridges whose containers answer for themselves: ICMP passes */
   routed: { key: ['nf_proto', 'ifname'] },
-  /** Bridges whose opened ports can be reached from everywhere, although addresses are translated */
-  direct: { key: ['nf_proto', 'ifname'] },
-  /** A link of the host and the bridge whose opened ports can be reached through it */
-  trusted: { key: ['ifname', 'ifname'] },
   /** Containers that have no door between them and the bridge */
   subnets4: { key: ['ipv4_addr', 'ifname'], interval: true },
   subnets6: { key: ['ipv6_addr', 'ifname'], interval: true },
@@ -58,6 +54,9 @@ export const SETS = {
   /** Ports of containers that can be reached by the container's own address */
   opened4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
   opened6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
+  /** The same, through one link of the host */
+  through4: { key: ['ifname', 'ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
+  through6: { key: ['ifname', 'ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
   /** One element, whose comment says what the table looked like when it was made */
   fingerprint: { key: ['mark'] },
 } as const satisfies Record<string, SetDefinition>;
@@ -175,14 +174,10 @@ const CHAINS = `
   }
   chain opened {
     meta l4proto { icmp, icmpv6 } meta nfproto . oifname @routed accept
-    ip daddr . meta l4proto . th dport @opened4 goto directly
-    ip6 daddr . meta l4proto . th dport @opened6 goto directly
-    drop
-  }
-  chain directly {
-    meta nfproto . oifname @routed accept
-    meta nfproto . oifname @direct accept
-    iifname . oifname @trusted accept
+    ip daddr . meta l4proto . th dport @opened4 accept
+    ip6 daddr . meta l4proto . th dport @opened6 accept
+    iifname . ip daddr . meta l4proto . th dport @through4 accept
+    iifname . ip6 daddr . meta l4proto . th dport @through6 accept
     drop
   }
 `;

@@ -1,0 +1,84 @@
+import { type AddressFamily, addressOf, familyOf, type IpAddress } from '../../model/address.ts';
+import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
+import type { Resource, TransportProtocol } from '../../model/resource.ts';
+import { bridgeName } from './name.ts';
+import type { BridgeOptions } from './options.ts';
+
+/** Ports of a container that lie side by side. */
+interface Interval {
+  readonly protocol: TransportProtocol;
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * What leads to an endpoint's published ports, by family: bound host ports and their translation; where nothing is
+ * translated, or where somebody may come past the translation, the container's own ports, opened.
+ */
+export function published(network: Network<BridgeOptions>, endpoint: Endpoint): Resource[] {
+  return endpoint.addresses.flatMap((own) => {
+    const family = familyOf(own);
+    const ports = endpoint.ports.filter(({ hostAddress }) => familyOf(hostAddress) === family);
+    const address = addressOf(own);
+    const bound = ports.filter(({ hostPort }) => hostPort !== 0);
+    return [...bound.flatMap((port) => bind(network, address, port)), ...opened(network, address, family, ports)];
+  });
+}
+
+/** The rule leads packets in; the bound socket keeps everybody else off the port while it does. */
+function bind(network: Network<BridgeOptions>, address: IpAddress, published: PublishedPort): Resource[] {
+  const { protocol, hostAddress, hostPort, count, containerPort: port } = published;
+  const bridge = bridgeName(network);
+  return [
+    {
+      kind: 'listener',
+      purpose: 'reservation',
+      namespace: 'host',
+      protocol,
+      address: hostAddress,
+      port: hostPort,
+      count,
+    },
+    { kind: 'firewall', meaning: 'publish', protocol, hostAddress, hostPort, count, address, port, bridge },
+  ];
+}
+
+function opened(
+  network: Network<BridgeOptions>,
+  address: IpAddress,
+  family: AddressFamily,
+  ports: readonly PublishedPort[],
+): Resource[] {
+  const { gatewayModes, trustedLinks } = network.options;
+  const bridge = bridgeName(network);
+  const rules = (of: readonly PublishedPort[], through?: string) =>
+    merged(of).map(({ protocol, first, last }): Resource => {
+      const rule = { kind: 'firewall', meaning: 'open', protocol, address, port: first } as const;
+      return { ...rule, count: last - first + 1, bridge, ...(through === undefined ? {} : { through }) };
+    });
+  if (gatewayModes[family] === 'routed') return rules(ports);
+  if (gatewayModes[family] !== 'nat') return [];
+  const direct = rules(ports.filter((port) => port.direct));
+  // A port of 127.0.0.1 is the host's own affair, also where a link is trusted.
+  const outside = ports.filter(({ hostAddress }) => !isLoopback(hostAddress));
+  return [...direct, ...trustedLinks.flatMap((link) => rules(outside, link))];
+}
+
+function isLoopback(address: IpAddress): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+/** A port may be published more than once; it is opened once, and neighbours together. */
+function merged(ports: readonly PublishedPort[]): Interval[] {
+  const intervals = ports.map(({ protocol, containerPort, count }): Interval => {
+    return { protocol, first: containerPort, last: containerPort + count - 1 };
+  });
+  const found: Interval[] = [];
+  for (const one of intervals.toSorted((a, b) => a.first - b.first)) {
+    const index = found.findIndex(({ protocol, last }) => protocol === one.protocol && last >= one.first - 1);
+    const other = found[index];
+    if (other === undefined) found.push(one);
+    else found[index] = { ...other, last: Math.max(other.last, one.last) };
+  }
+  return found;
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+/** What Docker 28 leaves in the filter table (its default bridge is another than Fairway's). */
+const DOCKERS = `*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-BRIDGE - [0:0]
+:DOCKER-CT - [0:0]
+:DOCKER-FORWARD - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER ! -i docker9 -o docker9 -j DROP
+-A DOCKER-BRIDGE -o docker9 -j DOCKER
+-A DOCKER-CT -o docker9 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-FORWARD -j DOCKER-CT
+-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A DOCKER-FORWARD -j DOCKER-BRIDGE
+-A DOCKER-FORWARD -i docker9 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker9 ! -o docker9 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o docker9 -j DROP
+-A DOCKER-USER -j RETURN
+COMMIT
+`;
+
+interface Foreign {
+  readonly name: string;
+  /** Commands that make the host's firewall drop what it forwards */
+  readonly start: string;
+  /** What an administrator does to it, and what takes Fairway's rules away with the others */
+  readonly reload: string;
+  readonly stop: string;
+  /** What shows the rules; they name "fairway" as long as they are there */
+  readonly list: string;
+  /** Found in the rules before and after: nobody's policy is changed */
+  readonly policy: RegExp;
+}
+
+const NFT_SITE = `table inet site {
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ct state established,related accept
+    iifname "lan9" accept
+  }
+}`;
+
+const FOREIGN: readonly Foreign[] = [
+  {
+    name: 'iptables with FORWARD DROP',
+    start: 'iptables-nft -P FORWARD DROP',
+    reload: 'iptables-nft -F; iptables-nft -P FORWARD DROP',
+    stop: 'iptables-nft -P FORWARD ACCEPT',
+    list: 'iptables-nft -S FORWARD',
+    policy: /-P FORWARD DROP/,
+  },
+  {
+    name: 'iptables with a last rule that rejects, in a chain of its own',
+    start: `iptables-nft -N SITE; iptables-nft -A FORWARD -j SITE; iptables-nft -A SITE -i lan9 -j ACCEPT
+      iptables-nft -A SITE -j REJECT --reject-with icmp-host-prohibited`,
+    reload: `iptables-nft -F SITE; iptables-nft -A SITE -j REJECT`,
+    stop: 'iptables-nft -F FORWARD; iptables-nft -F SITE; iptables-nft -X SITE',
+    list: 'iptables-nft -S',
+    policy: /-A SITE -j REJECT/,
+  },
+  {
+    name: 'iptables-legacy with FORWARD DROP, of which the kernel tells nothing',
+    start: 'iptables-legacy -P FORWARD DROP',
+    reload: 'iptables-legacy -F',
+    stop: 'iptables-legacy -P FORWARD ACCEPT; iptables-legacy -F',
+    list: 'iptables-legacy -S FORWARD',
+    policy: /-P FORWARD DROP/,
+  },
+  {
+    name: 'an nftables ruleset with a forward chain that drops',
+    start: `nft '${NFT_SITE}'`,
+    reload: `nft 'delete table inet site; ${NFT_SITE}'`,
+    stop: 'nft delete table inet site',
+    list: 'nft list table inet site 2>/dev/null || true',
+    policy: /policy drop/,
+  },
+  {
+    name: 'ufw',
+    start: `cp -a /etc/ufw /run/ufw; mount --bind /run/ufw /etc/ufw; cp /etc/default/ufw /run/ufw-default
+      mount --bind /run/ufw-default /etc/default/ufw; ufw --force enable`,
+    reload: 'ufw reload',
+    stop: 'ufw disable',
+    list: 'iptables -S',
+    policy: /-P FORWARD DROP/,
+  },
+  {
+    name: 'firewalld',
+    start: `mkdir -p /run/dbus /run/firewalld; dbus-daemon --system --fork --nopidfile
+      firewalld; firewall-cmd --zone=public --change-interface=eth0`,
+    reload: 'firewall-cmd --reload; firewall-cmd --zone=public --change-interface=eth0',
+    stop: 'kill $(cat /run/firewalld.pid); while [ -e /run/firewalld.pid ]; do sleep 0.1; done',
+    list: 'nft list table inet firewalld 2>/dev/null || true',
+    policy: /reject with icmpx admin-prohibited/,
+  },
+  {
+    name: 'Docker beside us',
+    start: `iptables-nft-restore <<'RULES'\n${DOCKERS}RULES`,
+    reload: `iptables-nft-restore <<'RULES'\n${DOCKERS}RULES`,
+    stop: 'iptables-nft -P FORWARD ACCEPT; iptables-nft -F; iptables-nft -X',
+    list: 'iptables-nft -S',
+    policy: /-P FORWARD DROP/,
+  },
+];
+
+describe('hosts with a firewall of their own', () => {
+  let daemon: TestDaemon;
+  let address: string;
+  const pids = { web: '', old: '' };
+  before(async () => {
+    daemon = await TestDaemon.create();
+    await daemon.ok('network', 'create', 'app');
+    const web = ['busybox', 'httpd', '-f', '-h', '/var/www'];
+    await daemon.ok('run', '-d', '--name', 'web', '--network', 'app', '-p', '8080:80', ...web);
+    await daemon.ok('run', '-d', '--name', 'old', '-p', '8081:80', ...web);
+    address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'web');
+    for (const name of ['web', 'old'] as const) pids[name] = await daemon.ok('inspect', '-f', '{{.State.Pid}}', name);
+    daemon.host.spawnLan(['socat', 'TCP-LISTEN:9000,fork,reuseaddr', 'SYSTEM:echo outside']);
+    await daemon.host.lanShell('ip route add 172.16.0.0/12 via 192.0.2.2');
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const onLan = async (url: string) => (await daemon.host.lan(['curl', '-s', '-m', '1', url])).code === 0;
+  const leaves = async (name: 'web' | 'old') => {
+    const { stdout } = await daemon.host.exec([
+      'nsenter',
+      '-t',
+      pids[name],
+      '-n',
+      'nc',
+      '-w',
+      '1',
+      '192.0.2.1',
+      '9000',
+    ]);
+    return stdout === 'outside\n';
+  };
+
+  /** Both ways, on a network of our own links and on one whose bridge has a name of the user's. */
+  async function passes(): Promise<boolean> {
+    const ways = [onLan('http://192.0.2.2:8080/'), onLan('http://192.0.2.2:8081/'), leaves('web'), leaves('old')];
+    return (await Promise.all(ways)).every((way) => way);
+  }
+
+  async function isProtected(): Promise<void> {
+    assert.equal(await onLan(`http://${address}/`), false, 'past the published port');
+  }
+
+  for (const { name, start, reload, stop, list, policy } of FOREIGN) {
+    test(`${name}: containers are reached and reach out, also after a reload, and nothing is left behind`, async () => {
+      await daemon.host.shell(start);
+      await eventually('packets pass', passes, 10_000);
+      await isProtected();
+      assert.match(await daemon.host.shell(list), policy);
+      assert.match(await daemon.host.shell(list), /fairway/);
+      await daemon.host.shell(reload);
+      await eventually('packets pass again', passes, 10_000);
+      await isProtected();
+      assert.match(await daemon.host.shell(list), policy);
+      await daemon.host.shell(stop);
+      await eventually('our rules are gone', async () => !/fairway/.test(await daemon.host.shell(list)), 10_000);
+      assert.ok(await passes());
+    });
+  }
+
+  test('a rule of the administrator’s for a container still counts', async () => {
+    await daemon.host.shell(
+      'iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -d 192.0.2.1 -p tcp --dport 9000 -j DROP',
+    );
+    await eventually('the LAN gets in', () => onLan('http://192.0.2.2:8080/'), 10_000);
+    await eventually('the rule is before ours', async () => !(await leaves('web')));
+    await daemon.host.shell('iptables-nft -F; iptables-nft -P FORWARD ACCEPT');
+  });
+
+  test('a daemon that starts finds the firewall there, and one that leaves no trace takes its rules along', async () => {
+    await daemon.stop('SIGTERM');
+    await daemon.host.shell(`iptables-nft -P FORWARD DROP; nft '${NFT_SITE}'`);
+    assert.equal(await onLan('http://192.0.2.2:8080/'), false);
+    await daemon.start(['--leave-no-trace']);
+    assert.ok(await passes());
+    await daemon.stop('SIGTERM');
+    assert.doesNotMatch(await daemon.host.shell('iptables-nft -S; nft list ruleset'), /fairway /);
+  });
+});
