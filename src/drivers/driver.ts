@@ -16,6 +16,8 @@ export interface NetworkTraits {
   readonly ownMac: boolean;
   /** How endpoints reach what is elsewhere: through the network's gateway, by their link itself, or not at all */
   readonly defaultRoute: 'gateway' | 'link' | 'none';
+  /** The host has an address of each family on the network as containers have: these, else free ones */
+  readonly hostAddresses?: readonly IpAddress[];
 }
 
 /** Those of networks that need no word about them. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseInterfaceAddress, parseIpAddress, parseMacAddress } from '../model/address.ts';
+import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
+import { resourceKey } from '../model/resource.ts';
 import type { NetworkDriver } from './driver.ts';
 import { ipvlan } from './ipvlan/ipvlan.ts';
 import { macvlan } from './macvlan/macvlan.ts';
@@ -122,6 +123,68 @@ test('who routes how', () => {
     ['gateway', 'none', 'gateway', 'link', 'none'],
   );
 });
+
+test('host access: a silent link of the host with an address of each family, and a route to each container', () => {
+  const [ipv4, ipv6] = ['192.0.2.0/24', '2001:db8::/64'].map(parsePrefix);
+  assert.ok(ipv4 && ipv6);
+  const network = {
+    ...networkOf(macvlan, { parent: 'eth0', host_access: 'true' }),
+    pools: [
+      { subnet: ipv4, auxiliary: { host_access: parseIpAddress('192.0.2.128') } },
+      { subnet: ipv6, auxiliary: { host_access: parseIpAddress('2001:db8::5') } },
+    ],
+  };
+  const [, shim, ...rest] = macvlan.network(network);
+  assert.deepEqual(shim, {
+    ...{ kind: 'link', type: 'macvlan', namespace: 'host', name: 'fwm-aaaaaaaaaaa', up: true },
+    ...{ parent: 'eth0', mode: 'bridge', mac: '02:aa:aa:aa:aa:aa' },
+  });
+  assert.deepEqual(rest.map(resourceKey), [
+    'sysctl host net/ipv4/conf/fwm-aaaaaaaaaaa/arp_ignore',
+    'sysctl host net/ipv4/conf/fwm-aaaaaaaaaaa/arp_announce',
+    'sysctl host net/ipv6/conf/fwm-aaaaaaaaaaa/accept_ra',
+    'sysctl host net/ipv6/conf/fwm-aaaaaaaaaaa/disable_ipv6',
+    'address host fwm-aaaaaaaaaaa 192.0.2.128/32',
+    'address host fwm-aaaaaaaaaaa 2001:db8::5/128',
+  ]);
+  const routes = macvlan.endpoint(network, endpoint, sandbox).filter(({ kind }) => kind === 'route');
+  assert.deepEqual(routes.map(resourceKey).slice(-2), ['route host 10.0.0.2/32', 'route host fd00::2/128']);
+});
+
+const NO_ACCESS: readonly (readonly [NetworkDriver<never>, DriverOptions, string])[] = [
+  [macvlan as never, { host_access: 'yes' }, 'failed to parse host_access value: yes (it is true or false)'],
+  [
+    macvlan as never,
+    { host_address: '192.0.2.9' },
+    'failed to parse host_address value: 192.0.2.9 (it needs host_access=true)',
+  ],
+  [
+    ipvlan as never,
+    { host_access: '1', host_address: 'x' },
+    'failed to parse host_address value: x (invalid IP address)',
+  ],
+  [
+    ipvlan as never,
+    { host_access: '1', host_address: '192.0.2.8,192.0.2.9' },
+    'failed to parse host_address value: 192.0.2.8,192.0.2.9 (it is one address of each family)',
+  ],
+  [
+    macvlan as never,
+    { host_access: 'true', macvlan_mode: 'private' },
+    'option host_access needs mode bridge: in mode private no link reaches another',
+  ],
+  [
+    ipvlan as never,
+    { host_access: 'true', ipvlan_flag: 'vepa' },
+    'option host_access needs mode bridge: in mode vepa no link reaches another',
+  ],
+];
+
+for (const [driver, options, message] of NO_ACCESS) {
+  test(`${driver.name} refuses ${JSON.stringify(options)}`, () => {
+    assert.throws(() => driver.parse(options), { name: 'EngineError', kind: 'invalidArgument', message });
+  });
+}
 
 test('passthru has its parent alone, whoever comes first', () => {
   const bridge = networkOf(macvlan, { parent: 'eth0' });

@@ -1,4 +1,6 @@
-import type { AddressFamily } from '../model/address.ts';
+import type { NetworkTraits } from '../drivers/driver.ts';
+import { HOST_ACCESS } from '../drivers/host-access.ts';
+import { type AddressFamily, addressOf, type IpAddress, prefixContains } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import {
@@ -21,6 +23,7 @@ import { automaticMtu, followsHost } from './mtu.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import { planRenumber, type RenumberPlan, renumber } from './renumber.ts';
 import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
+import type { State } from './state.ts';
 import { hintingAtIdleNetworks, surroundings } from './surroundings.ts';
 import { networkView } from './view-builder.ts';
 import type { NetworkView } from './views.ts';
@@ -148,7 +151,11 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
     ...families,
     ipamDriver: request.ipamDriver || 'default',
     ipamOptions,
-    pools: choosePools(core, request, driver.subnets(options, internal), families),
+    pools: withHostAddresses(
+      core,
+      choosePools(core, request, driver.subnets(options, internal), families),
+      driver.traits(options),
+    ),
     ...(followsHost(driver.name, driverOptions) ? { mtu: automaticMtu(core.wayOut.mtu) } : {}),
     driverOptions,
     options,
@@ -160,6 +167,27 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
     [...core.state.networks.values()].filter((other) => other.driver === driver.name),
   );
   return network;
+}
+
+/** The host's own addresses on the network are reserved like auxiliary ones. */
+function withHostAddresses(core: Core, pools: readonly IpamPool[], { hostAddresses }: NetworkTraits): IpamPool[] {
+  if (hostAddresses === undefined) return [...pools];
+  const { ipam, state } = core;
+  const network = { id: '', name: HOST_ACCESS, pools };
+  const taken = ipam.allocateAddresses(network, heldByAnybody(state), hostAddresses).map(addressOf);
+  return pools.map((pool) => {
+    const own = taken.find((address) => prefixContains(pool.subnet, address));
+    return own === undefined ? pool : { ...pool, auxiliary: { ...pool.auxiliary, [HOST_ACCESS]: own } };
+  });
+}
+
+/** Networks of one parent may overlap, so what endpoints and the host have on others is not free either. */
+function heldByAnybody({ endpoints, networks }: State): Map<IpAddress, string> {
+  const ofEndpoints = [...endpoints.values()].flatMap(({ addresses }) => addresses.map(addressOf));
+  const ofHost = [...networks.values()].flatMap(({ pools }) =>
+    pools.flatMap(({ auxiliary }) => auxiliary[HOST_ACCESS] ?? []),
+  );
+  return new Map([...ofEndpoints, ...ofHost].map((address) => [address, 'another network']));
 }
 
 /** As in Docker, a subnet of a family the network does not have counts for nothing; here it is said. */

@@ -1,4 +1,11 @@
-import { FAIRWAY_GROUP, FAIRWAY_PROTOCOL, type LinkChange, type RouteBatch } from '../kernel/rtnetlink.ts';
+import {
+  BatchError,
+  FAIRWAY_GROUP,
+  FAIRWAY_PROTOCOL,
+  type LinkChange,
+  type LinkInfo,
+  type RouteBatch,
+} from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import type { BridgeLink, LinkResource, NamespaceName, Owner, VethLink } from '../model/resource.ts';
@@ -8,6 +15,8 @@ import type { Place, Places } from './places.ts';
 
 /** Ethernet's, which a bridge has by itself. */
 const BRIDGE_MTU = 1500;
+/** BR_MAX_PORTS − 1 (net/bridge/br_private.h): 10 bits of a port's id in the spanning tree protocol; 0 is none */
+const BRIDGE_PORTS = 1023;
 
 export interface OwnedLink<L extends LinkResource = LinkResource> {
   readonly link: L;
@@ -66,13 +75,16 @@ export class Links {
     return true;
   }
 
-  /** Both ends at once; the peer is born in its sandbox under its final name, and is still down. */
+  /**
+   * Both ends at once; the peer is born in its sandbox under its final name, and is still down.
+   * @throws EngineError internal when a bridge has no room for one more port
+   */
   createVeths(veths: readonly OwnedLink<VethLink>[]): void {
     for (const [namespace, group] of Map.groupBy(veths, ({ link }) => link.namespace)) {
       const place = this.#places.at(namespace);
       const batch = place.socket.batch();
       for (const { link, owner } of group) this.#addVeth(batch, link, owner);
-      for (const [i, { index, name, peer }] of batch.send().entries()) {
+      for (const [i, { index, name, peer }] of sendPorts(batch, group).entries()) {
         const veth = group[i]?.link;
         place.learn(name, index);
         if (veth !== undefined) this.#places.at(veth.peer.namespace).learn(veth.peer.name, peer);
@@ -145,6 +157,7 @@ export class Links {
         unlessGone(() => this.#takeAddressesBack(link.name));
         return [];
       }
+      if (link.type === 'vlan' && !isOwn(host, link.name)) return [];
       if (link.type === 'veth' && link.peer.namespace !== 'host' && !going.has(link.peer.namespace))
         this.#hideEnd(link.peer);
       const index = host.find(link.name);
@@ -207,7 +220,20 @@ export class Links {
   }
 }
 
-/** Asks the kernel: an adopted bridge is ours only when we have made it. */
+/** The kernel's "exchange full" says neither what is full nor what can be done. */
+function sendPorts(batch: RouteBatch, veths: readonly OwnedLink<VethLink>[]): LinkInfo[] {
+  try {
+    return batch.send();
+  } catch (error) {
+    if (!(error instanceof BatchError) || error.code !== 'EXFULL') throw error;
+    const { name = '', master = '' } = veths[error.index]?.link ?? {};
+    const limit = `it has ${BRIDGE_PORTS} ports, and the kernel allows no more (exchange full)`;
+    const message = `Cannot attach ${name} to bridge ${master}: ${limit}; further containers need another network`;
+    throw new EngineError('internal', message, { cause: error });
+  }
+}
+
+/** Asks the kernel: a bridge or VLAN that may have been there before is ours only when we have made it. */
 function isOwn(host: Place, name: string): boolean {
   const found = host.socket.link(name);
   return found !== undefined && isOurs(found);

@@ -183,6 +183,78 @@ describe('macvlan', () => {
     assert.ok(await reaches('shy', '192.0.2.1'), 'the wire itself is still there');
   });
 
+  test('a network is made from a configuration network that names the parent', async () => {
+    await daemon.ok('network', 'create', '--config-only', ...LAN, '-o', 'parent=eth0', 'config');
+    await create('made', '--config-from', 'config');
+    await run('web', 'made');
+    assert.match((await daemon.host.lan(['curl', '-s', '-m5', 'http://192.0.2.128/'])).stdout, /It works/);
+    await clear();
+    await daemon.ok('network', 'rm', 'config');
+  });
+
+  test('the host and the containers do not reach each other, unless the network has host_access', async () => {
+    const curl = (url: string) => daemon.host.exec(['curl', '-s', '-m3', url]);
+    await create('apart', ...LAN, '-o', 'parent=eth0');
+    await run('web', 'apart');
+    assert.notEqual((await curl('http://192.0.2.128/')).code, 0);
+    await clear();
+    await create(
+      'near',
+      ...LAN,
+      '--ipv6',
+      '--subnet',
+      '2001:db8:2::/64',
+      '-o',
+      'parent=eth0',
+      '-o',
+      'host_access=true',
+      '-o',
+      'host_address=2001:db8:2::aa',
+    );
+    const reserved = await daemon.ok(
+      'network',
+      'inspect',
+      '-f',
+      '{{range .IPAM.Config}}{{.AuxAddress}}{{end}}',
+      'near',
+    );
+    assert.equal(reserved, 'map[host_access:192.0.2.128]map[host_access:2001:db8:2::aa]');
+    await run('web', 'near', '--ip', '192.0.2.140', '--ip6', '2001:db8:2::140');
+    for (const url of ['http://192.0.2.140/', 'http://[2001:db8:2::140]/'])
+      assert.match((await curl(url)).stdout, /It works/, url);
+    daemon.host.spawn(['busybox', 'httpd', '-f', '-p', '9090', '-h', '/etc/dpkg']);
+    for (const address of ['192.0.2.128', '[2001:db8:2::aa]']) {
+      await eventually(`the container reaches ${address}`, async () =>
+        (await daemon.docker(['exec', 'web', 'wget', '-qO-', `http://${address}:9090/origins/debian`])).stdout.includes(
+          'Debian',
+        ),
+      );
+    }
+    assert.match((await daemon.host.lan(['curl', '-s', 'http://192.0.2.140/'])).stdout, /It works/);
+  });
+
+  test('the host’s link on a macvlan network is silent on the wire, mended when it is deleted, and gone with the network', async () => {
+    await create('near', ...LAN, '-o', 'parent=eth0', '-o', 'host_access=true');
+    await run('web', 'near');
+    const reached = async () =>
+      /It works/.test((await daemon.host.exec(['curl', '-s', '-m3', 'http://192.0.2.129/'])).stdout);
+    assert.ok(await reached());
+    const shim = /fwm-[0-9a-f]{11}/.exec(await daemon.host.shell('ip -o link'))?.[0] ?? '';
+    const mac = /ether (\S+)/.exec(await daemon.host.shell('ip link show eth0'))?.[1];
+    for (let round = 0; round < 5; round++) {
+      await daemon.host.lanShell('ip neigh flush all; busybox ping -c1 -W1 192.0.2.2 >/dev/null');
+      assert.equal(/lladdr (\S+)/.exec(await daemon.host.lanShell('ip neigh show 192.0.2.2'))?.[1], mac);
+    }
+    await daemon.host.shell(`ip link del ${shim}`);
+    await eventually('it is mended', reached, 3_000);
+    await daemon.host.shell('ip route del 192.0.2.129/32');
+    await eventually('the route is back', reached, 3_000);
+    await daemon.ok('restart', '-t0', 'web');
+    assert.ok(await reached());
+    await clear();
+    assert.doesNotMatch(await daemon.host.shell('ip -o link; ip route'), /fwm-|192\.0\.2\.129/);
+  });
+
   test('a container on a bridge and on the LAN publishes on the bridge', async () => {
     await create('lan', '--subnet', '192.0.2.0/24', '--ip-range', '192.0.2.128/27', '-o', 'parent=eth0');
     await daemon.ok('network', 'create', 'inside');

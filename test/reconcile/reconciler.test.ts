@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
 import type { PublishedPort } from '../../src/model/network.ts';
 import { but, Fixture, gone, networkOf, sandboxOf, told, wishesOf } from './fixture.ts';
@@ -34,6 +35,29 @@ test('a network with two containers is made, works, and is whole in the eyes of 
   assert.equal(fixture.sh(`sysctl -n net.ipv4.conf.${BRIDGE}.route_localnet`), '1');
   assert.deepEqual(told(reconciler.plan()), []);
   assert.deepEqual(await reconciler.reconcile(), []);
+});
+
+test('a bridge with all the ports the kernel allows says so, and nothing is left of the attempt', async () => {
+  await using fixture = await Fixture.create();
+  const { reconciler } = fixture;
+  await reconciler.commit(but(wishesOf(web), /^(sandbox|endpoint)/));
+  using socket = new RouteSocket(fixture.home);
+  const master = socket.link(BRIDGE)?.index ?? 0;
+  const batch = socket.batch();
+  for (let i = 0; i < 1023; i++) {
+    const peer = { name: `far${i}`, namespace: fixture.home };
+    batch.addVeth({ name: `port${i}`, master, group: 1, alias: '', up: false, peer });
+  }
+  batch.send();
+  await assert.rejects(reconciler.commit(wishesOf(web)), {
+    name: 'EngineError',
+    message:
+      /^Cannot attach veth\w+ to bridge br-000000000001: it has 1023 ports, and the kernel allows no more \(exchange full\); further/,
+  });
+  assert.deepEqual(told(reconciler.plan()), []);
+  fixture.sh('ip link del port7');
+  await reconciler.commit(wishesOf(web));
+  assert.ok(fixture.reaches('host', '10.1.0.2'));
 });
 
 test('when all owners are gone nothing is left, and the addresses can be used again at once', async () => {

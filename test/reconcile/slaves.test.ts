@@ -85,7 +85,8 @@ test('a parent that was away for long is no longer waited for by the minute', as
   plugIn(fixture);
   const start = Date.now();
   await eventually('it is mended', () => fixture.inside(ONE.namespace, 'ip -o link').includes('eth0'));
-  assert.ok(Date.now() - start < 900, `${Date.now() - start} ms`);
+  const took = (Date.now() - start) / Number(process.env['FAIRWAY_TEST_SLOWNESS'] ?? '1');
+  assert.ok(took < 900, `${took} ms`);
 });
 
 test('a parent that is down is no fault, and neither is one that gets another name', async () => {

@@ -48,7 +48,7 @@ describe('links that hang from others', () => {
     assert.match(await fromLan('http://192.0.2.128/'), /It works/);
     assert.ok(await reaches('one', 'two'));
     assert.match(await inside('one', 'ip route'), /^default via 192\.0\.2\.1 dev eth0/);
-    const mac = (await daemon.host.shell('cat /sys/class/net/eth0/address')).trim();
+    const mac = /ether (\S+)/.exec(await daemon.host.shell('ip link show eth0'))?.[1] ?? 'none';
     assert.match(await inside('one', 'ip link show eth0'), new RegExp(mac));
     assert.equal(await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.l2.MacAddress}}', 'one'), '');
     const other = await daemon.docker(['network', 'create', '-d', 'ipvlan', ...ROUTED, '-o', 'parent=eth0', 'no']);
@@ -93,6 +93,18 @@ describe('links that hang from others', () => {
       assert.ok(!(await reaches('one', '192.0.2.129')), flag);
       await daemon.ok('rm', '-f', 'one', 'two');
       await daemon.ok('network', 'rm', flag);
+    }
+  });
+
+  test('ipvlan with host_access: the host and the containers reach each other', async () => {
+    for (const mode of ['l2', 'l3']) {
+      const options = ['-o', 'parent=eth0', '-o', `ipvlan_mode=${mode}`, '-o', 'host_access=true'];
+      await create('ipvlan', 'near', ...LAN, ...options);
+      await run('one', 'near');
+      assert.match((await daemon.host.exec(['curl', '-s', '-m10', 'http://192.0.2.129/'])).stdout, /It works/, mode);
+      assert.ok(await reaches('one', '192.0.2.128'), mode);
+      await daemon.ok('rm', '-f', 'one');
+      await daemon.ok('network', 'rm', 'near');
     }
   });
 

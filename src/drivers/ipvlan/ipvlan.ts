@@ -2,6 +2,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { NetworkDriver } from '../driver.ts';
+import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
 import { describeAddressing, describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
 import { type IpvlanOptions, parseIpvlanOptions } from './options.ts';
 
@@ -9,13 +10,19 @@ import { type IpvlanOptions, parseIpvlanOptions } from './options.ts';
 export const ipvlan: NetworkDriver<IpvlanOptions> = {
   name: 'ipvlan',
   parse: parseIpvlanOptions,
-  traits: ({ parent, mode }) => ({ ...parentTraits, ownMac: false, defaultRoute: routing(parent, mode) }),
+  traits: ({ parent, mode, hostAccess }) => ({
+    ...parentTraits,
+    ownMac: false,
+    defaultRoute: routing(parent, mode),
+    ...(hostAccess === undefined ? {} : { hostAddresses: hostAccess.addresses }),
+  }),
   subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true }),
   check: refuseBesideOthers,
-  network: describeParent,
+  network: (network) => [...describeParent(network), ...describeHostAccess(network, slaveOf(network))],
   endpoint: (network, endpoint, sandbox) => [
     slave(network, endpoint, sandbox),
     ...describeAddressing(endpoint, sandbox),
+    ...describeHostRoutes(network, endpoint),
   ],
 };
 
@@ -33,8 +40,11 @@ function refuseBesideOthers(network: Network<IpvlanOptions>, others: readonly Ne
   throw new EngineError('internal', message);
 }
 
-function slave(network: Network<IpvlanOptions>, { interfaceName }: Endpoint, { namespace }: Sandbox): Resource {
+function slaveOf(network: Network<IpvlanOptions>) {
   const { mode, flag } = network.options;
-  const parent = parentOf(network);
-  return { kind: 'link', type: 'ipvlan', namespace, name: interfaceName, up: true, parent, mode, flag };
+  return { kind: 'link', type: 'ipvlan', up: true, parent: parentOf(network), mode, flag } as const;
+}
+
+function slave(network: Network<IpvlanOptions>, { interfaceName }: Endpoint, { namespace }: Sandbox): Resource {
+  return { ...slaveOf(network), namespace, name: interfaceName };
 }

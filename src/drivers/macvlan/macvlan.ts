@@ -2,6 +2,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { NetworkDriver } from '../driver.ts';
+import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
 import { describeAddressing, describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
 import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
 
@@ -9,13 +10,19 @@ import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
 export const macvlan: NetworkDriver<MacvlanOptions> = {
   name: 'macvlan',
   parse: parseMacvlanOptions,
-  traits: ({ parent }) => ({ ...parentTraits, ownMac: true, defaultRoute: parent === undefined ? 'none' : 'gateway' }),
+  traits: ({ parent, hostAccess }) => ({
+    ...parentTraits,
+    ownMac: true,
+    defaultRoute: parent === undefined ? 'none' : 'gateway',
+    ...(hostAccess === undefined ? {} : { hostAddresses: hostAccess.addresses }),
+  }),
   subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true }),
   check: refuseBesidePassthru,
-  network: describeParent,
+  network: (network) => [...describeParent(network), ...describeHostAccess(network, slaveOf(network))],
   endpoint: (network, endpoint, sandbox) => [
     slave(network, endpoint, sandbox),
     ...describeAddressing(endpoint, sandbox),
+    ...describeHostRoutes(network, endpoint),
   ],
 };
 
@@ -30,15 +37,11 @@ function refuseBesidePassthru(network: Network<MacvlanOptions>, others: readonly
   }
 }
 
+function slaveOf(network: Network<MacvlanOptions>) {
+  const { mode } = network.options;
+  return { kind: 'link', type: 'macvlan', up: true, parent: parentOf(network), mode } as const;
+}
+
 function slave(network: Network<MacvlanOptions>, { interfaceName, mac }: Endpoint, { namespace }: Sandbox): Resource {
-  return {
-    kind: 'link',
-    type: 'macvlan',
-    namespace,
-    name: interfaceName,
-    up: true,
-    parent: parentOf(network),
-    mode: network.options.mode,
-    ...(mac === undefined ? {} : { mac }),
-  };
+  return { ...slaveOf(network), namespace, name: interfaceName, ...(mac === undefined ? {} : { mac }) };
 }
