@@ -28,6 +28,7 @@ const DEFAULT_FILES = [
   'test/e2e/limits.test.ts',
   'test/e2e/lifecycle.test.ts',
   'test/e2e/restart.test.ts',
+  'tools/vm/tests/*.test.ts',
 ];
 
 /** What needs links that Debian's kernel has and others may lack. */

@@ -11,6 +11,7 @@ import { readSysctl } from '../kernel/sysctl.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { WayOut } from '../reconcile/way-out.ts';
+import { loadDefaultProfile } from '../runtime/apparmor.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
 import { runProgram } from '../runtime/program.ts';
@@ -162,6 +163,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   const stepTimes = new StepTimes();
   const { reconciler, dns, hostResolver } = openNetwork(config, { state, stepTimes, stack });
   const overlaps = stack.use(new Overlaps({ state, reconciler, logger }));
+  await loadDefaultProfile(logger);
   const host = readHostFacts();
   const locks = new KeyedMutex();
   const live = new LiveContainers(logger);

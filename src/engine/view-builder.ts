@@ -1,6 +1,8 @@
 import { addressOf, FAMILIES, type IpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { type Endpoint, type Network, poolOf } from '../model/network.ts';
+import { chooseApparmor } from '../runtime/spec/apparmor.ts';
+import { parseSecurityOptions } from '../runtime/spec/security.ts';
 import { linkNames, linksOf } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
@@ -25,11 +27,19 @@ export function containerView(core: Core, container: Container): ContainerView {
     sandboxKey: sandbox === undefined ? '' : reconciler.sandboxPath(sandbox.namespace),
     paths: containerPaths(config, state, container),
     volumePaths: Object.fromEntries(volumesOf(container).map(({ name }) => [name, core.runtime.volumes.path(name)])),
+    apparmorProfile: apparmorProfile(core, container),
     execIds: [...live.of(container).execs],
     links: linksOf(state, container).map(({ alias, target }) => `/${target.name}:/${container.name}/${alias}`),
     linkNames: linkNames(state, container),
     ...(health === undefined ? {} : { health }),
   };
+}
+
+function apparmorProfile({ host }: Core, { spec }: Container): string {
+  const { apparmorProfiles: profiles } = host;
+  if (profiles === undefined) return '';
+  const { apparmor: asked } = parseSecurityOptions(spec.securityOptions);
+  return chooseApparmor({ asked, privileged: spec.privileged, profiles });
 }
 
 /** Of one that does not run, only what was asked for. A network that is gone keeps its place by its name. */

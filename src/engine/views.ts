@@ -41,6 +41,8 @@ export interface ContainerView {
   readonly paths: ContainerPaths;
   /** Paths of its volumes on the host, by their names */
   readonly volumePaths: Readonly<Record<string, string>>;
+  /** What confines it: a profile, unconfined, or '' where there is no AppArmor */
+  readonly apparmorProfile: string;
   readonly execIds: readonly string[];
   /** "/db:/web/database": its links on the default network */
   readonly links: readonly string[];

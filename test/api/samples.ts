@@ -160,6 +160,7 @@ export const containerView: ContainerView = {
   sandboxId: SANDBOX_ID,
   sandboxKey: '/run/fairway/netns/ab9658ad6ca5',
   paths: { hosts: '/c/hosts', hostname: '/c/hostname', resolvConf: '/c/resolv.conf', log: '/c/json.log' },
+  apparmorProfile: '',
   execIds: [],
 };
 

@@ -148,6 +148,7 @@ make('dots.tar', ('../../../../../../run/secret/dots', F, '', b'x'))
 make('absolute.tar', ('/run/secret/absolute', F, '', b'x'))
 make('through.tar', ('out', S, '/run/secret', b''), ('out/through', F, '', b'x'))
 make('hard.tar', ('hard', L, '../../../../run/secret/file', b''))
+make('long.tar', ('long', tarfile.XHDTYPE, '', b'x' * (2 << 20)))
 make('over.tar', ('over', S, '/run/secret/file', b''), ('over', F, '', b'overwritten'))
 EOF`);
     await ok('docker exec box mkdir -p /tmp/in');
@@ -157,6 +158,7 @@ EOF`);
     await fails(/./, 'docker cp - box:/tmp/in < hard.tar');
     await ok('docker cp - box:/tmp/in < over.tar; docker exec box grep -qx overwritten /tmp/in/over');
     await fails(/./, 'head -c 1500 over.tar | docker cp - box:/tmp/in');
+    await fails(/archive\/tar: header field too long/, 'docker cp - box:/tmp/in < long.tar');
     assert.equal(await ok('cat /run/secret/file; ls /run/secret'), 'secret\nfile');
   });
 

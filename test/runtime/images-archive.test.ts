@@ -116,6 +116,13 @@ test('archives of old Docker and of OCI tools are read; a name that is taken mov
   await host.assertEmpty();
 });
 
+/** Records about a file that would have to be held in memory. */
+async function longRecords(): Promise<Buffer> {
+  const tar = await tarOf({ name: 'x', text: 'x'.repeat(2 << 20) });
+  tar.write('x', 156);
+  return tar;
+}
+
 test('malformed archives are refused, and leave nothing', async () => {
   const id = await host.importTar('x', await tarOf({ name: 'a', text: 'a' }));
   const good = await collect(host.runtime.images.save(['x']));
@@ -142,6 +149,7 @@ test('malformed archives are refused, and leave nothing', async () => {
     ],
     [good.subarray(0, 3000), /^unexpected EOF$/],
     [Buffer.alloc(2048, 'x'), /^archive\/tar: invalid tar header$/],
+    [await longRecords(), /^archive\/tar: header field too long$/],
   ];
   for (const [archive, message] of cases) {
     await assert.rejects(host.load(archive), (error: Error) => {

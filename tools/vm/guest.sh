@@ -13,6 +13,7 @@ trap 'leave 1' EXIT
 set -e
 
 mount -t sysfs sysfs /sys
+mount -t securityfs securityfs /sys/kernel/security
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts -o gid=5,mode=620,ptmxmode=666
 mount -t tmpfs tmpfs /dev/shm

@@ -30,7 +30,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: view.apparmorProfile,
     ExecIDs: view.execIds.length === 0 ? null : view.execIds,
     HostConfig: { ...renderHostConfig(container, version), Links: orNull(view.links) },
     // Where the layers lie is containerd's affair; Docker's keys stay, empty.

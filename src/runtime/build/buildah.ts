@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '../../model/errors.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
+import { DEFAULT_APPARMOR_PROFILE } from '../spec/apparmor.ts';
 import { DEFAULT_CAPABILITIES } from '../spec/capabilities.ts';
 import type { HostFacts } from '../spec/host.ts';
 import { DEFAULT_PROFILE } from '../spec/seccomp-profile.ts';
 import type { WorkFolder } from './work.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const DOCKER_APPARMOR_PROFILE = 'docker-default';
 /** Bytes of what a short command may answer */
 const MAX_ANSWER = 16 << 20;
 
@@ -175,7 +175,7 @@ export class Buildah {
 /** containers.conf(5): what Docker gives to a container that asks for nothing. */
 function containersConf(host: HostFacts, seccomp: string): string {
   const apparmor =
-    host.apparmorProfiles?.has(DOCKER_APPARMOR_PROFILE) === true ? DOCKER_APPARMOR_PROFILE : 'unconfined';
+    host.apparmorProfiles?.has(DEFAULT_APPARMOR_PROFILE) === true ? DEFAULT_APPARMOR_PROFILE : 'unconfined';
   return [
     '[containers]',
     `default_capabilities = ${JSON.stringify(DEFAULT_CAPABILITIES.map((name) => name.replace('CAP_', '')))}`,

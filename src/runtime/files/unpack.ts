@@ -24,6 +24,7 @@ import { type IdMaps, type IdRange, toHost } from '../../model/id-map.ts';
 import { makeDirectories } from './directories.ts';
 import type { UnpackOptions } from './job.ts';
 import { asBytes, asText, bytePath } from './paths.ts';
+import { TarGuard } from './tar-guard.ts';
 
 const CHUNK = 256 << 10;
 type Entry = ExtractEvents['entry'][1];
@@ -48,7 +49,7 @@ export async function unpack(
   maps: IdMaps | undefined,
 ): Promise<void> {
   const extract = createExtract({ filenameEncoding: 'latin1' } as Parameters<typeof createExtract>[0]);
-  const feeding = feed(input, extract);
+  const feeding = feed(input, extract).catch((error: Error) => extract.destroy(error));
   const unpacker = new Unpacker(asBytes(directory), options, maps);
   try {
     for await (const entry of extract) await unpacker.add(entry);
@@ -62,10 +63,12 @@ export async function unpack(
 
 /** The thread has nothing else to do than to wait for the archive, so it reads without further ado. */
 async function feed(input: number, extract: Extract): Promise<void> {
+  const guard = new TarGuard();
   while (!extract.destroyed) {
     const chunk = Buffer.allocUnsafe(CHUNK);
     const size = readSync(input, chunk, 0, CHUNK, null);
     if (size === 0) break;
+    guard.check(chunk.subarray(0, size));
     await (extract.write(chunk.subarray(0, size)) ? immediately() : drained(extract));
   }
   if (!extract.destroyed) extract.end(undefined);

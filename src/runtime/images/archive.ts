@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
+import { guarded } from '../files/tar-guard.ts';
 import type { Blob, Blobs } from './blobs.ts';
 import { decompress } from './decompress.ts';
 
@@ -29,7 +30,7 @@ export class Archive {
     tar.once('error', (error) => {
       broken = error;
     });
-    pipeline(tar, entries as unknown as NodeJS.WritableStream, () => undefined);
+    pipeline(tar, guarded, entries as unknown as NodeJS.WritableStream, () => undefined);
     let count = 0;
     try {
       for await (const entry of entries) {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { machine, release } from 'node:os';
 import { EngineError } from '../../model/errors.ts';
+import { readApparmorProfiles } from './apparmor.ts';
 import { capabilitiesOfMask } from './capabilities.ts';
 import { type CgroupAbilities, readCgroupAbilities } from './cgroups.ts';
 
@@ -51,12 +52,4 @@ export function defaultCgroupNamespace({ unifiedCgroups }: Pick<HostFacts, 'unif
 function readBoundingMask(): string {
   const status = readFileSync('/proc/self/status', 'utf8');
   return /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-}
-
-/** Lines are "name (mode)"; the file is there only while AppArmor is on. */
-function readApparmorProfiles(): ReadonlySet<string> | undefined {
-  const path = '/sys/kernel/security/apparmor/profiles';
-  if (!existsSync(path)) return undefined;
-  const lines = readFileSync(path, 'utf8').split('\n');
-  return new Set(lines.map((line) => line.replace(/ \([a-z]+\)$/, '')).filter((name) => name !== ''));
 }

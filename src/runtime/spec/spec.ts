@@ -1,8 +1,8 @@
 import { join } from 'node:path/posix';
 import type { Container } from '../../model/container.ts';
-import { EngineError } from '../../model/errors.ts';
 import type { Ulimit } from '../../model/isolation.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
+import { chooseApparmor } from './apparmor.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import { DEFAULT_DEVICE_RULES, deviceNumber, EVERYTHING, type MappedDevices, parseDeviceRule } from './devices.ts';
 import { defaultEnvironment, overlayEnvironment } from './environment.ts';
@@ -26,7 +26,6 @@ import { DEFAULT_PROFILE } from './seccomp-profile.ts';
 import { parseSecurityOptions, type SecurityChoice } from './security.ts';
 
 const DOMAINNAME = 'kernel.domainname';
-const DOCKER_APPARMOR_PROFILE = 'docker-default';
 
 /** Docker's: what tells of the host or lets its hardware be measured. */
 const MASKED_PATHS: readonly string[] = [
@@ -114,7 +113,11 @@ export function buildSpec(input: SpecInput): OciSpec {
 function buildProcess(input: SpecInput, capabilities: readonly string[], security: SecurityChoice): OciProcess {
   const { container, host, user } = input;
   const { spec } = container;
-  const apparmorProfile = chooseApparmor(security.apparmor, spec.privileged, host);
+  const apparmorProfile = chooseApparmor({
+    asked: security.apparmor,
+    privileged: spec.privileged,
+    profiles: host.apparmorProfiles,
+  });
   const [height, width] = spec.consoleSize ?? [];
   return {
     terminal: spec.tty,
@@ -127,7 +130,7 @@ function buildProcess(input: SpecInput, capabilities: readonly string[], securit
     noNewPrivileges: security.noNewPrivileges,
     oomScoreAdj: spec.oomScoreAdj,
     rlimits: chooseUlimits(spec.isolation.ulimits, input.defaultUlimits ?? []),
-    ...(apparmorProfile === undefined ? {} : { apparmorProfile }),
+    ...(apparmorProfile === '' || apparmorProfile === 'unconfined' ? {} : { apparmorProfile }),
   };
 }
 
@@ -204,20 +207,6 @@ function chooseSeccomp(input: SpecInput, capabilities: readonly string[], securi
   if (seccomp === 'unconfined' || (isDefault && container.spec.privileged)) return undefined;
   if (seccomp === 'default' && !host.seccomp) return undefined;
   return resolveProfile(seccomp === 'default' ? DEFAULT_PROFILE : seccomp, { ...host, capabilities });
-}
-
-/** Docker's own profile is taken where it is loaded; Fairway loads none. A profile asked for must be there: runc says so. */
-function chooseApparmor(asked: string | undefined, privileged: boolean, host: HostFacts): string | undefined {
-  const { apparmorProfiles } = host;
-  if (apparmorProfiles === undefined) {
-    if (asked === undefined || asked === 'unconfined') return undefined;
-    throw new EngineError(
-      'invalidArgument',
-      `AppArmor profile "${asked}" is asked for, but the kernel has no AppArmor`,
-    );
-  }
-  if (asked !== undefined) return asked;
-  return !privileged && apparmorProfiles.has(DOCKER_APPARMOR_PROFILE) ? DOCKER_APPARMOR_PROFILE : undefined;
 }
 
 function hostnameOf({ hostname, container }: SpecInput): string {
