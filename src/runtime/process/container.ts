@@ -12,11 +12,11 @@ import type { OciProcess, OciSpec, OciUser } from '../spec/oci.ts';
 import { ociLimits } from '../spec/resources.ts';
 import { resolveUser } from '../spec/user.ts';
 import { describeExec, TaskExec } from './exec.ts';
-import { FifoIo } from './fifo-io.ts';
 import { FreezeGate } from './freeze-gate.ts';
 import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
 import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
 import { ignoreGone, removeTask } from './task.ts';
+import { TaskIo } from './task-io.ts';
 
 export const SIGKILL = 9;
 /** What runc's init is called until it becomes the command (runc: libcontainer/nsenter/nsexec.c). */
@@ -53,6 +53,7 @@ export class ContainerProcess extends TaskProcess implements Process {
     const { containerId } = this.name;
     const { tasks } = this.context.containerd;
     this.#created = (await tasks.create({ containerId, rootfs: mounts, ...this.io.paths, terminal, options })).pid;
+    await this.io.takePipes(this.#created);
   }
 
   override get pid(): number {
@@ -119,7 +120,7 @@ export class ContainerProcess extends TaskProcess implements Process {
     return await TaskExec.register(
       this.context,
       { containerId, execId: options.id },
-      (closeInput) => FifoIo.create(directory, options, closeInput),
+      (closeInput) => TaskIo.create(directory, options, closeInput),
       describeExec(own, options, user, host.capabilities),
       (start) => this.#gate.add(start),
     );

@@ -11,7 +11,7 @@ export interface Receiver {
   end(): void;
 }
 
-/** The reading end of a FIFO. It reads nothing until it is told to. */
+/** The reading end of a pipe or FIFO. It reads nothing until it is told to. */
 export interface OutputSource {
   resume(): void;
   /** Gives no further chunk until resumed. */
@@ -25,17 +25,16 @@ export function openFifo(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
-/** Reads a FIFO as it comes. What was read and not yet worked on dies with the daemon. */
+/** Reads a pipe as it comes. What was read and not yet worked on dies with the daemon. */
 export class SocketSource implements OutputSource {
   readonly #receiver: Receiver;
   readonly #socket: Socket;
   /** What a restored FIFO held when it was looked at */
   #held: Buffer | undefined;
 
-  /** @param restored a former daemon had it open: perhaps its writers are gone */
-  constructor(path: string, receiver: Receiver, restored: boolean) {
+  /** @param descriptor not blocking, and ours to close @param restored a former daemon had it open: perhaps its writers are gone */
+  constructor(descriptor: number, receiver: Receiver, restored: boolean) {
     this.#receiver = receiver;
-    const descriptor = openFifo(path);
     const closed = restored && this.#probe(descriptor);
     this.#socket = new Socket({ fd: descriptor, readable: true, writable: false });
     this.#socket.on('data', (chunk: Buffer) => receiver.take(chunk));

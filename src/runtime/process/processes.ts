@@ -9,11 +9,11 @@ import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
-import { FifoIo, type IoChoice } from './fifo-io.ts';
 import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
+import { type IoChoice, TaskIo } from './task-io.ts';
 
 export type { ExecOptions, Process, ProcessIo } from './process.ts';
 
@@ -65,7 +65,7 @@ export class Processes {
     const process = new ContainerProcess(
       this.#context,
       containerId,
-      (closeInput) => FifoIo.create(directory, choice, closeInput),
+      (closeInput) => TaskIo.prepare(directory, choice, closeInput),
       spec.process,
     );
     try {
@@ -92,7 +92,7 @@ export class Processes {
     }
     const directory = this.#directory(containerId);
     const process = new ContainerProcess(this.#context, containerId, (closeInput) =>
-      FifoIo.restore(directory, choice, closeInput),
+      TaskIo.restore(directory, choice, closeInput),
     );
     const exit = state.status === 'stopped' ? { code: state.exitStatus, at: state.exitedAt } : undefined;
     process.resumeWatch(state.pid, exit);
@@ -106,7 +106,7 @@ export class Processes {
   unblock(): Disposable {
     const root = join(this.#execRoot, 'io');
     for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
-      const makeIo = (closeInput: () => Promise<void>) => FifoIo.reopen(directory, { tty, stdin }, closeInput);
+      const makeIo = (closeInput: () => Promise<void>) => TaskIo.reopen(directory, { tty, stdin }, closeInput);
       TaskExec.adopt(this.#context, { containerId, execId }, makeIo);
     }
     return holdReaders(root);
@@ -122,7 +122,7 @@ export class Processes {
   async discard(containerId: string): Promise<void> {
     await this.#end(containerId);
     await this.#containerd.containers.delete({ id: containerId }).catch(ignoreMissing);
-    FifoIo.removeDirectory(this.#directory(containerId));
+    TaskIo.removeDirectory(this.#directory(containerId));
   }
 
   /** Stops watching. Containers go on; their output waits in the FIFOs. */

@@ -1,42 +1,48 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { forgetBeginning, moveToFile, resizePipe } from '../../kernel/pipe.ts';
 import { watchReadable } from '../../kernel/poll.ts';
-import { forgetBeginning, moveToFile } from '../../kernel/splice.ts';
-import { type OutputSource, openFifo, type Receiver, readNow } from './output-source.ts';
+import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 
-/** What a pipe holds at most by default, pipe(7). Bytes */
+/** So much is given to the receiver at once; and what a pipe holds at most by default, pipe(7). Bytes */
 const CHUNK = 64 << 10;
+/** What the pipe of one that prints a lot holds, so that writer and reader take turns less often. Bytes */
+const ROOMY = 256 << 10;
 /** So much of the spool may lie behind what is logged before it is given back. Bytes */
 const WORN = 1 << 20;
 
 /**
- * Reads a FIFO through a file beside it, the spool: the kernel moves bytes from one to the other, and they stay in the spool until
+ * Reads a pipe through a file, the spool: the kernel moves bytes from one to the other, and they stay in the spool until
  * they are in the log. A daemon that is killed at any instruction has lost none of them.
  */
 export class SpooledSource implements OutputSource {
   readonly #receiver: Receiver;
-  readonly #fifo: number;
+  readonly #pipe: number;
   readonly #spool: number;
   readonly #logged: () => number;
   /** Where the receiver is, where the spool ends, and up to where it was given back. Offsets in the stream */
   #taken: number;
   #end: number;
   #worn: number;
-  /** A former daemon had the FIFO open: perhaps its writers are gone, which a poll would never tell */
+  /** A former daemon had a FIFO open: perhaps its writers are gone, which a poll would never tell */
   #unsure: boolean;
   #watch: Disposable | undefined;
   #flowing = false;
   #over = false;
   #full = false;
+  #roomy = false;
 
-  /** @param logged how far the log is by now; the receiver gets what comes after it @param restored as for SocketSource */
-  constructor(fifo: string, receiver: Receiver, restored: boolean, logged: () => number) {
+  /**
+   * @param pipe not blocking, and ours to close @param spool path @param restored as for SocketSource
+   * @param logged how far the log is by now; the receiver gets what comes after it
+   */
+  constructor(pipe: number, spool: string, receiver: Receiver, restored: boolean, logged: () => number) {
     this.#receiver = receiver;
     this.#unsure = restored;
     this.#logged = logged;
     this.#taken = logged();
     this.#worn = this.#taken;
-    this.#fifo = openFifo(fifo);
-    this.#spool = openSync(`${fifo}.spool`, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#pipe = pipe;
+    this.#spool = openSync(spool, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#end = Math.max(fstatSync(this.#spool).size, this.#taken);
   }
 
@@ -56,12 +62,12 @@ export class SpooledSource implements OutputSource {
     if (this.#over) return;
     this.#over = true;
     this.pause();
-    closeSync(this.#fifo);
+    closeSync(this.#pipe);
     closeSync(this.#spool);
     this.#receiver.end();
   }
 
-  /** What was spooled before comes first; then whatever the FIFO holds, and what will come. */
+  /** What was spooled before comes first; then whatever the pipe holds, and what will come. */
   #go(): void {
     while (this.#flowing && !this.#over && this.#taken < this.#end) this.#deliver();
     if (this.#unsure && this.#flowing) {
@@ -69,7 +75,7 @@ export class SpooledSource implements OutputSource {
       this.#move();
     }
     if (!this.#flowing || this.#over || this.#watch !== undefined) return;
-    this.#watch = watchReadable(this.#fifo, () => this.#move());
+    this.#watch = watchReadable(this.#pipe, () => this.#move());
   }
 
   #move(): void {
@@ -80,7 +86,7 @@ export class SpooledSource implements OutputSource {
     }
     let moved: number | undefined;
     try {
-      moved = moveToFile(this.#fifo, this.#spool, this.#end, CHUNK);
+      moved = moveToFile(this.#pipe, this.#spool, this.#end, ROOMY);
     } catch {
       // No room for a spool: go on without it rather than hold up the process.
       this.#full = true;
@@ -91,8 +97,20 @@ export class SpooledSource implements OutputSource {
     if (moved === 0) this.close();
     else {
       this.#end += moved;
-      this.#deliver();
+      if (moved >= CHUNK / 2) this.#widen();
+      while (this.#flowing && !this.#over && this.#taken < this.#end) this.#deliver();
       if (this.#logged() - this.#worn > WORN) this.#giveBack();
+    }
+  }
+
+  /** Only the pipe of one that fills it: the kernel holds a user's pipes against each other (pipe(7), pipe-user-pages-soft). */
+  #widen(): void {
+    if (this.#roomy) return;
+    this.#roomy = true;
+    try {
+      resizePipe(this.#pipe, ROOMY);
+    } catch {
+      // It goes on with what it has.
     }
   }
 
@@ -104,7 +122,7 @@ export class SpooledSource implements OutputSource {
   }
 
   #read(): void {
-    const chunk = readNow(this.#fifo, CHUNK);
+    const chunk = readNow(this.#pipe, CHUNK);
     if (chunk === undefined) return;
     if (chunk.length === 0) this.close();
     else {

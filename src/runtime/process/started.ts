@@ -2,9 +2,9 @@ import { errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Containerd } from '../containerd/client.ts';
 import { type ProcessName, waitForExit } from './exit.ts';
-import type { FifoIo } from './fifo-io.ts';
 import type { ProcessExit, StartedProcess, TerminalSize } from './process.ts';
 import { startError } from './start-error.ts';
+import type { TaskIo } from './task-io.ts';
 
 /** What processes need of the room they live in. */
 export interface ProcessContext {
@@ -13,15 +13,15 @@ export interface ProcessContext {
   /** Aborted when the daemon ends: nobody is waited for any longer */
   readonly closing: AbortSignal;
   /** What must be closed when the daemon ends */
-  readonly open: Set<FifoIo>;
+  readonly open: Set<TaskIo>;
 }
 
 /** How to come by a process's streams, given what tells its shim that there is no more input. */
-export type IoMaker = (closeInput: () => Promise<void>) => FifoIo;
+export type IoMaker = (closeInput: () => Promise<void>) => TaskIo;
 
 /** The common half of a container's process and an exec. */
 export class TaskProcess implements StartedProcess {
-  readonly io: FifoIo;
+  readonly io: TaskIo;
   readonly exited: Promise<ProcessExit>;
   protected readonly context: ProcessContext;
   protected readonly name: ProcessName;

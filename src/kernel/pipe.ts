@@ -14,3 +14,13 @@ export function moveToFile(pipe: number, file: number, at: number, length: numbe
 export function forgetBeginning(file: number, length: number): void {
   sys.punchHole(file, 0, length);
 }
+
+/** Bytes that a pipe holds. */
+export function bytesIn(pipe: number): number {
+  return sys.bytesWaiting(pipe);
+}
+
+/** Lets a pipe hold more, or less, before its writer waits. @throws KernelError EPERM beyond /proc/sys/fs/pipe-max-size, EBUSY */
+export function resizePipe(pipe: number, bytes: number): void {
+  sys.setPipeSize(pipe, bytes);
+}

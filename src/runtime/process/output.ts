@@ -11,30 +11,40 @@ const PIPES = 1 << 20;
 /** Hands a chunk to the listeners. A returned promise asks to wait with the next. */
 type Deliver = (chunk: Buffer) => Promise<unknown> | undefined;
 
-/** Reads one FIFO, a chunk at a time, no faster than it is taken. */
-export class OutputFifo {
+/** One stream of a process, read a chunk at a time, no faster than it is taken. */
+export class Output {
   readonly ended: Promise<void>;
   readonly #deliver: Deliver;
-  readonly #source: OutputSource;
+  readonly #end: () => void;
+  #source: OutputSource | undefined;
   #begun = false;
+  #closed = false;
   #pausedFor: Promise<unknown> | undefined;
   #bytes = 0;
 
-  constructor(deliver: Deliver, open: (receiver: Receiver) => OutputSource) {
+  constructor(deliver: Deliver) {
     this.#deliver = deliver;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise.then(() => this.#pausedFor).then(() => undefined);
-    this.#source = open({ take: (chunk) => this.#take(chunk), end: resolve });
+    this.#end = resolve;
+  }
+
+  /** Where it comes from, once that is there. */
+  connect(open: (receiver: Receiver) => OutputSource): void {
+    const source = open({ take: (chunk) => this.#take(chunk), end: this.#end });
+    this.#source = source;
+    if (this.#closed) source.close();
+    else if (this.#begun) source.resume();
   }
 
   /** Reads from now on. */
   begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#source.resume();
+    this.#source?.resume();
   }
 
-  /** See FifoIo.settled. Each chunk starts the waiting anew, up to what the pipes can hold. */
+  /** See TaskIo.settled. Each chunk starts the waiting anew, up to what the pipes can hold. */
   async settled(): Promise<void> {
     const start = this.#bytes;
     for (let seen = -1; seen !== this.#bytes && this.#bytes - start < PIPES; ) {
@@ -49,7 +59,9 @@ export class OutputFifo {
   }
 
   close(): void {
-    this.#source.close();
+    this.#closed = true;
+    if (this.#source === undefined) this.#end();
+    else this.#source.close();
   }
 
   /** While a listener works on a chunk, no further one is read: memory holds one, and the process waits in write(2). */
@@ -57,10 +69,10 @@ export class OutputFifo {
     this.#bytes += chunk.length;
     const pause = this.#deliver(chunk);
     if (pause === undefined) return;
-    this.#source.pause();
+    this.#source?.pause();
     this.#pausedFor = pause.then(() => {
       this.#pausedFor = undefined;
-      this.#source.resume();
+      this.#source?.resume();
     });
   }
 }

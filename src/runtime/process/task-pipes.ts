@@ -1,0 +1,104 @@
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bytesIn } from '../../kernel/pipe.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { OutputStream } from './process.ts';
+
+/*
+ * A container's output straight from its own pipes. containerd's shim makes a pipe for each stream, and would copy what
+ * comes out of it: told to copy to a file that refuses every byte, it gives up at the first one (containerd:
+ * runtime/v2/runc, pkg/process/io.go, copyPipes), and from then on only holds the pipes open, until the task is deleted.
+ * That first byte is ours, written before the process starts. So what a container prints is copied once less, it waits in
+ * write(2) while there is no daemon, and what is in the pipe outlives the container and the daemon.
+ */
+
+/** What the shim is told to copy output to: full(4). */
+export const REFUSING = '/dev/full';
+
+/** The descriptors of a process (stdin(3)). */
+const DESCRIPTORS: Readonly<Record<OutputStream, number>> = { stdout: 1, stderr: 2 };
+/** How long the shim has for giving up, and between looks whether it has. Milliseconds */
+const LIMIT = 10_000;
+const LOOK = 1;
+
+/** Reading ends, which the one who has them closes. */
+export type OutputPipes = Readonly<Record<OutputStream, number>>;
+
+/** How to find the pipes again: who holds them, and what they are called there. */
+interface PipesNote extends Readonly<Record<OutputStream, string>> {
+  readonly shim: number;
+}
+
+/**
+ * Takes the pipes of a process that is made and not yet started. @param note a file that is written for reopenPipes()
+ * @throws EngineError internal when the shim does not let go of them, Error as open(2) says when the process is gone
+ */
+export async function takePipes(pid: number, note: string): Promise<OutputPipes> {
+  const own = (stream: OutputStream) => `/proc/${pid}/fd/${DESCRIPTORS[stream]}`;
+  using opened = new DisposableStack();
+  const open = (path: string) => opened.adopt(openReader(path), closeSync);
+  const pipes = { stdout: open(own('stdout')), stderr: open(own('stderr')) };
+  const found: PipesNote = {
+    shim: parentOf(pid),
+    stdout: readlinkSync(own('stdout')),
+    stderr: readlinkSync(own('stderr')),
+  };
+  writeFileSync(note, JSON.stringify(found), { mode: 0o600 });
+  for (const stream of ['stdout', 'stderr'] as const) provoke(own(stream));
+  for (const deadline = Date.now() + LIMIT; bytesIn(pipes.stdout) + bytesIn(pipes.stderr) > 0; await sleep(LOOK)) {
+    if (Date.now() > deadline) throw new EngineError('internal', 'containerd’s shim does not let go of the output');
+  }
+  opened.move();
+  return pipes;
+}
+
+/** Those of a process that a former daemon started, which may have ended. @throws Error ENOENT when they are gone */
+export function reopenPipes(note: string): OutputPipes {
+  // Written by ourselves.
+  const { shim, stdout, stderr }: PipesNote = JSON.parse(readFileSync(note, 'utf8'));
+  const directory = `/proc/${shim}/fd`;
+  const names = new Map(readdirSync(directory).map((name) => [linkAt(`${directory}/${name}`), name]));
+  using opened = new DisposableStack();
+  const open = (pipe: string) => opened.adopt(openReader(`${directory}/${names.get(pipe) ?? pipe}`), closeSync);
+  const pipes = { stdout: open(stdout), stderr: open(stderr) };
+  opened.move();
+  return pipes;
+}
+
+function openReader(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/** The one byte that makes the shim give up. */
+function provoke(path: string): void {
+  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    writeSync(writer, '\n');
+  } finally {
+    closeSync(writer);
+  }
+}
+
+/** The shim: it collects what runc leaves behind. The fourth field of proc_pid_stat(5), after a name in brackets */
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]);
+}
+
+/** '' for a descriptor that was closed meanwhile. */
+function linkAt(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
