@@ -67,8 +67,10 @@ export class Session {
     const waits: Promise<void>[] = [];
     const logged = sink?.append(stream, chunk);
     if (logged instanceof Promise) waits.push(logged);
+    // Clients take their time, and the chunk is overwritten with the next one.
+    const kept = this.#listeners.size === 0 ? chunk : Buffer.from(chunk);
     for (const listener of this.#listeners) {
-      const delivered = listener(stream, chunk);
+      const delivered = listener(stream, kept);
       if (delivered instanceof Promise) waits.push(delivered);
     }
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);

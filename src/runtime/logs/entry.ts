@@ -1,26 +1,45 @@
+import { isAscii } from 'node:buffer';
 import type { LogRecord } from './record.ts';
 
 /** What Go's encoder escapes and JSON.stringify leaves as it is. */
-const GO_ESCAPES: Readonly<Record<string, string>> = {
-  '<': '\\u003c',
-  '>': '\\u003e',
-  '&': '\\u0026',
-  '\u2028': '\\u2028',
-  '\u2029': '\\u2029',
-};
+const GO_ESCAPES: readonly (readonly [string, string])[] = [
+  ['<', '\\u003c'],
+  ['>', '\\u003e'],
+  ['&', '\\u0026'],
+  ['\u2028', '\\u2028'],
+  ['\u2029', '\\u2029'],
+];
+
+/** Entries ready to be written, one part after the other. */
+export interface EncodedEntries {
+  readonly parts: readonly string[];
+  /** latin1 where that makes the same bytes as UTF-8: it is quicker */
+  readonly encoding: 'latin1' | 'utf8';
+  /** In that encoding */
+  readonly size: number;
+}
 
 /**
  * Entries of Docker's json-file format, one per line of the text: {"log":"…\n","stream":"stdout","time":"…"}. Bytes that are no
  * UTF-8 become U+FFFD, as in Docker. Whole texts are worked on, not characters: that is what makes it quick.
  * @param attributes as attributesPart made it
  */
-export function encodeEntries(bytes: Buffer, stream: string, time: string, attributes = ''): string {
-  const text = bytes.toString('utf8');
+export function encodeEntries(bytes: Buffer, stream: string, time: string, attributes = ''): EncodedEntries {
+  const plain = isAscii(bytes) && isAscii(Buffer.from(attributes));
+  const encoding = plain ? 'latin1' : 'utf8';
+  const text = bytes.toString(encoding);
   const end = `","stream":"${stream}",${attributes}"time":"${time}"}\n`;
   const begin = '{"log":"';
-  const between = `\\n${end}${begin}`;
-  const lines = respell(encodeLines(text, between), text);
-  return text.endsWith('\n') ? `${begin}${lines.slice(0, -begin.length)}` : `${begin}${lines}${end}`;
+  const lines = respell(encodeLines(text, `\\n${end}${begin}`), text);
+  const rest = text.endsWith('\n') ? [lines.slice(0, -begin.length)] : [lines, end];
+  const parts = [begin, ...rest];
+  const size = parts.reduce((sum, part) => sum + (plain ? part.length : Buffer.byteLength(part)), 0);
+  return { parts, encoding, size };
+}
+
+/** @param into has room for them from `at` on @returns where they end */
+export function writeEntries({ parts, encoding }: EncodedEntries, into: Buffer, at: number): number {
+  return parts.reduce((end, part) => end + into.write(part, end, encoding), at);
 }
 
 /** What stands in every entry of a container whose log options ask for it; '' when there is nothing. */
@@ -36,11 +55,12 @@ function encodeLines(text: string, between: string): string {
 
 function respell(encoded: string, text: string): string {
   let result = encoded;
-  for (const [character, spelled] of Object.entries(GO_ESCAPES)) {
+  for (const [character, spelled] of GO_ESCAPES) {
     if (text.includes(character)) result = result.replaceAll(character, spelled);
   }
   // The first alternative takes pairs, so that an escaped backslash before a letter is not mistaken.
-  if (/[\b\f]/.test(text)) result = result.replace(/\\[^bf]|\\b|\\f/g, (found) => GO_CONTROLS[found] ?? found);
+  if (text.includes('\b') || text.includes('\f'))
+    result = result.replace(/\\[^bf]|\\b|\\f/g, (found) => GO_CONTROLS[found] ?? found);
   return result;
 }
 

@@ -1,8 +1,9 @@
 import { errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
+import { Batch, type Portion, type RawPiece, type Stream } from './batch.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { formatTime, NanosecondClock } from './clock.ts';
-import { attributesPart, encodeEntries } from './entry.ts';
+import { attributesPart, type EncodedEntries, encodeEntries } from './entry.ts';
 import { RotatingFile } from './files.ts';
 import { LineCutter } from './lines.ts';
 import type { ContainerLog } from './log.ts';
@@ -15,9 +16,13 @@ const AT_ONCE = 8 << 10;
 /** What comes so soon after a write is gathered for so long, or until it is so much. Milliseconds, bytes */
 const GATHERING = 3;
 const GATHERED = 256 << 10;
+/** What a batch holds: that, and the piece it was reached with. Bytes */
+const BATCH = GATHERED + (64 << 10);
+/** So many batches are kept for further use, and for so long after the last one. Milliseconds */
+const SPARE = 4;
+const IDLE = 1000;
 /** A file is overrun by the entries that are written together: so small a part of it. */
 const RUNS_PER_FILE = 16;
-const NEWLINE = 0x0a;
 
 export interface LogFileOptions {
   /** Its directory exists */
@@ -34,17 +39,6 @@ export interface LogFollower {
   written(): void;
   /** The current file got a successor of the same name */
   rotated(): void;
-}
-
-type Stream = 'stdout' | 'stderr';
-
-/** Entries to be written, and how far into its stream they reach. */
-interface Piece {
-  readonly stream: Stream;
-  readonly raw: Buffer;
-  readonly encoded: Buffer;
-  /** Offset in the stream behind the raw bytes */
-  readonly end: number;
 }
 
 /**
@@ -64,8 +58,11 @@ export class LogFile implements ContainerLog {
   readonly #cut = { stdout: 0, stderr: 0 };
   readonly #logged = { stdout: 0, stderr: 0 };
   #checkpoint: Checkpoint | undefined;
-  #waiting: Piece[] = [];
+  readonly #divisible: boolean;
+  readonly #waiting: Batch[] = [];
   #waitingBytes = 0;
+  #spare: Batch[] = [];
+  #idle: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   /** Milliseconds since 1970 */
   #lastWrite = 0;
@@ -78,6 +75,7 @@ export class LogFile implements ContainerLog {
     this.#delivery = delivery;
     this.#logger = logger;
     this.#attributes = attributesPart(attributes);
+    this.#divisible = rotation.maxSize !== undefined;
     const run = rotation.maxSize === undefined ? undefined : rotation.maxSize / RUNS_PER_FILE;
     this.#cutters = { stdout: new LineCutter(run), stderr: new LineCutter(run) };
     try {
@@ -100,7 +98,7 @@ export class LogFile implements ContainerLog {
   append(stream: Stream, chunk: Buffer): void | Promise<void> {
     if (this.#closed) return undefined;
     const time = this.#time();
-    for (const raw of this.#cutters[stream].cut(chunk)) this.#enqueue(stream, raw, time);
+    for (const bytes of this.#cutters[stream].cut(chunk)) this.#enqueue(stream, bytes, time);
     const waits = this.#waitingBytes > HIGH_WATER && this.#delivery.dropBeyond === undefined;
     return waits ? this.flush() : undefined;
   }
@@ -144,30 +142,42 @@ export class LogFile implements ContainerLog {
   }
 
   /** Starts writing when nobody is; else it goes with the next batch. */
-  #enqueue(stream: Stream, raw: Buffer, time: string): void {
-    this.#cut[stream] += raw.length;
+  #enqueue(stream: Stream, bytes: Buffer, time: string): void {
+    this.#cut[stream] += bytes.length;
     const { dropBeyond } = this.#delivery;
-    if (dropBeyond !== undefined && this.#waitingBytes > 0 && this.#waitingBytes + raw.length > dropBeyond) return;
-    const encoded = Buffer.from(encodeEntries(raw, stream, time, this.#attributes));
-    const piece = { stream, raw, encoded, end: this.#cut[stream] };
+    if (dropBeyond !== undefined && this.#waitingBytes > 0 && this.#waitingBytes + bytes.length > dropBeyond) return;
+    const encoded = encodeEntries(bytes, stream, time, this.#attributes);
+    const piece = { stream, bytes, end: this.#cut[stream] };
     const quiet = this.#writing === undefined && Date.now() - this.#lastWrite > GATHERING;
-    if (quiet && encoded.length <= AT_ONCE && (this.#file?.room ?? 0) > 0) {
-      this.#writeNow(piece);
+    if (quiet && encoded.size <= AT_ONCE && (this.#file?.room ?? 0) > 0) {
+      const whole = Buffer.from(encoded.parts.join(''), encoded.encoding);
+      this.#writeNow({ bytes: whole, ends: [[stream, piece.end]] });
       return;
     }
-    this.#waiting.push(piece);
-    this.#waitingBytes += encoded.length;
+    this.#waitingBytes += this.#gatherIn(piece, encoded);
     if (this.#waitingBytes >= GATHERED) this.#hurry?.();
     this.#writing ??= this.#write();
   }
 
-  #writeNow(piece: Piece): void {
+  /** @returns bytes it has */
+  #gatherIn(piece: RawPiece, encoded: EncodedEntries): number {
+    const last = this.#waiting.at(-1);
+    const before = last?.length ?? 0;
+    if (last?.add(piece, encoded) === true) return last.length - before;
+    const { size } = encoded;
+    const batch = (size <= BATCH ? this.#spare.pop() : undefined) ?? new Batch(Math.max(BATCH, size), this.#divisible);
+    batch.add(piece, encoded);
+    this.#waiting.push(batch);
+    return size;
+  }
+
+  #writeNow(portion: Portion): void {
     try {
-      this.#file?.writeNow(piece.encoded);
+      this.#file?.writeNow(portion.bytes);
     } catch (error) {
       this.#warn(error);
     }
-    this.#written([piece]);
+    this.#written(portion);
   }
 
   /** Few large writes are cheaper than many small ones, for us and for whoever follows. */
@@ -186,38 +196,34 @@ export class LogFile implements ContainerLog {
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
       await this.#gather();
-      const pieces = this.#waiting;
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-      while (pieces.length > 0) {
+      const batch = this.#waiting.shift();
+      if (batch === undefined) break;
+      this.#waitingBytes -= batch.length;
+      while (batch.length > 0) {
         if ((this.#file?.room ?? 1) <= 0) await this.#rotate();
-        const batch = this.#takeFitting(pieces);
+        const portion = batch.take(this.#file?.room ?? Number.POSITIVE_INFINITY);
         try {
-          await this.#file?.write(Buffer.concat(batch.map(({ encoded }) => encoded)));
+          await this.#file?.write(portion.bytes);
         } catch (error) {
           this.#warn(error);
         }
-        this.#written(batch);
+        this.#written(portion);
       }
+      this.#keep(batch);
     }
     // In the turn that found nothing waiting: what comes next would otherwise wait for nobody.
     this.#writing = undefined;
   }
 
-  /** From the front of the list, up to the entry that fills the file. */
-  #takeFitting(pieces: Piece[]): Piece[] {
-    let room = this.#file?.room ?? Number.POSITIVE_INFINITY;
-    const batch: Piece[] = [];
-    // One entry in any case: a file that could not be replaced grows on.
-    do {
-      const piece = pieces.shift();
-      if (piece === undefined) break;
-      const [first, second] = split(piece, room);
-      batch.push(first);
-      room -= first.encoded.length;
-      if (second !== undefined) pieces.unshift(second);
-    } while (room > 0);
-    return batch;
+  /** For the next time, when that comes soon. */
+  #keep(batch: Batch): void {
+    batch.clear();
+    if (batch.capacity === BATCH && this.#spare.length < SPARE) this.#spare.push(batch);
+    this.#idle ??= setTimeout(() => {
+      this.#spare = [];
+      this.#idle = undefined;
+    }, IDLE).unref();
+    this.#idle.refresh();
   }
 
   async #rotate(): Promise<void> {
@@ -231,8 +237,8 @@ export class LogFile implements ContainerLog {
     this.#note();
   }
 
-  #written(pieces: readonly Piece[]): void {
-    for (const { stream, end } of pieces) this.#logged[stream] = end;
+  #written({ ends }: Portion): void {
+    for (const [stream, end] of ends) this.#logged[stream] = end;
     this.#note();
     this.#lastWrite = Date.now();
     for (const follower of this.#followers) follower.written();
@@ -255,20 +261,4 @@ export class LogFile implements ContainerLog {
       reason: errorMessage(error),
     });
   }
-}
-
-/** After the entry that fills `at` bytes of the encoded text. Every line of the one is a line of the other. */
-function split(piece: Piece, at: number): [Piece, Piece | undefined] {
-  const { stream, raw, encoded, end } = piece;
-  if (encoded.length <= at) return [piece, undefined];
-  const cut = encoded.indexOf(NEWLINE, Math.max(at - 1, 0)) + 1;
-  if (cut <= 0 || cut >= encoded.length) return [piece, undefined];
-  let lines = 0;
-  for (let from = encoded.indexOf(NEWLINE); from >= 0 && from < cut; from = encoded.indexOf(NEWLINE, from + 1)) lines++;
-  let rawCut = 0;
-  for (; lines > 0; lines--) rawCut = raw.indexOf(NEWLINE, rawCut) + 1;
-  return [
-    { stream, raw: raw.subarray(0, rawCut), encoded: encoded.subarray(0, cut), end: end - raw.length + rawCut },
-    { stream, raw: raw.subarray(rawCut), encoded: encoded.subarray(cut), end },
-  ];
 }

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import type { Logger } from '../../model/logger.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { formatTime, parseTime } from './clock.ts';
-import { encodeEntries } from './entry.ts';
+import { encodeEntries as encodeParts } from './entry.ts';
 import { LINE_LIMIT, LineCutter } from './lines.ts';
 import { LogFile } from './logfile.ts';
 import { readLogFiles } from './reader.ts';
@@ -24,6 +24,14 @@ async function read(path: string, query: Partial<LogQuery> = {}): Promise<LogRec
 
 function open(path: string, rotation: Rotation = { maxFiles: 1, compress: false }, logger: Logger = silent): LogFile {
   return new LogFile({ path, rotation, delivery: {}, attributes: {}, logger });
+}
+
+/** As it stands in the file. */
+function encodeEntries(bytes: Buffer, stream: string, time: string): string {
+  const { parts, encoding, size } = encodeParts(bytes, stream, time);
+  const encoded = Buffer.from(parts.join(''), encoding);
+  assert.equal(encoded.length, size);
+  return encoded.toString();
 }
 
 const text = (records: readonly LogRecord[]) => records.map((record) => record.line.toString()).join('');

@@ -4,7 +4,10 @@ import type { Checkpoint } from '../logs/checkpoint.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
 
-/** Told of every chunk of output. A returned promise pauses reading until it settles: that is the backpressure. */
+/**
+ * Told of every chunk of output, which is overwritten with the next one: who keeps it copies it. A returned promise pauses reading
+ * until it settles: that is the backpressure.
+ */
 export type OutputListener = (stream: OutputStream, chunk: Buffer) => void | Promise<void>;
 
 /** A process's standard streams. */

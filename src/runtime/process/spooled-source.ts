@@ -5,6 +5,7 @@ import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 
 /** So much is given to the receiver at once; and what a pipe holds at most by default, pipe(7). Bytes */
 const CHUNK = 64 << 10;
+const SMALL = 4 << 10;
 /** What the pipe of one that prints a lot holds, so that writer and reader take turns less often. Bytes */
 const ROOMY = 256 << 10;
 /** So much of the spool may lie behind what is logged before it is given back. Bytes */
@@ -29,6 +30,8 @@ export class SpooledSource implements OutputSource {
   #flowing = false;
   #over = false;
   #full = false;
+  /** Read into again and again */
+  #chunk: Buffer = Buffer.alloc(0);
   #roomy = false;
 
   /**
@@ -115,10 +118,11 @@ export class SpooledSource implements OutputSource {
   }
 
   #deliver(): void {
-    const chunk = Buffer.allocUnsafe(Math.min(this.#end - this.#taken, CHUNK));
-    const length = readSync(this.#spool, chunk, 0, chunk.length, this.#taken);
+    const waiting = Math.min(this.#end - this.#taken, CHUNK);
+    if (this.#chunk.length < waiting) this.#chunk = Buffer.allocUnsafeSlow(waiting < SMALL ? SMALL : CHUNK);
+    const length = readSync(this.#spool, this.#chunk, 0, waiting, this.#taken);
     this.#taken += length;
-    this.#receiver.take(chunk.subarray(0, length));
+    this.#receiver.take(this.#chunk.subarray(0, length));
   }
 
   #read(): void {
