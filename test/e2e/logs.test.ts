@@ -227,13 +227,27 @@ describe('logs', () => {
       await daemon.stop('SIGKILL');
       await daemon.start();
     }
-    // What is in the pipe when a container ends while no daemon runs is lost with it: it ends now.
     await daemon.ok('exec', 'steady', 'touch', '/end');
     assert.equal(await daemon.ok('wait', 'steady'), '0');
     const lines = Array.from(readFileSync(log, 'utf8').matchAll(/^\{"log":"(\d+)\\n"/gm), ([, number]) => number);
     assert.equal(lines.length, 400_000);
     assert.ok(lines.every((number, i) => number === String(i + 1)));
     await daemon.ok('rm', 'steady');
+  });
+
+  test('what a container says while no daemon runs is logged by the next one, though it has ended', async () => {
+    const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 9000; echo oops >&2; printf last; exit 5';
+    await daemon.ok('run', '-d', '--name', 'orphan', '--log-opt', 'max-size=1g', 'busybox', 'sh', '-c', script);
+    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'orphan');
+    await daemon.stop('SIGKILL');
+    await daemon.host.shell(`touch /proc/${pid}/root/go`);
+    await eventually('it has ended', async () => (await daemon.host.exec(['test', '-d', `/proc/${pid}`])).code !== 0);
+    await daemon.start();
+    assert.equal(await daemon.ok('wait', 'orphan'), '5');
+    const { stdout, stderr } = await daemon.docker(['logs', 'orphan']);
+    assert.ok(stdout === `${numbers(1, 9000).join('\n')}\nlast`, stdout.slice(-100));
+    assert.equal(stderr, 'oops\n');
+    await daemon.ok('rm', 'orphan');
   });
 
   test('nor when its log turns over meanwhile', async () => {

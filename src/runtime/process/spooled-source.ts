@@ -7,7 +7,10 @@ import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 const CHUNK = 64 << 10;
 const SMALL = 4 << 10;
 /** What the pipe of one that prints a lot holds, so that writer and reader take turns less often. Bytes */
-const ROOMY = 256 << 10;
+const ROOMY = 1 << 20;
+/** Output that follows so soon on other output is left to gather, for so long. Milliseconds */
+const BUSY = 20;
+const GATHERING = 2;
 /** So much of the spool may lie behind what is logged before it is given back. Bytes */
 const WORN = 1 << 20;
 
@@ -27,6 +30,9 @@ export class SpooledSource implements OutputSource {
   /** A former daemon had a FIFO open: perhaps its writers are gone, which a poll would never tell */
   #unsure: boolean;
   #watch: Disposable | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When something was last moved, by performance.now() */
+  #lastMove = 0;
   #flowing = false;
   #over = false;
   #full = false;
@@ -57,8 +63,15 @@ export class SpooledSource implements OutputSource {
 
   pause(): void {
     this.#flowing = false;
+    this.#rest();
+  }
+
+  /** Waits for nothing. */
+  #rest(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   close(): void {
@@ -77,8 +90,26 @@ export class SpooledSource implements OutputSource {
       this.#unsure = false;
       this.#move();
     }
-    if (!this.#flowing || this.#over || this.#watch !== undefined) return;
-    this.#watch = watchReadable(this.#pipe, () => this.#move());
+    this.#await();
+  }
+
+  #await(): void {
+    if (!this.#flowing || this.#over || this.#timer !== undefined) return;
+    this.#watch ??= watchReadable(this.#pipe, () => this.#move());
+  }
+
+  /** One that prints without a pause is woken for less often: the pipe holds what it prints meanwhile. */
+  #gather(): void {
+    const now = performance.now();
+    const busy = now - this.#lastMove < BUSY;
+    this.#lastMove = now;
+    if (!busy || !this.#flowing || this.#over) return;
+    this.#rest();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#move();
+      this.#await();
+    }, GATHERING);
   }
 
   #move(): void {
@@ -103,6 +134,7 @@ export class SpooledSource implements OutputSource {
       if (moved >= CHUNK / 2) this.#widen();
       while (this.#flowing && !this.#over && this.#taken < this.#end) this.#deliver();
       if (this.#logged() - this.#worn > WORN) this.#giveBack();
+      this.#gather();
     }
   }
 
