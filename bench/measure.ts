@@ -2,13 +2,15 @@ import { performance } from 'node:perf_hooks';
 
 export interface Paired {
   readonly name: string;
-  /** Medians, in milliseconds */
+  /** Of the medians; ms unless told */
+  readonly unit?: string;
+  /** Medians */
   readonly ours: number;
   readonly theirs?: number;
   /** Median of the pairwise ratios ours/theirs */
   readonly ratio?: number;
-  /** What the ratio, or a figure of ours alone, must not exceed */
-  readonly bar?: { readonly limit: number; readonly unit: string };
+  /** What the ratio, or a figure of ours alone, must not exceed; with `least`, must reach */
+  readonly bar?: { readonly limit: number; readonly unit: string; readonly least?: true };
 }
 
 export type Work = () => Promise<void>;
@@ -60,13 +62,19 @@ export async function paired(
 
 /** One line for people: name, both medians, the ratio and whether it holds its bar. */
 export function row(result: Paired): string {
-  const figures = [`${result.ours.toFixed(1)} ms`, result.theirs === undefined ? '' : `${result.theirs.toFixed(1)} ms`];
+  const figure = (value: number | undefined) =>
+    value === undefined ? '' : `${value.toFixed(1)}${result.unit === '/s' ? '' : ' '}${result.unit ?? 'ms'}`;
+  const figures = [figure(result.ours), figure(result.theirs)];
   const ratio = result.ratio === undefined ? '' : `${result.ratio.toFixed(2)} ×`;
   const verdict =
     result.bar === undefined || result.ratio === undefined
       ? ''
-      : `bar ${result.bar.limit} × ${result.ratio <= result.bar.limit ? 'held' : 'MISSED'}`;
+      : `bar ${result.bar.limit} × ${isHeld(result.ratio, result.bar) ? 'held' : 'MISSED'}`;
   return [result.name.padEnd(44), ...figures.map((text) => text.padStart(12)), ratio.padStart(9), verdict]
     .join('  ')
     .trimEnd();
+}
+
+function isHeld(ratio: number, { limit, least }: NonNullable<Paired['bar']>): boolean {
+  return least === true ? ratio >= limit : ratio <= limit;
 }

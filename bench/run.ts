@@ -10,6 +10,7 @@ import { median, type Paired, paired, row, timed } from './measure.ts';
 import { manyNetworks } from './networks.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
 import { pulls } from './pull.ts';
+import { traffic } from './traffic.ts';
 
 /** The bars of the README, each measured beside Docker where a dockerd is to be had. Prints medians and ratios. */
 const dockerd = findDockerd(existsSync);
@@ -38,6 +39,7 @@ console.log(row(await pulls(ours, theirs, rounds)));
 await networks();
 await crowdOfNetworks();
 await ranges();
+await traffic(ours, theirs, Math.min(rounds, 7));
 await networkPart();
 await benchLogs(ours, theirs, Math.min(rounds, 5));
 await idle('idle after all of the above');

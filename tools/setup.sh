@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what Fairway needs on a Debian machine: npm packages, Debian packages, and the docker CLI (without Docker's daemon).
-# "test" as first argument adds what the tests use, "vm" what the guests of test:vm need besides. Does nothing, and quickly, where
+# "test" as first argument adds what the tests use, "vm" what the guests of test:vm need besides, "bench" what the benchmark does. Does nothing, and quickly, where
 # everything is there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,6 +14,9 @@ fi
 wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal tini-static:tini"
 if [ "${1:-}" = test ]; then
   wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 iptables-nft:iptables ufw:ufw firewalld:firewalld dbus-daemon:dbus-daemon openssl:openssl buildah:buildah docker-registry:docker-registry docker-compose:docker-compose journalctl:systemd zsh:zsh fish:fish ovs-vswitchd:openvswitch-switch"
+fi
+if [ "${1:-}" = bench ]; then
+  wanted="$wanted iperf3:iperf3 wrk:wrk nginx:nginx-light"
 fi
 if [ "${1:-}" = vm ]; then
   wanted="$wanted qemu-system-x86_64:qemu-system-x86 depmod:kmod apparmor_parser:apparmor"
