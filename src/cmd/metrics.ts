@@ -128,6 +128,8 @@ export class Metrics implements AsyncDisposable {
     read('fairway_dns_upstream_latency_seconds', 'How long they take, smoothed', 'server', latency);
     const healthy = upstreams((server) => Number(server.healthy));
     read('fairway_dns_upstream_healthy', 'Whether they answer: 1 or 0', 'server', healthy);
+    const drops = 'fairway_firewall_dropped_packets_total';
+    counter(drops, 'Packets the firewall dropped, by the reason', 'reason', () => system.counters().drops);
     counter('fairway_repairs_total', 'What others changed in the kernel and was mended', 'by', () => ({
       reconciler: system.counters().repairs,
     }));

@@ -32,6 +32,7 @@ test('the status shows networks, endpoints, ports and drift', () => {
     ],
     ports: [{ container: 'web', protocol: 'tcp', host: '0.0.0.0', hostPort: 8000, containerPort: 80, count: 10 }],
     overlaps: [{ network: 'app', subnet: '10.0.0.0/24', with: 'route 10.0.0.0/16 on tun0' }],
+    drops: { internal: 0, unpublished: 7 },
     drift: {
       repairs: 2,
       last: { at: '12:00', text: 'created link host br-1' },
@@ -58,6 +59,7 @@ test('the status shows networks, endpoints, ports and drift', () => {
   assert.match(text, /192\.0\.2\.1 {2}host {7}answers {2}1\.3 ms {3}3 {6}0\n/);
   assert.match(text, /192\.0\.2\.9 {2}sandbox:a {2}fails {4}- {8}2 {6}2\n/);
   assert.match(text, /Drift: 1 step wanted\n {2}create address host br-1/);
+  assert.match(text, /^Dropped packets: 7 unpublished$/m);
   assert.match(text, /Last repair \(2 repairs since the start\)/);
 });
 

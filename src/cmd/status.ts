@@ -11,6 +11,7 @@ export function renderStatus(status: EngineStatus): string {
     section('Overlaps', ['NETWORK', 'SUBNET', 'WITH THE HOST’S'], overlapRows(status)),
     section('Published ports', ['CONTAINER', 'HOST', 'CONTAINER PORT'], portRows(status)),
     renderDns(status.dns),
+    renderDrops(status.drops),
     renderDrift(status.drift),
   ];
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`;
@@ -91,6 +92,13 @@ function renderDns({
 /** As `-p` takes it: "8080", or "7000-7499" for several. */
 function range(first: number, count: number): string {
   return count === 1 ? String(first) : `${first}-${first + count - 1}`;
+}
+
+/** By the reasons the firewall's table counts them by. */
+function renderDrops(drops: EngineStatus['drops']): string {
+  const counts = Object.entries(drops).filter(([, count]) => count > 0);
+  const reasons = counts.map(([reason, count]) => `${count} ${reason}`).join(', ');
+  return `Dropped packets: ${reasons === '' ? 'none' : reasons}`;
 }
 
 /** What a reconcile would change now, and what was mended last. One line when there is neither. */

@@ -60,6 +60,8 @@ export interface EngineVersion {
 export interface EngineCounters {
   readonly containers: EngineInfo['containers'];
   readonly repairs: number;
+  /** Packets that the firewall has dropped since its table was made, by the reason */
+  readonly drops: Readonly<Record<string, number>>;
   readonly dns: EngineStatus['dns'];
   readonly eventListeners: number;
 }
@@ -100,6 +102,8 @@ export interface EngineStatus {
   }[];
   /** Networks that lie over what the host uses */
   readonly overlaps: readonly Overlap[];
+  /** As EngineCounters.drops */
+  readonly drops: Readonly<Record<string, number>>;
   readonly drift: {
     readonly repairs: number;
     readonly last?: { readonly at: string; readonly text: string };

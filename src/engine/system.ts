@@ -93,6 +93,7 @@ export class System {
       endpoints: this.#endpoints(),
       ports: this.#ports(),
       overlaps: this.#core.overlaps.list(),
+      drops: reconciler.drops(),
       drift: {
         repairs: count,
         ...(last === undefined ? {} : { last }),
@@ -108,6 +109,7 @@ export class System {
     return {
       containers: this.#count(),
       repairs: reconciler.repairs.count,
+      drops: reconciler.drops(),
       dns: this.#dns.statistics,
       eventListeners: events.listeners,
     };

@@ -184,6 +184,11 @@ export class Reconciler {
     return this.#repairs;
   }
 
+  /** Packets that the firewall has dropped since its table was made, by the reason. */
+  drops(): Readonly<Record<string, number>> {
+    return this.#firewall.drops();
+  }
+
   /** Resolves when background deletions are finished and what the kernel told has been looked at. */
   async settled(): Promise<void> {
     await this.#watch?.idle();

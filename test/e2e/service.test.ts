@@ -171,6 +171,7 @@ describe('a daemon with figures and a docker context', () => {
     assert.ok(at('fairway_api_requests_total{route="GET /containers/{*}/json",code="404"}') >= 1);
     assert.ok(at('fairway_dns_questions_total{result="answered"}') >= 1);
     assert.ok([...before.keys()].some((series) => series.startsWith('fairway_reconcile_seconds_count')));
+    assert.equal(before.get('fairway_firewall_dropped_packets_total{reason="unpublished"}'), 0);
     assert.ok(at('engine_daemon_engine_cpus_cpus') >= 1);
     await daemon.host.shell('ip addr flush dev docker0');
     await eventually(

@@ -66,6 +66,27 @@ test('a container cannot reach 127.0.0.0/8 of the host, nor pose as it', async (
   assert.equal(await datagrams(own, 'host'), before);
 });
 
+test('what is dropped is counted by its reason, and counting is no damage', async () => {
+  const own = room;
+  const counted = () => own.firewall.drops();
+  const before = counted();
+  const resources = own.firewall.observe().length;
+  assert.deepEqual(await own.both('lan', '10.1.0.2', 80), NOBODY);
+  assert.deepEqual(await own.both('int1', '192.0.2.1', 9000), NOBODY);
+  const after = counted();
+  const grown = (reason: keyof typeof after) => (after[reason] ?? 0) > (before[reason] ?? 0);
+  assert.deepEqual([grown('unpublished'), grown('internal'), grown('guarded')], [true, true, false]);
+  assert.deepEqual(Object.keys(after).sort(), [
+    'confined',
+    'guarded',
+    'internal',
+    'invalid',
+    'loopback',
+    'unpublished',
+  ]);
+  assert.ok(resources > 0 && own.firewall.observe().length === resources, 'the table is what it was');
+});
+
 test('an internal network is closed in each direction alone', async () => {
   const [before, inside] = await Promise.all([datagrams(room, 'a1'), datagrams(room, 'int1')]);
   assert.deepEqual(await room.both('int1', '10.3.0.1', 8080), NOBODY);

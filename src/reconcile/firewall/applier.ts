@@ -5,9 +5,9 @@ import { KernelError } from '../../model/errors.ts';
 import type { FirewallResource } from '../../model/resource.ts';
 import type { Applier, Change } from '../applier.ts';
 import { additions, deletions } from './element.ts';
-import { type Listing, readListing } from './listing.ts';
+import { type Listing, readDrops, readListing } from './listing.ts';
 import { decompile } from './reading.ts';
-import { adminTableText, rulesetText } from './ruleset.ts';
+import { adminTableText, type DropReason, rulesetText } from './ruleset.ts';
 import { type ElementChange, Wanted } from './wanted.ts';
 
 /**
@@ -40,6 +40,16 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
     this.tables = new Set([table]);
     this.#nftables = new Nftables(namespace);
     this.#conntrack = new Conntrack(namespace);
+  }
+
+  /** Packets that the table has dropped since it was made, by the reason; nothing while it is missing. */
+  drops(): Partial<Record<DropReason, number>> {
+    try {
+      return readDrops(this.#nftables.run(`list counters table inet ${this.#table}`));
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'ENOENT') return {};
+      throw error;
+    }
   }
 
   /** Removes the table, and the administrator's unless something was written into it. */

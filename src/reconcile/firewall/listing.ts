@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { Element } from './element.ts';
-import { type FieldType, isSetName, rulesetText, SETS } from './ruleset.ts';
+import { type DropReason, type FieldType, isDropReason, isSetName, rulesetText, SETS } from './ruleset.ts';
 
 /** A table as the kernel holds it. */
 export interface Listing {
@@ -30,7 +30,7 @@ export function readListing(table: string, output: unknown): Listing {
   const elements: Element[] = [];
   let original: string | undefined;
   for (const [kind, body] of objectsOf(output)) {
-    const { elem, handle: _, ...constant } = body;
+    const { elem, handle: _, ...constant } = kind === 'counter' ? counterOf(body) : body;
     const name = body['name'];
     hash.update(JSON.stringify([kind, constant]));
     if ((kind !== 'set' && kind !== 'map') || typeof name !== 'string' || !isSetName(name)) continue;
@@ -39,6 +39,17 @@ export function readListing(table: string, output: unknown): Listing {
     else elements.push(...members);
   }
   return { elements, fingerprint: hash.digest('hex').slice(0, 16), ...(original === undefined ? {} : { original }) };
+}
+
+/** How many packets were dropped, by the reason. @param output of `list counters` */
+export function readDrops(output: unknown): Partial<Record<DropReason, number>> {
+  const counters = objectsOf(output).filter(([kind, { name }]) => kind === 'counter' && isDropReason(name));
+  return Object.fromEntries(counters.map(([, { name, packets }]) => [name, Number(packets)]));
+}
+
+/** What it has counted is no part of it. */
+function counterOf({ packets: _, bytes: __, ...counter }: Json): Json {
+  return counter;
 }
 
 function objectsOf(output: unknown): [kind: string, body: Json][] {

@@ -63,6 +63,14 @@ export const SETS = {
 
 export type SetName = keyof typeof SETS;
 
+/** Why packets are dropped: a counter each. What they mean for users is in the help of the metric. */
+const DROP_REASONS = ['loopback', 'internal', 'invalid', 'confined', 'unpublished', 'guarded'] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
+
+export function isDropReason(name: unknown): name is DropReason {
+  return DROP_REASONS.some((reason) => reason === name);
+}
+
 export function isSetName(name: string): name is SetName {
   return Object.hasOwn(SETS, name);
 }
@@ -70,7 +78,8 @@ export function isSetName(name: string): name is SetName {
 /** The table without an element. @param table its name; the family is inet */
 export function rulesetText(table: string): string {
   const sets = Object.entries(SETS as Readonly<Record<string, SetDefinition>>).map(setText);
-  return `table inet ${table} {\n${sets.join('')}${CHAINS}}\n`;
+  const counters = DROP_REASONS.map((reason) => `  counter ${reason} { }\n`);
+  return `table inet ${table} {\n${sets.join('')}${counters.join('')}${CHAINS}}\n`;
 }
 
 function setText([name, { key, value, interval }]: [string, SetDefinition]): string {
@@ -101,11 +110,11 @@ const CHAINS = `
     iifname @bridges goto from_bridge
   }
   chain from_bridge {
-    ip saddr 127.0.0.0/8 drop
-    ip daddr 127.0.0.0/8 drop
+    ip saddr 127.0.0.0/8 counter name loopback drop
+    ip daddr 127.0.0.0/8 counter name loopback drop
     ip daddr . iifname @subnets4 return
     ip6 daddr . iifname @subnets6 return
-    iifname @internal fib daddr . iif type != { local, broadcast, multicast } drop
+    iifname @internal fib daddr . iif type != { local, broadcast, multicast } counter name internal drop
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept
@@ -149,24 +158,24 @@ const CHAINS = `
     type filter hook forward priority filter; policy accept
     iifname @bridges goto leaving
     oifname @bridges goto entering
-    meta nfproto @guarded drop
+    meta nfproto @guarded counter name guarded drop
   }
   chain leaving {
     iifname . oifname @turning accept
     oifname @bridges goto between
-    iifname @internal drop
-    ct state invalid drop
+    iifname @internal counter name internal drop
+    ct state invalid counter name invalid drop
   }
   chain between {
-    iifname @internal drop
-    oifname @internal drop
+    iifname @internal counter name internal drop
+    oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
-    iifname . oifname @confined drop
+    iifname . oifname @confined counter name confined drop
     goto opened
   }
   chain entering {
-    oifname @internal drop
+    oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
     meta nfproto . oifname @unprotected accept
@@ -178,7 +187,7 @@ const CHAINS = `
     ip6 daddr . meta l4proto . th dport @opened6 accept
     iifname . ip daddr . meta l4proto . th dport @through4 accept
     iifname . ip6 daddr . meta l4proto . th dport @through6 accept
-    drop
+    counter name unpublished drop
   }
 `;
 
