@@ -69,6 +69,18 @@ test('errors, truncated and malformed messages are not kept', () => {
   assert.equal(lifetimeOf(cut, QUERY.length), undefined);
 });
 
+test('names that point at themselves or at each other are stepped over, and those that never end are malformed', () => {
+  const record = Buffer.from([0xc0, QUERY.length, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+  const circle = Buffer.concat([QUERY, record]);
+  circle.writeUInt16BE(0x8180, 2);
+  circle.writeUInt16BE(1, 6);
+  assert.equal(lifetimeOf(circle, QUERY.length)?.seconds, 60);
+  const endless = Buffer.concat([QUERY, Buffer.alloc(4_000, 1)]);
+  endless.writeUInt16BE(0x8180, 2);
+  endless.writeUInt16BE(0xffff, 6);
+  assert.equal(lifetimeOf(endless, QUERY.length), undefined);
+});
+
 test('whatever bytes a server sends, reading them ends and throws nothing', () => {
   const whole = reply(QUERY, { answers: [alias(30), address(60)], authorities: [soa(60, 60)] });
   fc.assert(

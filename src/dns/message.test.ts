@@ -97,6 +97,28 @@ test('a reply is taken only with its id and its question', () => {
   assert.ok(!isReplyTo(reply.subarray(0, 11), query, end, 7));
 });
 
+test('whatever bytes come in place of a reply, it is taken only when the question is whole', () => {
+  const query = encodeQuery({ id: 7, labels: ['web', 'app'] });
+  const whole = encodeReply(query, { addresses: ['10.0.0.1'] });
+  const edit = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
+  fc.assert(
+    fc.property(fc.array(edit, { maxLength: 5 }), fc.nat(whole.length), (edits, length) => {
+      const reply = Buffer.from(whole.subarray(0, length));
+      for (const [at, value] of edits) if (at < length) reply[at] = value;
+      if (!isReplyTo(reply, query, query.length, 7)) return;
+      assert.ok(reply.readUInt16BE(4) === 0 || reply.length >= query.length);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a message longer than any query, of a single name that never ends, is refused', () => {
+  const endless = Buffer.alloc(65_535, 63);
+  endless.fill(0, 0, 12);
+  endless.writeUInt16BE(1, 4);
+  assert.deepEqual(parseQuery(endless), { kind: 'refusal', rcode: 1 });
+});
+
 test('types differ by a bit that tells cases of letters apart', () => {
   const query = encodeQuery({ labels: ['web'], type: 65 });
   assert.ok(!isReplyTo(encodeReply(encodeQuery({ labels: ['web'], type: 97 })), query, query.length, 0x1234));
