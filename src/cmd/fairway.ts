@@ -4,6 +4,7 @@ import { errorMessage } from '../model/errors.ts';
 import { attachCommands } from './commands/attach.ts';
 import type { Commands } from './commands/command.ts';
 import { lookCommands } from './commands/look.ts';
+import { portCommands } from './commands/port.ts';
 import { renumberCommands } from './commands/renumber.ts';
 import { COMPLETION_SHELLS, completion } from './completion.ts';
 import { parseListenAddress } from './values.ts';
@@ -11,7 +12,7 @@ import { VERSION } from './version.ts';
 
 const DEFAULT_HOST = 'unix:///run/fairway/fairway.sock';
 
-const COMMANDS: readonly Commands[] = [lookCommands, attachCommands, renumberCommands];
+const COMMANDS: readonly Commands[] = [lookCommands, attachCommands, portCommands, renumberCommands];
 
 await main();
 
