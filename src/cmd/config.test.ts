@@ -51,7 +51,6 @@ test('the network flags, IPv6 beside IPv4', () => {
       ipv6: 'true',
       ip6tables: 'false',
       hostGatewayIps: ['192.0.2.9', 'fd09::9'],
-      acceptFwmark: '0x10/0xf0',
       allowDirectRouting: 'true',
       ipForwardNoDrop: 'true',
     },
@@ -63,7 +62,6 @@ test('the network flags, IPv6 beside IPv4', () => {
   assert.equal(network.defaultGatewayV6, 'fd09::fe');
   assert.deepEqual(network.firewall, { ipv4: true, ipv6: false });
   assert.deepEqual(network.hostGateways, ['192.0.2.9', 'fd09::9']);
-  assert.deepEqual(network.acceptFwmark, { mark: 16, mask: 240 });
   assert.ok(network.ipv6 && network.allowDirectRouting && network.ipForwardNoDrop);
 });
 
@@ -104,6 +102,19 @@ test('proxies and host-gateway-ip in the forms daemon.json has for them', () => 
   assert.deepEqual(config.proxies, { HTTP_PROXY: 'http://p:1', NO_PROXY: 'a,b' });
   assert.deepEqual(config.network.hostGateways, ['192.0.2.7']);
   assert.deepEqual(config.reloadable.labels, ['a=b']);
+});
+
+test('what dockerd is told by its environment', () => {
+  const load = (environment: NodeJS.ProcessEnv, flags = {}) =>
+    loadConfig(flags, '/dev/null', undefined, environment).network;
+  assert.equal(load({}).allowDirectRouting, false);
+  assert.equal(load({ DOCKER_INSECURE_NO_IPTABLES_RAW: '1' }).allowDirectRouting, true);
+  assert.equal(
+    load({ DOCKER_INSECURE_NO_IPTABLES_RAW: '1' }, { allowDirectRouting: 'false' }).allowDirectRouting,
+    false,
+  );
+  assert.throws(() => load({ DOCKER_FIREWALL_BACKEND: 'iptables' }), /invalid firewall-backend "iptables"/);
+  assert.ok(load({ DOCKER_IGNORE_BR_NETFILTER_ERROR: '1', DOCKER_TEST_NO_FIREWALLD: '1' }));
 });
 
 const LISTENING: readonly (readonly [string, object])[] = [
@@ -158,7 +169,7 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
   ['a link-local range', '{}', { fixedCidrV6: 'fe80::/64' }, /overlaps the link-local subnet fe80::\/64/],
   ['a multicast range', '{}', { fixedCidrV6: 'ff00::/64' }, /it is a multicast network/],
   ['two host gateways', '{}', { hostGatewayIps: ['10.0.0.1', '10.0.0.2'] }, /only one IPv4 host gateway IP address/],
-  ['a mark that is none', '{}', { acceptFwmark: 'green' }, /for "--bridge-accept-fwmark" flag: want MARK/],
+  ['firewall marks', '{}', { acceptFwmark: '0x10' }, /--bridge-accept-fwmark is not supported by Fairway yet/],
   ['icc=false without rules', '{}', { iptables: 'false', icc: 'false' }, /You specified --iptables=false with --icc=/],
   [
     'iptables',

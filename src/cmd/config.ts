@@ -59,18 +59,28 @@ export interface DaemonConfig {
 /**
  * Flags and daemon.json together, as dockerd merges them.
  * @param defaultFile read when none is named, if it is there
+ * @param environment of the daemon: dockerd is told a few things there alone
  * @throws EngineError invalidArgument with dockerd's words: an unknown key, a key given twice, a bad value
  */
 export function loadConfig(
   flags: Given,
   configFile: string | undefined,
   defaultFile = '/etc/fairway/daemon.json',
+  environment: NodeJS.ProcessEnv = {},
 ): DaemonConfig {
   const file = readConfigFile(configFile, defaultFile);
   refuseTwice(flags, file);
-  const given = { ...file, ...flags };
+  const given = { ...fromEnvironment(environment), ...file, ...flags };
   refuseUnlessDefault(new Reader(given));
   return { ...parseConfig(new Reader(given)), warnings: foreignWarnings(given) };
+}
+
+/** Docker's DOCKER_INSECURE_NO_IPTABLES_RAW leaves the rules away that keep others from the containers' own addresses. */
+function fromEnvironment({ DOCKER_FIREWALL_BACKEND, DOCKER_INSECURE_NO_IPTABLES_RAW }: NodeJS.ProcessEnv): Given {
+  return {
+    ...(DOCKER_FIREWALL_BACKEND === undefined ? {} : { firewallBackend: DOCKER_FIREWALL_BACKEND }),
+    ...(DOCKER_INSECURE_NO_IPTABLES_RAW === '1' ? { allowDirectRouting: 'true' } : {}),
+  };
 }
 
 /** Neither wins: dockerd refuses to start then, and so do we. @throws EngineError invalidArgument naming all of them */

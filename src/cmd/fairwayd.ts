@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     return;
   }
   try {
-    const load = () => loadConfig(line.given, line.configFile, CONFIG_FILES[program]);
+    const load = () => loadConfig(line.given, line.configFile, CONFIG_FILES[program], process.env);
     const config = load();
     if (line.validate === true) validated(config);
     else if (line.context === undefined) await run(config, load);

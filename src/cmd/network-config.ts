@@ -5,7 +5,6 @@ import {
   parseAddressPool,
   parseBip,
   parseCidrFlag,
-  parseFirewallMark,
   parseHostGateways,
   parseMtu,
   parseNetworkOptions,
@@ -33,7 +32,6 @@ export function parseNetworkConfig(read: Reader): NetworkConfig {
     ipForwardNoDrop: read.flag('ipForwardNoDrop', 'ip-forward-no-drop', false),
     firewall: { ipv4: read.flag('iptables', 'iptables', true), ipv6: read.flag('ip6tables', 'ip6tables', true) },
     allowDirectRouting: read.flag('allowDirectRouting', 'allow-direct-routing', false),
-    ...read.optional('acceptFwmark', 'acceptFwmark', parseFirewallMark),
   };
 }
 
@@ -59,6 +57,9 @@ function refuseConflicts(read: Reader): void {
     if (ownBridge && read.text(bip) !== undefined) {
       refuse(`You specified -b & --${bip}, mutually exclusive options. Please specify only one`);
     }
+  }
+  if (read.text('acceptFwmark') !== undefined) {
+    refuse('--bridge-accept-fwmark is not supported by Fairway yet: no mark lets packets past its rules');
   }
   // Docker's words name the rule of its firewall that icc=false is made of.
   if (!read.flag('iptables', 'iptables', true) && !read.flag('icc', 'icc', true)) {

@@ -112,15 +112,6 @@ export function parseNetworkOptions(texts: readonly string[]): Readonly<Record<s
   return Object.fromEntries(byDriver);
 }
 
-/** `MARK[/MASK]`, decimal or 0x…, 32 bits each. @throws EngineError invalidArgument */
-export function parseFirewallMark(text: string): { readonly mark: number; readonly mask: number } {
-  const [, mark = '', mask = '0xffffffff'] = /^(0x[0-9a-f]+|\d+)(?:\/(0x[0-9a-f]+|\d+))?$/i.exec(text) ?? [];
-  if (mark === '' || Number(mark) > 0xffffffff || Number(mask) > 0xffffffff) {
-    throw flagError('bridge-accept-fwmark', text, 'want MARK[/MASK]');
-  }
-  return { mark: Number(mark), mask: Number(mask) };
-}
-
 function flagError(name: string, text: string, why: string): EngineError {
   return new EngineError('invalidArgument', `invalid argument "${text}" for "--${name}" flag: ${why}`);
 }

@@ -47,7 +47,7 @@ async function openSandbox(core: Core, builder: Container): Promise<BuildPlace> 
   const close = async () => {
     core.state.apply({ remove: { sandboxes: [id], endpoints: endpoints.map((endpoint) => endpoint.id) } });
     const owners = [...endpoints.map((endpoint) => endpointOwner(endpoint.id)), sandboxOwner(id)];
-    await core.reconciler.commit(describe(core.state, owners));
+    await core.reconciler.commit(describe(core, owners));
   };
   try {
     writeSandboxFiles(core, builder, endpoints, sandbox.resolver);

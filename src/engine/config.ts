@@ -51,8 +51,6 @@ export interface NetworkConfig {
   readonly firewall: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** Other hosts reach published ports at the containers' own addresses */
   readonly allowDirectRouting: boolean;
-  /** `--bridge-accept-fwmark`: packets with this mark reach ports that are not published */
-  readonly acceptFwmark?: { readonly mark: number; readonly mask: number };
 }
 
 /** What containers get that say nothing themselves. */

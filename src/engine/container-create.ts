@@ -86,7 +86,7 @@ export async function createContainer(
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
-  return { id, warnings: [...limits.warnings, ...warningsFor(asked)] };
+  return { id, warnings: [...limits.warnings, ...warningsFor(core, asked)] };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. */
@@ -242,7 +242,11 @@ function checkMounts(mounts: readonly Mount[]): void {
   }
 }
 
-function warningsFor({ networkMode, portBindings, publishAll }: ContainerSpec): string[] {
-  const discarded = networkMode.kind === 'host' && (portBindings.length > 0 || publishAll);
-  return discarded ? ['Published ports are discarded when using host network mode'] : [];
+function warningsFor({ config }: Core, { networkMode, portBindings, publishAll }: ContainerSpec): string[] {
+  if (portBindings.length === 0 && !publishAll) return [];
+  if (networkMode.kind === 'host') return ['Published ports are discarded when using host network mode'];
+  // They are rules here, and no process stands in for them.
+  return config.network.firewall.ipv4
+    ? []
+    : ['Published ports are not reachable: the daemon runs with --iptables=false'];
 }

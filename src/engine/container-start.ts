@@ -125,7 +125,7 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
     const occupied = occupy(core, container, place);
     if (place.kind === 'joined') return occupied;
     writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
-    if (place.kind === 'own') await core.reconciler.commit(describe(core.state, [sandboxOwner(place.sandbox.id)]));
+    if (place.kind === 'own') await core.reconciler.commit(describe(core, [sandboxOwner(place.sandbox.id)]));
     return occupied;
   });
   const creating = createProcess(core, container, place, await mounts);

@@ -12,7 +12,7 @@ import { describe, endpointOwner } from './intent.ts';
  * @throws EngineError in Docker's words; the kernel is as before then, the state is the caller's to take back
  */
 export async function raiseEndpoints(
-  { reconciler, state }: Core,
+  core: Core,
   container: Container,
   endpoints: readonly Endpoint[],
   others: readonly Owner[] = [],
@@ -20,7 +20,7 @@ export async function raiseEndpoints(
   const owners = [...others, ...endpoints.map(({ id }) => endpointOwner(id))];
   if (owners.length === 0) return;
   try {
-    await reconciler.commit(describe(state, owners));
+    await core.reconciler.commit(describe(core, owners));
   } catch (error) {
     const publisher = endpoints.find(({ ports }) => ports.length > 0);
     if (!(error instanceof PortUnavailable) || publisher === undefined) throw error;

@@ -8,6 +8,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Owner, Resource } from '../model/resource.ts';
 import type { Core } from './core.ts';
+import { underFlags } from './host-rules.ts';
 import type { Change, State } from './state.ts';
 
 const networkOwner = (id: string): Owner => `network:${id}`;
@@ -33,7 +34,7 @@ export function traitsOf({ driver, options }: Network): NetworkTraits {
 export async function enact(core: Core, change: Change): Promise<void> {
   const undo = core.state.apply(change);
   try {
-    await core.reconciler.commit(describe(core.state, ownersOf(change)));
+    await core.reconciler.commit(describe(core, ownersOf(change)));
   } catch (error) {
     // The reconciler has led the kernel back already.
     undo();
@@ -41,14 +42,24 @@ export async function enact(core: Core, change: Change): Promise<void> {
   }
 }
 
-/** What these owners want now; those that are gone want nothing. */
-export function describe(state: State, owners: Iterable<Owner>): Map<Owner, readonly Resource[]> {
-  return new Map(Array.from(owners, (owner) => [owner, describeOwner(state, owner)]));
+/** What these owners want now, as the daemon's flags allow it; those that are gone want nothing. */
+export function describe(
+  { state, config }: Pick<Core, 'state' | 'config'>,
+  owners: Iterable<Owner>,
+): Map<Owner, readonly Resource[]> {
+  return new Map(Array.from(owners, (owner) => [owner, underFlags(describeOwner(state, owner), config.network)]));
+}
+
+/** What the host itself must hold now, as the daemon's flags allow it. */
+export function describeHost({ forwarding, config }: Pick<Core, 'forwarding' | 'config'>) {
+  const wishes = [...forwarding.describe()];
+  return new Map(wishes.map(([owner, resources]) => [owner, underFlags(resources, config.network)]));
 }
 
 /** What everybody wants, the host itself apart. */
-export function describeAll(state: State): Map<Owner, readonly Resource[]> {
-  return describe(state, [
+export function describeAll(core: Pick<Core, 'state' | 'config'>): Map<Owner, readonly Resource[]> {
+  const { state } = core;
+  return describe(core, [
     ...Array.from(state.networks.keys(), networkOwner),
     ...Array.from(state.sandboxes.keys(), sandboxOwner),
     ...Array.from(state.endpoints.keys(), endpointOwner),

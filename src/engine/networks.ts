@@ -18,7 +18,7 @@ import { type Core, networkEvent } from './core.ts';
 import { announcementOf } from './endpoint-options.ts';
 import { isUserDefined } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
-import { driverOf, enact } from './intent.ts';
+import { describeHost, driverOf, enact } from './intent.ts';
 import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
 import { automaticMtu, followsHost } from './mtu.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
@@ -45,7 +45,7 @@ export class Networks {
     const network = planNetwork(core, request);
     await enact(core, { put: { networks: [network] } });
     // The first bridge network is what forwarding is for.
-    await core.reconciler.commit(core.forwarding.describe());
+    await core.reconciler.commit(describeHost(core));
     networkEvent(core, network, 'create');
     core.overlaps.lookSoon();
     return { id: network.id, warning: ignoredSubnets(request, network) };

@@ -13,7 +13,7 @@ import { startAgain } from './container-start.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
-import { describeAll } from './intent.ts';
+import { describeAll, describeHost } from './intent.ts';
 import { restartsWithDaemon } from './restarts.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { isUp } from './sandboxes.ts';
@@ -101,8 +101,9 @@ function neededBy(container: Container | undefined): string[] {
   return [...(networkMode.kind === 'container' ? [networkMode.container] : []), ...links.map((link) => link.container)];
 }
 
-async function raiseEverything({ reconciler, forwarding, state, logger }: Core): Promise<void> {
-  const repairs = await reconciler.restore(new Map([...forwarding.describe(), ...describeAll(state)]));
+async function raiseEverything(core: Core): Promise<void> {
+  const { reconciler, logger } = core;
+  const repairs = await reconciler.restore(new Map([...describeHost(core), ...describeAll(core)]));
   for (const { error, because } of repairs) {
     if (error !== undefined) logger.error('the network could not be restored in full', { error, because });
   }

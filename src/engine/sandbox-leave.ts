@@ -20,7 +20,8 @@ export interface Departure {
  * once, in one transaction together with the container's new state: addresses and ports are free when this returns.
  * @param ended as it shall be written
  */
-export function leaveSandbox({ state, reconciler, logger }: Core, ended: Container): Departure {
+export function leaveSandbox(core: Core, ended: Container): Departure {
+  const { state, reconciler, logger } = core;
   const { sandbox, ...container } = ended;
   const endpoints = endpointsOf(state, container.id);
   const others = sandbox === undefined ? [] : membersOf(state, sandbox).filter(({ id }) => id !== container.id);
@@ -42,7 +43,7 @@ export function leaveSandbox({ state, reconciler, logger }: Core, ended: Contain
     finish: async () => {
       if (owners.length === 0) return;
       try {
-        await reconciler.commit(describe(state, owners));
+        await reconciler.commit(describe(core, owners));
       } catch (error) {
         logger.error('a stopped container’s network could not be taken away', {
           container: container.name,

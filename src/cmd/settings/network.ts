@@ -142,6 +142,6 @@ export const NETWORK_SETTINGS = {
     key: 'bridge-accept-fwmark',
     kind: 'text',
     value: 'mark[/mask]',
-    help: 'packets that carry this firewall mark may reach ports that are not published',
+    help: 'not supported yet',
   },
 } as const satisfies Settings;

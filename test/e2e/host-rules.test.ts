@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+
+describe('what the daemon’s flags say of rules', () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await TestDaemon.create();
+    await daemon.host.lanShell('ip route add 172.16.0.0/12 via 192.0.2.2');
+    await daemon.ok(
+      'run',
+      '-d',
+      '--name',
+      'web',
+      '-p',
+      '8080:80',
+      'busybox',
+      'sh',
+      '-c',
+      'httpd -h /var/www; httpd -f -p 81 -h /var/www',
+    );
+    await eventually('it serves', () => reached('192.0.2.2:8080'));
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const reached = async (where: string) =>
+    (await daemon.host.lan(['curl', '-s', '-m', '2', `http://${where}/`])).code === 0;
+  const restart = async (...flags: string[]) => {
+    await daemon.stop('SIGTERM');
+    await daemon.start(flags);
+  };
+
+  test('a published port is not reachable at the container’s own address, unless --allow-direct-routing', async () => {
+    assert.equal(await reached('172.17.0.2:80'), false);
+    await restart('--allow-direct-routing');
+    assert.ok(await reached('172.17.0.2:80'));
+    assert.equal(await reached('172.17.0.2:81'), false, 'it is not published');
+    assert.ok(await reached('192.0.2.2:8080'));
+    await restart();
+    assert.equal(await reached('172.17.0.2:80'), false, 'it is closed again');
+  });
+
+  test('--iptables=false: no rules, so no NAT and no published port; networks work all the same', async () => {
+    await restart('--iptables=false', '--ip6tables=false');
+    assert.equal(await reached('192.0.2.2:8080'), false);
+    const rules = await daemon.host.shell('nft list ruleset');
+    assert.doesNotMatch(rules, /docker0|8080|172\.17\.|set guarded \{[^}]*elements/);
+    assert.equal(await daemon.host.shell('sysctl -n net.ipv4.conf.docker0.route_localnet'), '0');
+    // Nothing stands before the containers' addresses, either.
+    assert.ok(await reached('172.17.0.2:81'));
+    await daemon.ok('run', '--rm', 'busybox', 'wget', '-qO-', 'http://172.17.0.2:81/');
+    const told = await daemon.docker(['create', '-p', '8081:80', '--name', 'deaf', 'busybox']);
+    assert.match(told.stderr, /Published ports are not reachable: the daemon runs with --iptables=false/);
+    await restart();
+    assert.ok(await reached('192.0.2.2:8080'));
+    assert.equal(await reached('172.17.0.2:81'), false);
+  });
+
+  test('--ip, --ip-masq=false, --icc=false and --ip-forward=false', async () => {
+    await daemon.ok('rm', '-f', 'web', 'deaf');
+    await daemon.stop('SIGTERM');
+    await daemon.host.shell('sysctl -qw net.ipv4.ip_forward=0');
+    await daemon.start(['--ip', '127.0.0.1', '--ip-masq=false', '--icc=false', '--ip-forward=false']);
+    assert.equal(await daemon.host.shell('sysctl -n net.ipv4.ip_forward'), '0');
+    await daemon.ok('run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'httpd', '-f', '-h', '/var/www');
+    assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 127.0.0.1:8080');
+    await eventually(
+      'it serves',
+      async () => (await daemon.host.exec(['curl', '-s', '-m', '2', 'http://127.0.0.1:8080/'])).code === 0,
+    );
+    const neighbour = await daemon.docker([
+      'run',
+      '--rm',
+      'busybox',
+      'sh',
+      '-c',
+      'timeout 3 wget -qO- http://172.17.0.2/; exit $?',
+    ]);
+    assert.notEqual(neighbour.code, 0);
+    assert.doesNotMatch(await daemon.host.shell('nft list set inet fairway masqueraded4'), /172\.17\./);
+    const options = await daemon.ok('network', 'inspect', '-f', '{{json .Options}}', 'bridge');
+    assert.match(
+      options,
+      /"com.docker.network.bridge.enable_icc":"false","com.docker.network.bridge.enable_ip_masquerade":"false"/,
+    );
+    assert.match(options, /"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"/);
+  });
+});
