@@ -98,10 +98,7 @@ for (const [name, driver] of drivers) {
     const network = networkOf(driver, 'a');
     const endpoint = endpointOf(network, `0123456789${'e'.repeat(54)}`, 'eth0');
     const all = () => [
-      ...describeHost([
-        { family: 4, guard: true },
-        { family: 6, guard: true },
-      ]),
+      ...describeHost({ forwardingGuard: true }),
       ...driver.network(network),
       ...describeSandbox(sandbox),
       ...driver.endpoint(network, endpoint, sandbox),

@@ -8,6 +8,7 @@ import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { ReloadableConfig } from './config.ts';
 import type { Core } from './core.ts';
 import { type LayerUsage, layerUsage } from './disk-usage.ts';
+import { type Exposure, exposures } from './exposure.ts';
 import { engineId } from './identity.ts';
 import { limitWarnings } from './resources.ts';
 import { reloadAttributes } from './settings.ts';
@@ -113,6 +114,11 @@ export class System {
       dns: this.#dns.statistics,
       eventListeners: events.listeners,
     };
+  }
+
+  /** What of containers is reachable from where. */
+  exposure(): Exposure[] {
+    return exposures(this.#core);
   }
 
   /** What a reconcile would do now. Reads the whole of the kernel's state that concerns us. */

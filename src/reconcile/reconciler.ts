@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { LinkBin } from '../kernel/trash.ts';
+import type { AddressFamily } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RunProgram } from '../model/program.ts';
@@ -16,6 +17,7 @@ import { Mender, type Outcome } from './mender.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
 import { SwitchPorts } from './openvswitch/switch-ports.ts';
 import { PassageApplier } from './passage/applier.ts';
+import type { Knock, Verdict } from './passage/verdict.ts';
 import { Places } from './places.ts';
 import type { PlanStep, Repair } from './plan.ts';
 import { describeStep } from './steps.ts';
@@ -169,6 +171,11 @@ export class Reconciler {
     const outcomes = this.#mender.mend(EVERYTHING);
     this.#tell(outcomes);
     return outcomes.map(asRepair);
+  }
+
+  /** What the host's own firewall would say of packets to its ports, if they were not led to containers. */
+  hostInput(family: AddressFamily): (knock: Knock) => Verdict {
+    return this.#passages.hostInput(family);
   }
 
   /** What reconcile() would do now. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
@@ -27,6 +28,8 @@ const DOCKERS = `*filter
 -A DOCKER-USER -j RETURN
 COMMIT
 `;
+
+const FAIRWAY = join(import.meta.dirname, '../../bin/fairway');
 
 interface Foreign {
   readonly name: string;
@@ -170,6 +173,40 @@ describe('hosts with a firewall of their own', () => {
       assert.ok(await passes());
     });
   }
+
+  test('fairway exposure tells what is reachable from where, and what the host’s own firewall would have said', async () => {
+    await daemon.host.shell(`iptables-nft -P INPUT DROP; iptables-nft -A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT
+      iptables-nft -A INPUT -s 198.51.100.0/24 -p tcp -m tcp --dport 8083 -j ACCEPT`);
+    const web = ['busybox', 'httpd', '-f', '-h', '/var/www'];
+    await daemon.ok('run', '-d', '--name', 'more', '-p', '127.0.0.1:8082:80', '-p', '192.0.2.2:8083:80', ...web);
+    const { status, body } = await daemon.api('GET', '/fairway/exposure');
+    assert.equal(status, 200);
+    const all = JSON.parse(body) as { container: string; address: string; from: string[]; hostFirewall: string }[];
+    const ways = all.map(({ container, address, from, hostFirewall }) => [
+      container,
+      address,
+      from.join(),
+      hostFirewall,
+    ]);
+    assert.deepEqual(
+      ways.filter(([, address]) => !address?.startsWith('[')),
+      [
+        ['web', '0.0.0.0:8080', 'LAN,host,other networks', 'accept'],
+        ['old', '0.0.0.0:8081', 'LAN,host,other networks', 'drop'],
+        ['more', '127.0.0.1:8082', 'host', 'drop'],
+        [
+          'more',
+          '192.0.2.2:8083',
+          'LAN,host,other networks',
+          'unknown: -s 198.51.100.0/24 -p tcp -m tcp --dport 8083 -j ACCEPT',
+        ],
+      ],
+    );
+    const shown = await daemon.host.out([FAIRWAY, 'exposure']);
+    assert.match(shown, /^old +bridge +0\.0\.0\.0:8081 +tcp +80 +LAN, host, other networks +drop$/m);
+    await daemon.ok('rm', '-f', 'more');
+    await daemon.host.shell('iptables-nft -F; iptables-nft -P INPUT ACCEPT');
+  });
 
   test('a rule of the administrator’s for a container still counts', async () => {
     await daemon.host.shell(

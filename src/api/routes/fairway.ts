@@ -14,6 +14,7 @@ export function fairwayRoutes({ system, networks }: EngineSurface): Routes {
       const plan = await networks.renumber(exchange.parameter(), queryText(exchange.query, 'subnet'));
       return { status: 200, body: plan };
     },
+    'GET /fairway/exposure': () => ({ status: 200, body: system.exposure() }),
     'GET /fairway/plan': () => ({ status: 200, body: system.plan() }),
   };
 }

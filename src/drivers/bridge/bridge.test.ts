@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../model/address.ts';
+import { EngineError } from '../../model/errors.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../../model/network.ts';
 import { bridge } from './bridge.ts';
 import type { BridgeOptions } from './options.ts';
@@ -153,7 +154,7 @@ test('a routed family has no masquerading, no bound port, and its containers’ 
     bridge.network(routed).flatMap((resource) => (resource.kind === 'firewall' ? [resource] : [])),
     [{ ...RULE, mode: 'routed' }],
   );
-  const port = { protocol: 'tcp', hostAddress: parseIpAddress('0.0.0.0'), hostPort: 0, count: 1 } as const;
+  const port = { protocol: 'tcp', hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 } as const;
   const ports = [80, 81, 80, 90].map((containerPort) => ({ ...port, containerPort }));
   const opened = bridge.endpoint(routed, { ...endpoint, ports }, sandbox).slice(3);
   const open = { kind: 'firewall', meaning: 'open', protocol: 'tcp', address: '10.0.0.2', bridge: 'br-0123456789ab' };
@@ -220,6 +221,14 @@ for (const [name, value, reason] of REFUSED) {
     });
   });
 }
+
+test('what Docker knows and this version does not is refused: a host binding of IPv6', () => {
+  const label = 'com.docker.network.bridge.host_binding_ipv4';
+  assert.throws(
+    () => bridge.parse({ [label]: '::1' }),
+    (error) => error instanceof EngineError && error.kind === 'unsupported' && error.message.includes(label),
+  );
+});
 
 test('the same options with the value Docker takes by default are fine', () => {
   const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat' };

@@ -8,9 +8,10 @@ import type { Logger } from '../../model/logger.ts';
 import type { RunProgram } from '../../model/program.ts';
 import { type PassageResource, resourceKey } from '../../model/resource.ts';
 import type { Applier, Change } from '../applier.ts';
-import { type Edit, editFor, type Selector } from './chain.ts';
-import { FORWARD, Iptables } from './iptables.ts';
-import { editTable, type ForwardChain, familiesOf, forwardChains, readTable } from './nft-chains.ts';
+import { dropOf, type Edit, editFor, type Selector } from './chain.ts';
+import { type Backend, FORWARD, Iptables } from './iptables.ts';
+import { type BaseChain, chainsAt, editTable, familiesOf, readTable } from './nft-chains.ts';
+import { inputVerdict, type Knock, type Verdict } from './verdict.ts';
 
 export interface PassageOptions {
   readonly namespace: NetworkNamespace;
@@ -59,6 +60,28 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
     return this.#wanted.size > 0 && FAMILIES.some((family) => this.#hasLegacy(family));
   }
 
+  /**
+   * What the host's own firewall would say of packets to a port of the host, if Fairway did not lead them elsewhere. Reads
+   * it once; the answers hold for that moment.
+   */
+  hostInput(family: AddressFamily): (knock: Knock) => Verdict {
+    const foreign = chainsAt(this.#nftables, 'input').filter(({ table }) => !this.#options.own.has(table));
+    const texts: string[] = [];
+    const unread: Verdict[] = [];
+    for (const chain of foreign.filter((one) => familiesOf(one).includes(family))) {
+      const text = isIptables(chain, 'INPUT') ? this.#iptables(family, 'nft').text() : undefined;
+      if (text !== undefined) texts.push(text);
+      else if (dropOf(readTable(this.#nftables, chain), chain.name) !== undefined) {
+        unread.push(`unknown: ${chain.family} ${chain.table} ${chain.name}`);
+      }
+    }
+    if (this.#hasLegacy(family)) texts.push(this.#iptables(family, 'legacy').text() ?? '');
+    return (knock) => {
+      const verdicts = [...texts.map((text) => inputVerdict(text, knock)), ...unread];
+      return verdicts.find((one) => one === 'drop') ?? verdicts.find((one) => one !== 'accept') ?? 'accept';
+    };
+  }
+
   /** What is wished, but for families that do not pass everywhere; and what passes that nobody wishes. */
   observe(wished: readonly PassageResource[]): PassageResource[] {
     this.#wanted.clear();
@@ -103,7 +126,7 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
   }
 
   #repairs(): Repair[] {
-    const foreign = forwardChains(this.#nftables).filter(({ table }) => !this.#options.own.has(table));
+    const foreign = chainsAt(this.#nftables, 'forward').filter(({ table }) => !this.#options.own.has(table));
     return [
       ...foreign.flatMap((chain) => this.#ofTable(chain)),
       ...FAMILIES.flatMap((family) => (this.#hasLegacy(family) ? this.#ofIptables(family, 'legacy') : [])),
@@ -111,9 +134,9 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
   }
 
   /** A table of iptables' name is iptables', unless it cannot read it. */
-  #ofTable(chain: ForwardChain): Repair[] {
+  #ofTable(chain: BaseChain): Repair[] {
     const { family, table, name } = chain;
-    if (family !== 'inet' && table === 'filter' && name === FORWARD) {
+    if (isIptables(chain, FORWARD)) {
       const repairs = this.#ofIptables(family === 'ip' ? 4 : 6, 'nft');
       if (repairs !== undefined) return repairs;
     }
@@ -126,14 +149,18 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
   #ofIptables(family: AddressFamily, backend: 'nft'): Repair[] | undefined;
   #ofIptables(family: AddressFamily, backend: 'legacy'): Repair[];
   #ofIptables(family: AddressFamily, backend: 'nft' | 'legacy'): Repair[] | undefined {
-    const { namespace, run } = this.#options;
-    const iptables = new Iptables((...command) => namespace.run(() => run(...command)), family, backend);
+    const iptables = this.#iptables(family, backend);
     const chains = iptables.read();
     if (chains === undefined) return backend === 'nft' ? undefined : [];
     const edit = editFor(chains, FORWARD, this.#selectors([family]));
     if (edit === undefined) return [];
     const where = `${family === 4 ? 'iptables' : 'ip6tables'}-${backend} ${FORWARD}`;
     return [{ where, families: [family], edit, carryOut: () => iptables.edit(chains, edit) }];
+  }
+
+  #iptables(family: AddressFamily, backend: Backend): Iptables {
+    const { namespace, run } = this.#options;
+    return new Iptables((...command) => namespace.run(() => run(...command)), family, backend);
   }
 
   #selectors(families: readonly AddressFamily[]): Selector[] {
@@ -156,6 +183,10 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
       }
     });
   }
+}
+
+function isIptables({ family, table, name }: BaseChain, chain: string): boolean {
+  return family !== 'inet' && table === 'filter' && name === chain;
 }
 
 const NOTHING: Edit = { remove: [], add: [], at: { chain: '' } };

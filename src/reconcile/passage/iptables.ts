@@ -26,8 +26,14 @@ export class Iptables {
 
   /** @returns undefined when it is not installed, or cannot read what is there */
   read(): Map<string, Chain> | undefined {
+    const text = this.text();
+    return text === undefined ? undefined : parseRules(text);
+  }
+
+  /** The same as `iptables -S` writes it. */
+  text(): string | undefined {
     const { status, stdout } = this.#run(this.#program, ['-w', '-S']);
-    return status === 0 ? parseRules(stdout) : undefined;
+    return status === 0 ? stdout : undefined;
   }
 
   /** All of it, or nothing. @returns why it could not be done */

@@ -2,8 +2,8 @@ import type { Nftables } from '../../kernel/nftables.ts';
 import type { AddressFamily } from '../../model/address.ts';
 import type { Chain, Edit, Rule, Selector } from './chain.ts';
 
-/** A chain at the forward hook, of anybody. */
-export interface ForwardChain {
+/** A filter chain at a hook, of anybody. */
+export interface BaseChain {
   /** nft's: ip, ip6 or inet */
   readonly family: string;
   readonly table: string;
@@ -18,21 +18,21 @@ const FAMILIES: Readonly<Record<string, readonly AddressFamily[]>> = { ip: [4], 
 export const MARK = 'fairway';
 
 /** The address families whose packets come by. */
-export function familiesOf({ family }: ForwardChain): readonly AddressFamily[] {
+export function familiesOf({ family }: BaseChain): readonly AddressFamily[] {
   return FAMILIES[family] ?? [];
 }
 
-/** All filter chains packets of IPv4 and IPv6 pass when they are forwarded; those of a bridge's own frames are none. */
-export function forwardChains(nftables: Nftables): ForwardChain[] {
+/** All filter chains packets of IPv4 and IPv6 pass there; those of a bridge's own frames are none. */
+export function chainsAt(nftables: Nftables, at: 'forward' | 'input'): BaseChain[] {
   return objects(nftables.run('list chains'), 'chain').flatMap(({ family, table, name, hook, type }) =>
-    hook === 'forward' && type === 'filter' && String(family) in FAMILIES
+    hook === at && type === 'filter' && String(family) in FAMILIES
       ? [{ family: String(family), table: String(table), name: String(name) }]
       : [],
   );
 }
 
 /** The chains of a table by their names. */
-export function readTable(nftables: Nftables, { family, table }: ForwardChain): Map<string, Chain> {
+export function readTable(nftables: Nftables, { family, table }: BaseChain): Map<string, Chain> {
   const listing = nftables.run(`list table ${family} ${table}`, { terse: true });
   const rules = Map.groupBy(objects(listing, 'rule'), ({ chain }) => String(chain));
   return new Map(
@@ -47,7 +47,7 @@ export function readTable(nftables: Nftables, { family, table }: ForwardChain): 
 }
 
 /** One transaction. @throws KernelError, EPERM for a table that another program owns */
-export function editTable(nftables: Nftables, { family, table }: ForwardChain, { remove, add, at }: Edit): void {
+export function editTable(nftables: Nftables, { family, table }: BaseChain, { remove, add, at }: Edit): void {
   const where = at.before === undefined ? 'add' : 'insert';
   const position = at.before === undefined ? '' : `position ${at.before.id} `;
   nftables.run(
