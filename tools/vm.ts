@@ -32,7 +32,7 @@ const DEFAULT_FILES = [
 ];
 
 /** What needs links that Debian's kernel has and others may lack. */
-const NETWORK_FILES = ['test/vm/*.guest.ts', 'test/reconcile/slaves.test.ts'];
+const NETWORK_FILES = ['test/vm/*.guest.ts'];
 
 if (process.arch !== 'x64') throw new Error(`test:vm emulates x64 on x64 alone, and this is ${process.arch}`);
 const kernel = await findKernel(values.kernel);

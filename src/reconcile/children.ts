@@ -106,6 +106,14 @@ export class Children {
     place.learn(link.name, index);
   }
 
+  /** What waits on the host for its deletion must not hold addresses that are given to others meanwhile. */
+  silenceOnHost(links: readonly LinkResource[]): void {
+    const { host } = this.#places;
+    for (const { type, namespace, name } of links) {
+      if (type === 'ipvlan' && namespace === 'host') unlessGone(() => silence(host, host.index(name)));
+    }
+  }
+
   /**
    * Takes links out of sandboxes. In one that goes as well it is enough that nothing is reached by them any more: the kernel
    * takes them along; but the only one of a parent must be gone before another can be made.

@@ -86,6 +86,7 @@ export class Executor {
     this.#timed('links remove', () => {
       const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
       this.#children.removeFromSandboxes(links, going);
+      this.#children.silenceOnHost(links);
       this.#links.remove(links, going);
     });
     // Last: the kernel begins to take them apart at once, and nobody else gets at links meanwhile.
