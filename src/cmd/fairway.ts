@@ -5,6 +5,7 @@ import { attachCommands } from './commands/attach.ts';
 import type { Commands } from './commands/command.ts';
 import { exposureCommands } from './commands/exposure.ts';
 import { lookCommands } from './commands/look.ts';
+import { portCommands } from './commands/port.ts';
 import { renumberCommands } from './commands/renumber.ts';
 import { COMPLETION_SHELLS, completion } from './completion.ts';
 import { parseListenAddress } from './values.ts';
@@ -12,7 +13,7 @@ import { VERSION } from './version.ts';
 
 const DEFAULT_HOST = 'unix:///run/fairway/fairway.sock';
 
-const COMMANDS: readonly Commands[] = [lookCommands, exposureCommands, attachCommands, renumberCommands];
+const COMMANDS: readonly Commands[] = [lookCommands, exposureCommands, attachCommands, portCommands, renumberCommands];
 
 await main();
 

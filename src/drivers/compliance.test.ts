@@ -98,7 +98,10 @@ for (const [name, driver] of drivers) {
     const network = networkOf(driver, 'a');
     const endpoint = endpointOf(network, `0123456789${'e'.repeat(54)}`, 'eth0');
     const all = () => [
-      ...describeHost({ forwardingGuard: true }),
+      ...describeHost([
+        { family: 4, guard: true },
+        { family: 6, guard: true },
+      ]),
       ...driver.network(network),
       ...describeSandbox(sandbox),
       ...driver.endpoint(network, endpoint, sandbox),

@@ -1,19 +1,23 @@
+import type { AddressFamily } from '../model/address.ts';
 import type { Resource } from '../model/resource.ts';
 
-/** How the host passes packets on for its containers. */
+/** How the host passes packets of one family on for its containers. */
 export interface HostForwarding {
-  /** Unless false, forwarding is switched on and held (`--ip-forward`) */
-  readonly forwarding?: boolean;
+  readonly family: AddressFamily;
   /** Forwarding was off before Fairway: the host must not become a router for others */
-  readonly forwardingGuard: boolean;
+  readonly guard: boolean;
 }
 
-/** What the host holds for all networks together; wished by `host`. */
-export function describeHost(options: HostForwarding): Resource[] {
-  const resources: Resource[] = [];
-  if (options.forwarding !== false) {
-    resources.push({ kind: 'sysctl', namespace: 'host', path: 'net/ipv4/ip_forward', value: '1' });
-  }
-  if (options.forwardingGuard) resources.push({ kind: 'firewall', meaning: 'forward-guard', family: 4 });
-  return resources;
+/** By family. `default` is for links that come later. */
+const FORWARDING: Readonly<Record<AddressFamily, readonly string[]>> = {
+  4: ['net/ipv4/ip_forward'],
+  6: ['net/ipv6/conf/default/forwarding', 'net/ipv6/conf/all/forwarding'],
+};
+
+/** What the host holds for all networks together: forwarding of these families, switched on and held; wished by `host`. */
+export function describeHost(families: readonly HostForwarding[]): Resource[] {
+  return families.flatMap(({ family, guard }): Resource[] => [
+    ...FORWARDING[family].map((path): Resource => ({ kind: 'sysctl', namespace: 'host', path, value: '1' })),
+    ...(guard ? [{ kind: 'firewall', meaning: 'forward-guard', family } as const] : []),
+  ]);
 }

@@ -24,6 +24,7 @@ import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import { completeIsolation } from './namespaces.ts';
+import { PORTS_PER_CONTAINER } from './ports.ts';
 import { checkRemapped } from './remap.ts';
 import { checkResources, completeResources } from './resources.ts';
 import type { State } from './state.ts';
@@ -32,9 +33,6 @@ import { makeVolumes } from './volumes.ts';
 
 /** Docker's RestrictedNamePattern. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
-/** As many as there are numbers. */
-const MAX_PORTS = 65_535;
 
 /**
  * Writes down a container and prepares its root. Nothing of it remains when it throws.
@@ -57,8 +55,8 @@ export async function createContainer(
   parseSecurityOptions(spec.securityOptions);
   chooseCapabilities(spec, core.host.capabilities);
   if (asked.stopSignal !== undefined) parseSignal(asked.stopSignal);
-  if (spec.portBindings.length > MAX_PORTS) {
-    throw new EngineError('invalidArgument', `a container can publish ${MAX_PORTS} ports at most`);
+  if (spec.portBindings.length > PORTS_PER_CONTAINER) {
+    throw new EngineError('invalidArgument', `a container can publish ${PORTS_PER_CONTAINER} ports at most`);
   }
   const args = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
   if (args.length === 0) throw new EngineError('invalidArgument', 'no command specified');

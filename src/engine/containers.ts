@@ -1,4 +1,4 @@
-import type { Container, ContainerSpec } from '../model/container.ts';
+import type { Container, ContainerSpec, PortBinding } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import { checkReadable, readLog } from '../runtime/logs/logs.ts';
 import { listProcesses } from '../runtime/process/ps.ts';
@@ -16,6 +16,7 @@ import { killContainer, pauseContainer, runOf, stopContainer, unpauseContainer }
 import { type UpdateRequest, updateContainer } from './container-update.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
+import { addPorts, removePorts } from './port-changes.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import type {
   LogQuery,
@@ -94,6 +95,16 @@ export class Containers {
   /** @returns warnings @throws EngineError in Docker's words; then nothing has changed */
   update(reference: string, request: UpdateRequest): Promise<string[]> {
     return updateContainer(this.#core, reference, request);
+  }
+
+  /** More published ports, of a running container at once. @throws EngineError; then nothing has changed */
+  addPorts(reference: string, bindings: readonly PortBinding[]): Promise<void> {
+    return addPorts(this.#core, reference, bindings);
+  }
+
+  /** @throws EngineError notFound when one of them is not published; then nothing has changed */
+  removePorts(reference: string, bindings: readonly PortBinding[]): Promise<void> {
+    return removePorts(this.#core, reference, bindings);
   }
 
   /** @throws EngineError conflict or invalidArgument in Docker's words */

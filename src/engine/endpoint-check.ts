@@ -2,6 +2,7 @@ import { type AddressFamily, FAMILIES, type IpAddress } from '../model/address.t
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import { type Network, PREDEFINED_NETWORKS, poolOf } from '../model/network.ts';
+import { endpointOptionProblems } from './endpoint-options.ts';
 
 /**
  * Refuses what a network cannot give, with everything that is wrong at once, as Docker does (validateEndpointSettings).
@@ -14,6 +15,7 @@ export function checkEndpoint(request: EndpointRequest, network: Network | undef
     ...FAMILIES.flatMap((family) =>
       addressProblems(family === 4 ? request.address : request.address6, network, family),
     ),
+    ...endpointOptionProblems(request.driverOptions),
   ];
   if (problems.length === 0) return;
   const list = problems.length === 1 ? problems.join() : problems.map((problem) => `* ${problem}`).join('\n');

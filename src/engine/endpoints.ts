@@ -17,11 +17,12 @@ import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, s
 import { attachedEnds } from './attachments.ts';
 import { refuseEndpoints } from './configuration-network.ts';
 import type { Core } from './core.ts';
+import { announcementOf, linkSettings, wantedLinkName } from './endpoint-options.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
 import { traitsOf } from './intent.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
-import { portWishes } from './ports.ts';
+import { type HeldPort, portWishes } from './ports.ts';
 import type { State } from './state.ts';
 import { sharing } from './surroundings.ts';
 import { disablesIPv6 } from './sysctls.ts';
@@ -77,14 +78,16 @@ export function allocateEndpoint(
   if (addresses.length === 0) {
     throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
   }
+  const interfaceName = linkName(container, network, request, [...others, ...attachedEnds(state, container.id)]);
   return {
     id: newId(),
     network: network.id,
     sandbox,
     container: container.id,
-    interfaceName: nextInterface(endpointDefaults(network).prefix, [...others, ...attachedEnds(state, container.id)]),
+    interfaceName,
     ...chooseMac(network, request),
     addresses,
+    ...endpointExtras(network, request, interfaceName),
     gateways: [],
     ports: [],
   };
@@ -173,8 +176,36 @@ function replaces(claimant: Container, holder: Container): boolean {
   return place(claimant) !== '//' && place(claimant) === place(holder);
 }
 
-function nextInterface(prefix: string, others: readonly Pick<Endpoint, 'interfaceName'>[]): string {
+/** What goes with a link whatever its driver. */
+function endpointExtras(network: Network, { linkLocal, driverOptions }: EndpointRequest, interfaceName: string) {
+  const sysctls = linkSettings(driverOptions, interfaceName);
+  const announce = announcementOf(network.driverOptions);
+  return {
+    ...(linkLocal === undefined ? {} : { linkLocal }),
+    ...(Object.keys(sysctls).length === 0 ? {} : { sysctls }),
+    ...(announce === undefined ? {} : { announce }),
+  };
+}
+
+/**
+ * The name that is wanted, else the network's prefix and the lowest free number. Names wanted on other networks are not
+ * free, though their links may come later.
+ * @throws EngineError conflict when another link has the name that is wanted
+ */
+function linkName(
+  { name, spec }: Container,
+  network: Network,
+  request: EndpointRequest,
+  others: readonly Pick<Endpoint, 'interfaceName'>[],
+): string {
   const taken = new Set(others.map(({ interfaceName }) => interfaceName));
+  const wanted = wantedLinkName(request.driverOptions);
+  if (wanted !== undefined) {
+    if (!taken.has(wanted)) return wanted;
+    throw new EngineError('conflict', `interface name "${wanted}" is taken by another link of container "${name}"`);
+  }
+  for (const { driverOptions } of spec.endpoints) taken.add(wantedLinkName(driverOptions) ?? '');
+  const { prefix } = endpointDefaults(network);
   for (let index = 0; ; index++) if (!taken.has(`${prefix}${index}`)) return `${prefix}${index}`;
 }
 
@@ -184,19 +215,49 @@ function nextInterface(prefix: string, others: readonly Pick<Endpoint, 'interfac
  * @throws EngineError internal in Docker's words when a port cannot be had
  */
 export function assignGateway(core: Core, container: Container, endpoints: readonly Endpoint[]): Endpoint[] {
-  const placed = endpoints.flatMap((endpoint) => candidate(core.state, container, endpoint));
-  const chosen = new Map(FAMILIES.map((family) => [family, chooseGateway(able(placed, family), family)]));
-  const bearer = chosen.get(4);
-  const published = endpoints.flatMap(({ ports }) => ports);
-  const ports = bearer === undefined ? published : publish(core, container, bearer, published);
+  const chosen = gatewaysAmong(core.state, container, endpoints);
+  const ports = publishOnce(core, container, endpoints, chosen);
   return endpoints.map((endpoint) => ({
     ...endpoint,
     gateways: FAMILIES.flatMap((family) => {
       const gateway = chosen.get(family);
       return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family, endpoint.addresses) ?? []) : [];
     }),
-    ports: endpoint === bearer?.endpoint ? ports : [],
+    ports: ports.filter(({ hostAddress }) => bearerOf(chosen, familyOf(hostAddress))?.endpoint === endpoint),
   }));
+}
+
+type Gateways = ReadonlyMap<AddressFamily, Placed | undefined>;
+
+function gatewaysAmong(state: State, container: Container, endpoints: readonly Endpoint[]): Gateways {
+  const placed = endpoints.flatMap((endpoint) => candidate(state, container, endpoint));
+  return new Map(FAMILIES.map((family) => [family, chooseGateway(able(placed, family), family)]));
+}
+
+/** The endpoint that a host address of this family leads to. IPv6 leads to IPv4 where nobody has IPv6. */
+function bearerOf(gateways: Gateways, family: AddressFamily): Placed | undefined {
+  return family === 4 ? gateways.get(4) : (gateways.get(6) ?? gateways.get(4));
+}
+
+/** What is published already keeps its numbers, whoever bears it from now on. */
+function publishOnce(core: Core, container: Container, endpoints: readonly Endpoint[], gateways: Gateways) {
+  const published = endpoints.flatMap(({ ports }) => ports);
+  const bearer = gateways.get(4) ?? gateways.get(6);
+  if (bearer === undefined) return published;
+  if (!traitsOf(bearer.network).publishes) return refusePorts(core, container, bearer.network);
+  return published.length > 0 ? published : publish(core, container, bearer, gateways, container.id);
+}
+
+/**
+ * Ports for the container's bindings beside those it has already; none where nothing leads to the outside.
+ * @throws EngineError internal in Docker's words when a port cannot be had
+ */
+export function publishBesides(core: Core, container: Container, endpoints: readonly Endpoint[]): PublishedPort[] {
+  const gateways = gatewaysAmong(core.state, container, endpoints);
+  const bearer = gateways.get(4) ?? gateways.get(6);
+  if (bearer === undefined || !traitsOf(bearer.network).publishes) return [];
+  const spec = { ...container.spec, publishAll: false };
+  return publish(core, { ...container, spec }, bearer, gateways);
 }
 
 /** Those that have an address of the family: a container may want none of IPv6. */
@@ -222,19 +283,24 @@ export function requestFor(state: State, { spec }: Container, network: Network):
   return spec.endpoints.find((request) => tryFindNetwork(state.networks, request.network)?.id === network.id);
 }
 
-/** @param published what is already, by whichever endpoint */
+/**
+ * @param except whose ports are free to be taken again: a container's that starts
+ * @throws EngineError internal in Docker's words when a port cannot be had
+ */
 function publish(
   core: Core,
   container: Container,
   { endpoint, network }: Placed,
-  published: readonly PublishedPort[],
-): readonly PublishedPort[] {
-  if (!traitsOf(network).publishes) return refusePorts(core, container, network);
-  if (published.length > 0) return published;
-  const wishes = portWishes(container.spec, endpointDefaults(network).hostBinding);
+  gateways: Gateways,
+  except?: string,
+): PublishedPort[] {
+  const families = FAMILIES.filter(
+    (family) => bearerOf(gateways, family) !== undefined && (family === 4 || core.ports.hasIPv6),
+  );
+  const wishes = portWishes(container.spec, { hostBinding: endpointDefaults(network).hostBinding, families });
   if (wishes.length === 0) return [];
   try {
-    return core.ports.allocate(wishes, heldPorts(core.state, container.id));
+    return core.ports.allocate(wishes, heldPorts(core.state, except));
   } catch (error) {
     throw connectivityError(container, endpoint, errorMessage(error));
   }
@@ -248,8 +314,11 @@ function refusePorts({ logger }: Core, { name, spec }: Container, network: Netwo
   return [];
 }
 
-function* heldPorts(state: State, except: string): Generator<PublishedPort> {
-  for (const endpoint of state.endpoints.values()) if (endpoint.container !== except) yield* endpoint.ports;
+function* heldPorts(state: State, except: string | undefined): Generator<HeldPort> {
+  for (const { container, ports } of state.endpoints.values()) {
+    const holder = state.containers.get(container)?.name ?? shortId(container);
+    if (container !== except) for (const port of ports) yield { ...port, holder };
+  }
 }
 
 /** Docker's sentence around whatever went wrong with a published port (libnetwork/endpoint.go). */

@@ -6,8 +6,9 @@ import { DnsServer } from '../dns/server.ts';
 import { parseServices } from '../dns/services.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
-import { reservePorts } from '../kernel/socket.ts';
+import { closeSocket, openUdp, reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
+import { type IpAddress, parseIpAddress } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { WayOut } from '../reconcile/way-out.ts';
@@ -178,7 +179,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     locks,
     events: new Events(),
     reconciler,
-    forwarding: new Forwarding(state, network.ipForward),
+    forwarding: new Forwarding(state, network),
     ipam: new Ipam(addressPools(network.defaultAddressPools, engineId(state))),
     overlaps,
     hostUses: overlaps.hostUses,
@@ -237,10 +238,11 @@ function hostPorts(): PortAllocator {
   const read = (name: string) => readSysctl(home, `net/ipv4/${name}`);
   return new PortAllocator({
     ephemeral: parsePortRange(read('ip_local_port_range')),
+    hasIPv6: () => canListen(home, parseIpAddress('::1')),
     reserved: parsePortList(read('ip_local_reserved_ports')),
     isUnused: (protocol, address, port) => {
       try {
-        reservePorts(home, protocol, address, port, 1)[Symbol.dispose]();
+        reservePorts(home, { protocol, address, port, count: 1 })[Symbol.dispose]();
         return true;
       } catch (error) {
         // Of an address that is not the host's no port is better than another: binding says what is wrong.
@@ -248,6 +250,17 @@ function hostPorts(): PortAllocator {
       }
     },
   });
+}
+
+/** As Docker tries it: a kernel without IPv6 and a loopback without ::1 both refuse. */
+function canListen(namespace: NetworkNamespace, address: IpAddress): boolean {
+  try {
+    closeSocket(openUdp(namespace, address, 0));
+    return true;
+  } catch (error) {
+    if (error instanceof KernelError) return false;
+    throw error;
+  }
 }
 
 /** The daemon's end does not wait for what hangs: `--shutdown-timeout`, or longer where a container may take longer to stop. */

@@ -1,58 +1,84 @@
 import { readFileSync } from 'node:fs';
-import { describeHost } from '../drivers/machine.ts';
+import { describeHost, type HostForwarding } from '../drivers/machine.ts';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
+import { type AddressFamily, FAMILIES } from '../model/address.ts';
 import type { Owner, Resource } from '../model/resource.ts';
+import { goOnHearingRouters, isRouter } from '../reconcile/router.ts';
+import type { NetworkConfig } from './config.ts';
 import type { State } from './state.ts';
 
 const META_KEY = 'forwarding';
 
-/** What is remembered: whether forwarding was off before Fairway, and for which boot that is true. */
+/** What is remembered: of each family whether forwarding was off before Fairway, and for which boot that is true. */
 interface Memory {
   readonly boot: string;
-  readonly guard: boolean;
+  readonly guards: Readonly<Partial<Record<AddressFamily, boolean>>>;
 }
 
 /**
- * IPv4 forwarding, which containers need to reach the outside. Where it was off before, the host was no router, and stays
- * none for others: the forward guard drops what is not ours. Whether it was off can be seen only once in a boot, so
- * that is remembered together with the boot's id.
+ * Forwarding, which containers need to reach the outside. Where it was off before, the host was no router, and stays none
+ * for others: the forward guard drops what is not ours. Whether it was off can be seen only once in a boot, so that is
+ * remembered together with the boot's id. IPv6 is left alone until the first network that has it.
  */
 export class Forwarding {
   readonly #state: State;
-  readonly #enabled: boolean;
-  #guard: boolean | undefined;
+  readonly #config: Pick<NetworkConfig, 'ipForward' | 'ipForwardNoDrop'>;
+  #memory: Memory | undefined;
 
-  /** @param enabled false with `--ip-forward=false`: forwarding is left alone */
-  constructor(state: State, enabled: boolean) {
+  /** @param config ipForward: false with `--ip-forward=false`, forwarding is left alone */
+  constructor(state: State, config: Pick<NetworkConfig, 'ipForward' | 'ipForwardNoDrop'>) {
     this.#state = state;
-    this.#enabled = enabled;
+    this.#config = config;
   }
 
   /** What the host must hold now: nothing while there is no bridge network. */
   describe(): Map<Owner, readonly Resource[]> {
-    const needed = this.#enabled && this.#state.networks.values().some(({ driver }) => driver === 'bridge');
-    if (!needed) return new Map([['host', []]]);
-    this.#guard ??= this.#recall();
-    return new Map([['host', describeHost({ forwarding: true, forwardingGuard: this.#guard })]]);
+    const families = this.#config.ipForward ? FAMILIES.filter((family) => this.#needs(family)) : [];
+    return new Map([['host', describeHost(families.map((family) => this.#forward(family)))]]);
   }
 
   /** Switches forwarding off again where Fairway had switched it on. */
   takeBack(): void {
-    if (this.#guard === true) writeSysctl(NetworkNamespace.home(), 'net/ipv4/ip_forward', '0');
+    const home = NetworkNamespace.home();
+    const { guards } = this.#recall();
+    if (guards[4] === true) writeSysctl(home, 'net/ipv4/ip_forward', '0');
+    if (guards[6] === true) {
+      for (const which of ['all', 'default']) writeSysctl(home, `net/ipv6/conf/${which}/forwarding`, '0');
+    }
   }
 
   get on(): boolean {
     return readSysctl(NetworkNamespace.home(), 'net/ipv4/ip_forward') === '1';
   }
 
-  #recall(): boolean {
+  /** What was switched on stays on, also after the last network that needed it, and so does what guards it. */
+  #needs(family: AddressFamily): boolean {
+    if (this.#recall().guards[family] === true) return true;
+    return this.#state.networks
+      .values()
+      .some(({ driver, ipv4, ipv6 }) => driver === 'bridge' && (family === 4 ? ipv4 : ipv6));
+  }
+
+  #forward(family: AddressFamily): HostForwarding {
+    const memory = this.#recall();
+    const known = memory.guards[family];
+    const off = known ?? !isRouter(family);
+    if (known === undefined) {
+      // Only now, since it is the switch that makes the kernel forget its routers.
+      if (family === 6 && off) goOnHearingRouters();
+      this.#memory = { ...memory, guards: { ...memory.guards, [family]: off } };
+      this.#state.setMeta(META_KEY, JSON.stringify(this.#memory satisfies Memory));
+    }
+    return { family, guard: off && !this.#config.ipForwardNoDrop };
+  }
+
+  #recall(): Memory {
+    if (this.#memory !== undefined) return this.#memory;
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const text = this.#state.meta(META_KEY);
-    const memory = text === undefined ? undefined : (JSON.parse(text) as Memory);
-    if (memory?.boot === boot) return memory.guard;
-    const guard = !this.on;
-    this.#state.setMeta(META_KEY, JSON.stringify({ boot, guard } satisfies Memory));
-    return guard;
+    const written = text === undefined ? undefined : (JSON.parse(text) as Memory);
+    this.#memory = written?.boot === boot ? written : { boot, guards: {} };
+    return this.#memory;
   }
 }

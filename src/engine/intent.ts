@@ -1,5 +1,6 @@
 import { describeAttachment } from '../drivers/attachment.ts';
 import type { NetworkDriver, NetworkTraits } from '../drivers/driver.ts';
+import { describeEndpointExtras } from '../drivers/endpoint.ts';
 import { drivers } from '../drivers/index.ts';
 import { describeSandbox } from '../drivers/sandbox.ts';
 import type { Attachment } from '../model/attachment.ts';
@@ -104,5 +105,8 @@ function describeEndpoint(state: State, endpoint: Endpoint): readonly Resource[]
   const network: Network | undefined = state.networks.get(endpoint.network);
   const sandbox = state.sandboxes.get(endpoint.sandbox);
   if (network === undefined || sandbox === undefined) return [];
-  return driverOf(network.driver).endpoint(network, endpoint, sandbox);
+  return [
+    ...driverOf(network.driver).endpoint(network, endpoint, sandbox),
+    ...describeEndpointExtras(endpoint, sandbox),
+  ];
 }

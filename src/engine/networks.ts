@@ -15,6 +15,7 @@ import {
 import { isConfiguration, planConfiguration, refuseRemoval, withConfiguration } from './configuration-network.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
+import { announcementOf } from './endpoint-options.ts';
 import { isUserDefined } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
 import { describeHost, driverOf, enact } from './intent.ts';
@@ -137,6 +138,8 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
   const defaults = configFrom === undefined ? core.config.network.defaultNetworkOptions[driver.name] : {};
   const driverOptions = { ...defaults, ...request.driverOptions };
   const options = driver.parse(driverOptions);
+  // Endpoints ask for it when they come: what is wrong is told now.
+  announcementOf(driverOptions);
   const families = {
     ipv4: isWanted(request.ipv4, driverOptions, 4),
     ipv6: isWanted(request.ipv6, driverOptions, 6),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIpAddress } from '../model/address.ts';
+import type { ContainerSpec } from '../model/container.ts';
 import type { PublishedPort } from '../model/network.ts';
-import { joinRanges, PortAllocator, type PortWish, parsePortList, parsePortRange } from './ports.ts';
+import { joinRanges, PortAllocator, type PortWish, parsePortList, parsePortRange, portWishes } from './ports.ts';
 
 const ANY = parseIpAddress('0.0.0.0');
 const LOOPBACK = parseIpAddress('127.0.0.1');
@@ -10,7 +11,7 @@ const LOOPBACK = parseIpAddress('127.0.0.1');
 const wish = (containerPort: number, first?: number, last = first, hostAddress = ANY): PortWish => ({
   protocol: 'tcp',
   containerPort,
-  hostAddress,
+  hostAddresses: [hostAddress],
   ...(first === undefined || last === undefined ? {} : { hostPorts: { first, last } }),
 });
 const port = (containerPort: number, hostPort: number, count = 1, hostAddress = ANY): PublishedPort => ({
@@ -35,6 +36,43 @@ test('any address excludes every address, two addresses do not exclude each othe
   const other = parseIpAddress('192.0.2.5');
   assert.deepEqual(allocator().allocate([wish(80, 8080, 8080, other)], held), [port(80, 8080, 1, other)]);
   assert.throws(() => allocator().allocate([wish(80, 8080, 8080, LOOPBACK)], [port(1, 8080)]), /127.0.0.1:8080 failed/);
+});
+
+test('one number on any address of both families; the holder is named', () => {
+  const any6 = parseIpAddress('::');
+  const both: PortWish = { ...wish(80, 8080), hostAddresses: [ANY, any6] };
+  assert.deepEqual(allocator().allocate([both], []), [port(80, 8080), port(80, 8080, 1, any6)]);
+  const loopback6 = parseIpAddress('::1');
+  const held = [{ ...port(1, 40000, 2, loopback6), holder: 'web' }];
+  assert.throws(() => allocator().allocate([{ ...both, hostPorts: { first: 40001, last: 40001 } }], held), {
+    message: 'Bind for [::]:40001 failed: port is already allocated: container "web" has it',
+  });
+  const { hostPorts: _, ...ephemeral } = both;
+  assert.deepEqual(
+    allocator()
+      .allocate([ephemeral], held)
+      .map(({ hostPort }) => hostPort),
+    [40002, 40002],
+  );
+  assert.equal(allocator().allocate([wish(80, 40000)], held)[0]?.hostPort, 40000);
+});
+
+test('where -p leads: the binding’s address, the network’s, or any of both families', () => {
+  const binding = (hostAddress?: string) => ({
+    protocol: 'tcp' as const,
+    containerPort: 80,
+    ...(hostAddress === undefined ? {} : { hostAddress: parseIpAddress(hostAddress) }),
+  });
+  const places = (families: readonly (4 | 6)[], hostBinding: string, ...bindings: ReturnType<typeof binding>[]) => {
+    const spec = { portBindings: bindings, exposedPorts: [], publishAll: false } as unknown as ContainerSpec;
+    const wishes = portWishes(spec, { hostBinding: parseIpAddress(hostBinding), families });
+    return wishes.flatMap(({ hostAddresses }) => hostAddresses);
+  };
+  assert.deepEqual(places([4, 6], '0.0.0.0', binding()), ['0.0.0.0', '::']);
+  assert.deepEqual(places([4], '0.0.0.0', binding()), ['0.0.0.0']);
+  assert.deepEqual(places([6], '0.0.0.0', binding(), binding('127.0.0.1')), ['::']);
+  assert.deepEqual(places([4, 6], '127.0.0.1', binding()), ['127.0.0.1']);
+  assert.deepEqual(places([4, 6], '::', binding(), binding('0.0.0.0')), ['::', '0.0.0.0']);
 });
 
 test('udp and tcp do not meet', () => {

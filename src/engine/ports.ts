@@ -1,16 +1,21 @@
-import type { IpAddress } from '../model/address.ts';
+import { type AddressFamily, familyOf, type IpAddress, parseIpAddress } from '../model/address.ts';
 import type { ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { PublishedPort } from '../model/network.ts';
 import type { TransportProtocol } from '../model/resource.ts';
 
-const ANY = '0.0.0.0';
+const ANY_IPV4 = parseIpAddress('0.0.0.0');
+const ANY_IPV6 = parseIpAddress('::');
+
+/** As many as there are numbers. */
+export const PORTS_PER_CONTAINER = 65_535;
 
 /** One container port that wants a host port. */
 export interface PortWish {
   readonly protocol: TransportProtocol;
   readonly containerPort: number;
-  readonly hostAddress: IpAddress;
+  /** The same port on each of them */
+  readonly hostAddresses: readonly IpAddress[];
   /** One of these; undefined: an ephemeral port */
   readonly hostPorts?: PortInterval;
 }
@@ -29,14 +34,28 @@ export interface PortSettings {
   /** Never handed out unasked */
   readonly reserved?: readonly PortInterval[];
   readonly isUnused?: PortProbe;
+  /** Whether programs of the host can listen on IPv6 */
+  readonly hasIPv6?: () => boolean;
 }
 
-/** What a container wants published: its `-p`, and with `-P` whatever else it exposes. SCTP is not published. */
-export function portWishes(spec: ContainerSpec, defaultAddress: IpAddress): PortWish[] {
+/** Where a container can be published. */
+export interface PublishPlace {
+  /** The network's, for bindings that name no address; "0.0.0.0" stands for any of the host's, of both families */
+  readonly hostBinding: IpAddress;
+  /** Of host addresses that lead to the container */
+  readonly families: readonly AddressFamily[];
+}
+
+/**
+ * What a container wants published: its `-p`, and with `-P` whatever else it exposes. SCTP is not published, and nothing on
+ * addresses of a family that leads nowhere, as in Docker.
+ */
+export function portWishes(spec: ContainerSpec, place: PublishPlace): PortWish[] {
+  const addresses = (named: IpAddress | undefined) => hostAddresses(named, place);
   const wishes: PortWish[] = spec.portBindings.map(({ protocol, containerPort, hostAddress, hostPorts }) => ({
     protocol,
     containerPort,
-    hostAddress: hostAddress ?? defaultAddress,
+    hostAddresses: addresses(hostAddress),
     ...(hostPorts === undefined ? {} : { hostPorts }),
   }));
   if (!spec.publishAll) return wishes;
@@ -44,9 +63,21 @@ export function portWishes(spec: ContainerSpec, defaultAddress: IpAddress): Port
   for (const key of spec.exposedPorts) {
     const [port = '', protocol] = key.split('/');
     if (bound.has(key) || (protocol !== 'tcp' && protocol !== 'udp')) continue;
-    wishes.push({ protocol, containerPort: Number(port), hostAddress: defaultAddress });
+    wishes.push({ protocol, containerPort: Number(port), hostAddresses: addresses(undefined) });
   }
-  return wishes;
+  return wishes.filter((wish) => wish.hostAddresses.length > 0);
+}
+
+function hostAddresses(named: IpAddress | undefined, { hostBinding, families }: PublishPlace): IpAddress[] {
+  const both = named === undefined && hostBinding === ANY_IPV4;
+  return (both ? [ANY_IPV4, ANY_IPV6] : [named ?? hostBinding]).filter((address) =>
+    families.includes(familyOf(address)),
+  );
+}
+
+/** A published port and the name of the container that has it. */
+export interface HeldPort extends PublishedPort {
+  readonly holder?: string;
 }
 
 /** Hands out host ports. What is held is told by the caller; only the place of the last ephemeral port is remembered. */
@@ -54,13 +85,19 @@ export class PortAllocator {
   readonly #ephemeral: PortInterval;
   readonly #reserved: readonly PortInterval[];
   readonly #isUnused: PortProbe;
+  readonly #hasIPv6: () => boolean;
   #next: number;
 
-  constructor({ ephemeral, reserved = [], isUnused = () => true }: PortSettings) {
+  constructor({ ephemeral, reserved = [], isUnused = () => true, hasIPv6 = () => true }: PortSettings) {
+    this.#hasIPv6 = hasIPv6;
     this.#ephemeral = ephemeral;
     this.#reserved = reserved;
     this.#isUnused = isUnused;
     this.#next = ephemeral.first;
+  }
+
+  get hasIPv6(): boolean {
+    return this.#hasIPv6();
   }
 
   /**
@@ -69,14 +106,16 @@ export class PortAllocator {
    * @param held by other endpoints
    * @throws EngineError internal in Docker's words, where the API answers 500 as well
    */
-  allocate(wishes: readonly PortWish[], held: Iterable<PublishedPort>): PublishedPort[] {
+  allocate(wishes: readonly PortWish[], held: Iterable<HeldPort>): PublishedPort[] {
     const taken = new TakenPorts(held);
     const chosen: PublishedPort[] = [];
     for (const wish of wishes.toSorted((a, b) => choices(a) - choices(b))) {
       const hostPort = this.#choose(wish, taken);
-      const { protocol, containerPort, hostAddress } = wish;
-      chosen.push({ protocol, containerPort, hostAddress, hostPort, count: 1 });
-      taken.take(protocol, hostAddress, hostPort);
+      const { protocol, containerPort } = wish;
+      for (const hostAddress of wish.hostAddresses) {
+        chosen.push({ protocol, containerPort, hostAddress, hostPort, count: 1 });
+        taken.take(protocol, hostAddress, hostPort);
+      }
     }
     return joinRanges(chosen);
   }
@@ -86,23 +125,30 @@ export class PortAllocator {
     return hostPorts === undefined ? this.#pickEphemeral(wish, taken) : this.#pick(wish, hostPorts, taken);
   }
 
-  #pick({ protocol, hostAddress }: PortWish, { first, last }: PortInterval, taken: TakenPorts): number {
+  #pick(wish: PortWish, { first, last }: PortInterval, taken: TakenPorts): number {
     for (let port = first; port <= last; port++) {
-      if (!taken.isFree(protocol, hostAddress, port)) continue;
-      if (first === last || this.#isUnused(protocol, hostAddress, port)) return port;
+      if (clash(wish, port, taken) !== undefined) continue;
+      if (first === last || this.#isUnusedOnAll(wish, port)) return port;
     }
     if (first < last) throw new EngineError('internal', 'all ports are allocated');
-    throw new EngineError('internal', `Bind for ${hostAddress}:${first} failed: port is already allocated`);
+    const { address = '', holder } = clash(wish, first, taken) ?? {};
+    const where = address.includes(':') ? `[${address}]` : address;
+    const owner = holder === undefined ? '' : `: container "${holder}" has it`;
+    throw new EngineError('internal', `Bind for ${where}:${first} failed: port is already allocated${owner}`);
   }
 
-  #pickEphemeral({ protocol, hostAddress }: PortWish, taken: TakenPorts): number {
+  #isUnusedOnAll({ protocol, hostAddresses: addresses }: PortWish, port: number): boolean {
+    return addresses.every((address) => this.#isUnused(protocol, address, port));
+  }
+
+  #pickEphemeral(wish: PortWish, taken: TakenPorts): number {
     const { first, last } = this.#ephemeral;
     for (let tries = last - first + 1; tries > 0; tries--) {
       const port = this.#next;
       this.#next = port === last ? first : port + 1;
       const reserved = this.#reserved.some((interval) => port >= interval.first && port <= interval.last);
-      if (reserved || !taken.isFree(protocol, hostAddress, port)) continue;
-      if (this.#isUnused(protocol, hostAddress, port)) return port;
+      if (reserved || clash(wish, port, taken) !== undefined) continue;
+      if (this.#isUnusedOnAll(wish, port)) return port;
     }
     throw new EngineError('internal', 'all ports are allocated');
   }
@@ -113,24 +159,36 @@ function choices({ hostPorts }: PortWish): number {
   return hostPorts === undefined ? Number.POSITIVE_INFINITY : hostPorts.last - hostPorts.first;
 }
 
-/** 0.0.0.0 stands for every address: it excludes, and is excluded by, the same port on any of them. */
-class TakenPorts {
-  readonly #ranges: readonly PublishedPort[];
-  readonly #single = new Map<string, Set<string>>();
+/** The first of the wish's addresses on which the port is taken, and by whom. */
+function clash({ protocol, hostAddresses: addresses }: PortWish, port: number, taken: TakenPorts) {
+  for (const address of addresses) {
+    const range = taken.find(protocol, address, port);
+    if (range !== undefined) return { address, holder: range.holder };
+  }
+  return undefined;
+}
 
-  constructor(held: Iterable<PublishedPort>) {
+/** 0.0.0.0 and :: stand for every address of their family: they exclude, and are excluded by, the same port on any of them. */
+class TakenPorts {
+  readonly #ranges: readonly HeldPort[];
+  readonly #single = new Map<string, Set<IpAddress>>();
+
+  constructor(held: Iterable<HeldPort>) {
     this.#ranges = [...held];
   }
 
-  take(protocol: TransportProtocol, address: string, port: number): void {
+  take(protocol: TransportProtocol, address: IpAddress, port: number): void {
     const key = `${protocol} ${port}`;
     this.#single.set(key, (this.#single.get(key) ?? new Set()).add(address));
   }
 
-  isFree(protocol: TransportProtocol, address: string, port: number): boolean {
-    const clashes = (other: string) => other === address || other === ANY || address === ANY;
-    for (const other of this.#single.get(`${protocol} ${port}`) ?? []) if (clashes(other)) return false;
-    return !this.#ranges.some(
+  /** @returns whoever has it; without a name when it is the asker */
+  find(protocol: TransportProtocol, address: IpAddress, port: number): { readonly holder?: string } | undefined {
+    const isAny = (one: IpAddress) => one === ANY_IPV4 || one === ANY_IPV6;
+    const clashes = (other: IpAddress) =>
+      familyOf(other) === familyOf(address) && (other === address || isAny(other) || isAny(address));
+    for (const other of this.#single.get(`${protocol} ${port}`) ?? []) if (clashes(other)) return {};
+    return this.#ranges.find(
       (range) =>
         range.protocol === protocol &&
         port >= range.hostPort &&

@@ -12,6 +12,10 @@ export interface OpenSocket {
 
 const SOL_IP = 0;
 const IP_FREEBIND = 15;
+const SOL_IPV6 = 41;
+/** A socket on "::" takes IPv6 alone, and leaves the port of IPv4 to another */
+const IPV6_V6ONLY = 26;
+const IPV6_FREEBIND = 78;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVBUF = 8;
@@ -40,28 +44,35 @@ export function closeSocket(socket: OpenSocket): void {
   sys.close(socket.fd);
 }
 
+/** Ports of one address of the host. */
+interface HostPorts {
+  readonly protocol: TransportProtocol;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly count: number;
+}
+
+/** What is done with a socket that is held: undone when it is let go. */
+export type KeepSocket = (socket: OpenSocket) => Disposable;
+
 /**
  * Holds ports of the host so that nobody else gets them: bound sockets that answer nothing. All or none.
+ * @param keep takes each socket over, with TCP's listening; unless told, they are closed in the end
  * @throws KernelError EADDRINUSE naming the port, EADDRNOTAVAIL when the host has no such address
  */
 export function reservePorts(
   namespace: NetworkNamespace,
-  protocol: TransportProtocol,
-  address: IpAddress,
-  first: number,
-  count: number,
+  { protocol, address, port: first, count }: HostPorts,
+  keep?: KeepSocket,
 ): Disposable {
-  const held: OpenSocket[] = [];
-  const release = () => held.splice(0).forEach(closeSocket);
-  try {
-    namespace.run(() => {
-      for (let port = first; port < first + count; port++) held.push(reserve(namespace, protocol, address, port));
-    });
-  } catch (error) {
-    release();
-    throw error;
-  }
-  return { [Symbol.dispose]: release };
+  using held = new DisposableStack();
+  namespace.run(() => {
+    for (let port = first; port < first + count; port++) {
+      const socket = reserve(namespace, protocol, address, port, keep !== undefined);
+      held.use(keep?.(socket) ?? { [Symbol.dispose]: () => closeSocket(socket) });
+    }
+  });
+  return held.move();
 }
 
 /** A socket without SO_REUSEADDR excludes every other, with it or without. */
@@ -70,11 +81,19 @@ function reserve(
   protocol: TransportProtocol,
   address: IpAddress,
   port: number,
+  answers: boolean,
 ): OpenSocket {
   if (protocol === 'udp') {
-    // What arrives here was not redirected, and nobody reads it: let it take no memory
-    return open(namespace, 'udp', address, port, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0));
+    // What arrives here was not redirected, and when nobody reads it, it shall take no memory
+    const deaf = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0);
+    return open(namespace, 'udp', address, port, answers ? () => undefined : deaf);
   }
+  const socket = reserveTcp(namespace, address, port);
+  if (answers) sys.listen(socket.fd, MAX_BACKLOG);
+  return socket;
+}
+
+function reserveTcp(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
   try {
     return open(namespace, 'tcp', address, port, () => undefined);
   } catch (error) {
@@ -83,8 +102,8 @@ function reserve(
   }
 }
 
-/** In the host's loopback network, and nobody's */
-const UNUSED = parseIpAddress('127.255.255.254');
+/** In the host's loopback network, and in the one that is to be discarded (RFC 6666); nobody's */
+const UNUSED = { 4: parseIpAddress('127.255.255.254'), 6: parseIpAddress('100::1') } as const;
 
 /**
  * Connections of an earlier server that are still closing (TIME_WAIT) refuse a plain socket for a minute. SO_REUSEADDR gets
@@ -98,7 +117,9 @@ function reserveAfterServer(
   refused: KernelError,
 ): OpenSocket {
   try {
-    closeSocket(open(namespace, 'tcp', UNUSED, port, (fd) => sys.setsockopt(fd, SOL_IP, IP_FREEBIND, 1)));
+    const family = familyOf(address);
+    const [level, option] = family === 4 ? [SOL_IP, IP_FREEBIND] : [SOL_IPV6, IPV6_FREEBIND];
+    closeSocket(open(namespace, 'tcp', UNUSED[family], port, (fd) => sys.setsockopt(fd, level, option, 1)));
   } catch {
     throw refused; // a server on all addresses
   }
@@ -118,6 +139,7 @@ function open(
   const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
   const fd = namespace.run(() => sys.socket(family, type, 0));
   try {
+    if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     beforeBind(fd);
     sys.bind(fd, socketAddress(address, port), `bind ${protocol} ${address} port ${port}`);
     return { fd, port: sys.getsockname(fd).readUInt16BE(2) };

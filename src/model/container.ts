@@ -26,6 +26,8 @@ export interface EndpointRequest {
   /** A static address, kept while the container exists */
   readonly address?: IpAddress;
   readonly address6?: IpAddress;
+  /** More addresses, whatever the network's subnets: `--link-local-ip` */
+  readonly linkLocal?: readonly IpAddress[];
   readonly mac?: MacAddress;
   readonly driverOptions: Readonly<Record<string, string>>;
   /** Highest gives the default route */

@@ -8,7 +8,7 @@ import {
   type Prefix,
   prefixContains,
 } from './address.ts';
-import type { NamespaceName, TransportProtocol } from './resource.ts';
+import type { Announcement, NamespaceName, TransportProtocol } from './resource.ts';
 
 /** Driver options as a user writes them: `-o com.docker.network.bridge.name=br0`. */
 export type DriverOptions = Readonly<Record<string, string>>;
@@ -125,6 +125,12 @@ export interface Endpoint {
   readonly mac?: MacAddress;
   /** At most one of each family, IPv4 first */
   readonly addresses: readonly InterfaceAddress[];
+  /** `--link-local-ip`: more addresses, which ipam knows nothing of */
+  readonly linkLocal?: readonly IpAddress[];
+  /** Settings of its link in the sandbox, by their paths below /proc/sys */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** How its link tells the neighbours of itself; undefined: as usual */
+  readonly announce?: Announcement;
   /**
    * The default routes this endpoint gives the sandbox, at most one of each family (another endpoint may give the other's):
    * through this address or, where it is unspecified ("0.0.0.0"), by the link itself

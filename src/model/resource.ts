@@ -15,6 +15,12 @@ interface NamespaceResource {
   readonly name: NamespaceName;
 }
 
+/** How a new link in a sandbox tells its neighbours of its addresses: so often, so many milliseconds apart. */
+export interface Announcement {
+  readonly count: number;
+  readonly interval: number;
+}
+
 interface LinkBase {
   readonly kind: 'link';
   readonly namespace: NamespaceName;
@@ -24,6 +30,8 @@ interface LinkBase {
   readonly mtu?: number;
   readonly mac?: MacAddress;
   readonly up: boolean;
+  /** Of a link that is in a sandbox or has its other end there; undefined: as usual */
+  readonly announce?: Announcement;
 }
 
 /** A Linux bridge. With `adopt`, an existing one is used as it is found, and never removed. */
@@ -228,6 +236,12 @@ export interface ResolverListener {
   readonly address: IpAddress;
 }
 
+/** Where what reaches a published port's own socket is passed on to. */
+export interface RelayTarget {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
 /** Host ports held by bound sockets while they are published, so that a second user fails. Key: protocol, address, port. */
 export interface PortReservation {
   readonly kind: 'listener';
@@ -237,6 +251,8 @@ export interface PortReservation {
   readonly address: IpAddress;
   readonly port: number;
   readonly count: number;
+  /** For what the kernel cannot translate; its port goes with the first of the range */
+  readonly relay?: RelayTarget;
 }
 
 export type ListenerResource = ResolverListener | PortReservation;

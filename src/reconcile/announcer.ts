@@ -1,6 +1,6 @@
 import type { MacAddress } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
-import type { NamespaceName } from '../model/resource.ts';
+import type { Announcement, NamespaceName } from '../model/resource.ts';
 import type { Places } from './places.ts';
 
 /** A link in a sandbox, as its neighbours see it. */
@@ -8,16 +8,17 @@ export interface Neighbour {
   readonly namespace: NamespaceName;
   readonly name: string;
   readonly mac: MacAddress;
+  readonly announce?: Announcement;
 }
 
-/** Milliseconds after the link is up. One may be lost, as on any wire; Docker sends three as well. */
-const TIMES = [5, 100, 1000] as const;
+/** Milliseconds after the link is up, when nobody wants it otherwise. One may be lost; Docker sends three as well. */
+const TIMES: readonly number[] = [5, 100, 1000];
 
 /**
  * Tells the neighbours of a new link which MAC address its IP addresses have now: to those who knew a former holder it would
  * be dead for half a minute. The kernel announces when a link comes up (arp_notify), but its bridge port forwards nothing
  * before the kernel's own deferred work has seen the carrier (net/core/link_watch.c), so it is told again. Setting
- * a link's MAC address to what it is makes the kernel announce (NETDEV_CHANGEADDR in net/ipv4/devinet.c).
+ * a link's MAC address to what it is makes the kernel announce (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c).
  */
 export class Announcer {
   readonly #places: Places;
@@ -28,8 +29,13 @@ export class Announcer {
   }
 
   announce(links: readonly Neighbour[]): void {
-    if (links.length === 0) return;
-    for (const time of TIMES) {
+    const usual = links.filter(({ announce }) => announce === undefined);
+    if (usual.length > 0) this.#schedule(usual, TIMES);
+    for (const link of links) if (link.announce !== undefined) this.#schedule([link], timesOf(link.announce));
+  }
+
+  #schedule(links: readonly Neighbour[], times: readonly number[]): void {
+    for (const time of times) {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         for (const link of links) this.#tell(link);
@@ -56,4 +62,9 @@ export class Announcer {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
+}
+
+function timesOf({ count, interval }: Announcement): number[] {
+  const first = TIMES[0] ?? 0;
+  return Array.from({ length: count }, (_, i) => first + i * interval);
 }

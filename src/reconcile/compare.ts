@@ -35,12 +35,12 @@ function isAtBirth(field: string): boolean {
   return ['parent', 'mode', 'flag', 'id'].includes(field);
 }
 
-/** All fields as text, nested ones as "peer.name". `adopt` says how to treat a thing, not how it is. */
+/** All fields as text, nested ones as "peer.name". `adopt` and `announce` say how to treat a thing, not how it is. */
 function kernelFields(resource: Resource): Map<string, string> {
   const fields = new Map<string, string>();
   const add = (prefix: string, value: object): void => {
     for (const [name, field] of Object.entries(value) as [string, unknown][]) {
-      if (name === 'adopt' || field === undefined) continue;
+      if (name === 'adopt' || name === 'announce' || field === undefined) continue;
       if (typeof field === 'object' && field !== null) add(`${prefix}${name}.`, field);
       else fields.set(prefix + name, String(field));
     }

@@ -238,7 +238,9 @@ function endInSandbox(link: LinkResource): End[] {
 function newNeighbour(link: LinkResource): Neighbour[] {
   const ends = link.type === 'veth' ? [link.peer, link] : link.type === 'macvlan' ? [link] : [];
   return ends.flatMap(({ namespace, name, mac }) =>
-    namespace === 'host' || mac === undefined ? [] : [{ namespace, name, mac }],
+    namespace === 'host' || mac === undefined
+      ? []
+      : [{ namespace, name, mac, ...(link.announce === undefined ? {} : { announce: link.announce }) }],
   );
 }
 

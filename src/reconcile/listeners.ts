@@ -1,5 +1,6 @@
 import { nftResolverRedirect, removeResolverRedirect } from '../kernel/resolver-redirect.ts';
-import { closeSocket, openTcpListener, openUdp, reservePorts } from '../kernel/socket.ts';
+import { closeSocket, type KeepSocket, openTcpListener, openUdp, reservePorts } from '../kernel/socket.ts';
+import type { IpAddress } from '../model/address.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import {
   type ListenerResource,
@@ -12,6 +13,7 @@ import {
 } from '../model/resource.ts';
 import { unlessGone } from './gone.ts';
 import type { Places } from './places.ts';
+import { openRelay } from './relay.ts';
 
 /** Descriptors of the resolver's sockets. */
 export interface ResolverSockets {
@@ -93,9 +95,9 @@ export class Listeners {
 
   /** @throws PortUnavailable for what a user can do about it; anything else as it came */
   #reserve(resource: PortReservation, find: (key: string) => Resource | undefined): Disposable {
-    const { protocol, address, port, count } = resource;
+    const { protocol, address, port } = resource;
     try {
-      return reservePorts(this.#places.host.namespace, protocol, address, port, count);
+      return reservePorts(this.#places.host.namespace, resource, relayOf(resource));
     } catch (error) {
       const reason = error instanceof KernelError ? REASONS[error.code] : undefined;
       if (reason === undefined || !(error instanceof KernelError)) throw error;
@@ -104,6 +106,12 @@ export class Listeners {
       throw new PortUnavailable(resource, failed, rule as PublishRule | undefined, reason, error);
     }
   }
+}
+
+/** What takes the sockets of ports that are relayed. */
+function relayOf({ protocol, port: first, relay }: PortReservation): KeepSocket | undefined {
+  if (relay === undefined) return undefined;
+  return (socket) => openRelay(protocol, socket, { ...relay, port: relay.port + socket.port - first });
 }
 
 /** A host port somebody else holds, or on an address the host does not have. */
@@ -119,11 +127,19 @@ export class PortUnavailable extends EngineError {
     reason: string,
     cause: unknown,
   ) {
-    const { protocol, address } = reservation;
-    const target = rule === undefined ? '' : `:${rule.address}:${rule.port + port - reservation.port}`;
-    super('internal', `failed to bind host port for ${address}:${port}${target}/${protocol}: ${reason}`, { cause });
+    const { protocol, address, relay } = reservation;
+    const inside = rule ?? relay;
+    const target = inside === undefined ? '' : `:${hostPort(inside.address, inside.port + port - reservation.port)}`;
+    super('internal', `failed to bind host port for ${hostPort(address, port)}${target}/${protocol}: ${reason}`, {
+      cause,
+    });
     this.name = 'PortUnavailable';
     this.reservation = reservation;
     this.port = port;
   }
+}
+
+/** As Go writes it: "10.0.0.1:80", "[fd00::1]:80" (net.JoinHostPort). */
+function hostPort(address: IpAddress, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

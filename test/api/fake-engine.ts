@@ -145,6 +145,8 @@ export class FakeEngine {
       unpause: noted('unpause'),
       update: async () => [],
       rename: noted('rename'),
+      addPorts: noted('addPorts'),
+      removePorts: noted('removePorts'),
       commit: async (...args) => this.#note('commit', args, `sha256:${'e'.repeat(64)}`),
       remove: noted('remove'),
       wait: () => this.exit.promise,

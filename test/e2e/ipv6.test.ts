@@ -1,12 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { addressToNumber, parseIpAddress } from '../../src/model/address.ts';
 import { TestDaemon } from '../daemon.ts';
-import { eventually } from '../host.ts';
+import { eventually, type TestHost } from '../host.ts';
+
+/** The LAN has a router that advertises fd1a::/64, and the host its default route from it, as at most people's homes. */
+async function learnRouter(host: TestHost): Promise<void> {
+  await host.lanShell('ip -6 addr add fd1a::1/64 dev lan0 nodad');
+  host.spawnLan([
+    ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=lan0', '--enable-ra'],
+    ...['--dhcp-range=fd1a::,ra-only,64', '--ra-param=lan0,4', '--dhcp-leasefile=/dev/null'],
+  ]);
+  await eventually('the host learns its router', async () => {
+    const routes = await host.shell('ip -6 route; ip -6 addr show dev eth0');
+    return /default via fe80::\S+ dev eth0 proto ra/.test(routes) && /inet6 fd1a::/.test(routes);
+  });
+}
 
 describe('IPv6', () => {
   let daemon: TestDaemon;
   before(async () => {
     daemon = await TestDaemon.create();
+    await learnRouter(daemon.host);
     await daemon.ok('network', 'create', '--ipv6', '--subnet', '10.80.0.0/24', '--subnet', 'fd80::/64', 'dual');
     await daemon.ok('network', 'create', '--ipv4=false', '--ipv6', '--subnet', 'fd81::/64', 'six');
     await run('one', 'dual');
@@ -14,6 +29,7 @@ describe('IPv6', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
+  const expand = (address: string) => addressToNumber(parseIpAddress(address));
   const run = (name: string, network: string, ...options: string[]) =>
     daemon.ok('run', '-d', '--name', name, '--network', network, ...options, 'busybox', 'sleep', '600');
   const inside = (container: string, command: string) => daemon.ok('exec', container, 'sh', '-c', command);
@@ -59,6 +75,26 @@ describe('IPv6', () => {
     assert.match(hosts, /^10\.80\.0\.2\t[0-9a-f]{12}\nfd80::2\t[0-9a-f]{12}$/m);
   });
 
+  test('the host forwards, is a router for nobody else, and goes on listening to its own', async () => {
+    const setting = (path: string) => daemon.host.shell(`cat /proc/sys/net/ipv6/conf/${path}`);
+    assert.equal(await setting('all/forwarding'), '1');
+    assert.equal(await setting('eth0/accept_ra'), '2');
+    assert.match(await daemon.host.shell('nft list set inet fairway guarded'), /ipv6/);
+    assert.match(await daemon.host.shell('ip -6 route'), /default via fe80::\S+ dev eth0 proto ra/);
+  });
+
+  test('containers reach the outside with the host’s address', async () => {
+    daemon.host.spawnLan(['socat', 'TCP6-LISTEN:8000,fork,reuseaddr', 'SYSTEM:echo from $SOCAT_PEERADDR']);
+    const own = await daemon.host.shell(
+      "ip -6 -o addr show dev eth0 scope global | sed -n 's/.*inet6 \\([^/]*\\).*/\\1/p'",
+    );
+    await eventually('the LAN answers', async () => {
+      const { stdout } = await daemon.docker(['exec', 'one', 'sh', '-c', 'nc fd1a::1 8000 </dev/null']);
+      const [, peer = ''] = /from \[(.*)\]/.exec(stdout) ?? [];
+      return peer !== '' && expand(peer) === expand(own);
+    });
+  });
+
   test('a network of IPv6 alone has no IPv4 at all', async () => {
     await run('lonely', 'six');
     const addresses = await inside('lonely', 'ip addr show eth0');
@@ -100,6 +136,63 @@ describe('IPv6', () => {
     await daemon.ok('stop', '-t', '0', 'fixed');
     assert.deepEqual((await inspect('fixed', 'dual'))['IPAMConfig'], { IPv6Address: 'fd80::abcd' });
     await daemon.ok('rm', 'fixed');
+  });
+
+  const server = (port: string) => [port, 'SYSTEM:echo from $SOCAT_PEERADDR'] as const;
+  const ask = async (where: 'host' | 'lan', target: string, protocol = 'TCP6') => {
+    const command = ['sh', '-c', `echo x | socat -t2 - ${protocol}:${target}`];
+    const { stdout } = await (where === 'host' ? daemon.host.exec(command) : daemon.host.lan(command));
+    return /from \[?([^\]\n]*)/.exec(stdout)?.[1] ?? '';
+  };
+  const hostAddress = () =>
+    daemon.host.shell("ip -6 -o addr show dev eth0 scope global | sed -n 's/.*inet6 \\([^/]*\\).*/\\1/p'");
+
+  test('-p 8090:80 answers on both families, and the client’s address is kept', async () => {
+    await run('both', 'dual', '-p', '8090:80', '-p', '8090:80/udp');
+    await daemon.inside('both', ['socat', ...server('TCP6-LISTEN:80,fork,reuseaddr')]);
+    await daemon.inside('both', ['socat', '-T1', ...server('UDP6-RECVFROM:80,fork')]);
+    const target = `[${await hostAddress()}]:8090`;
+    await eventually('it answers', async () => (await ask('lan', target)) !== '');
+    const clients = await daemon.host.lanShell("ip -6 -o addr show dev lan0 | sed -n 's/.*inet6 \\([^/]*\\).*/\\1/p'");
+    for (const protocol of ['TCP6', 'UDP6']) {
+      const seen = expand(await ask('lan', target, protocol));
+      assert.ok(
+        clients.split('\n').some((address) => expand(address) === seen),
+        protocol,
+      );
+    }
+    assert.notEqual(await ask('host', target), '', 'from the host by its address');
+    assert.equal(expand(await ask('host', '[::1]:8090')), expand('fd80::1'), 'from the host by ::1');
+    assert.equal(expand(await ask('host', '[::1]:8090', 'UDP6')), expand('fd80::1'));
+    assert.notEqual(await ask('lan', '192.0.2.2:8090', 'TCP4'), '', 'by IPv4');
+    const shown = await daemon.ok('port', 'both');
+    assert.deepEqual(shown.split('\n').sort(), [
+      '80/tcp -> 0.0.0.0:8090',
+      '80/tcp -> [::]:8090',
+      '80/udp -> 0.0.0.0:8090',
+      '80/udp -> [::]:8090',
+    ]);
+    await daemon.ok('rm', '-f', 'both');
+  });
+
+  test('a container without IPv6 is published on it all the same; who is refused inside is refused outside', async () => {
+    await run('plain', 'bridge', '-p', '8091:80', '-p', '8091:80/udp', '-p', '[::1]:8092:80');
+    const target = `[${await hostAddress()}]:8091`;
+    const refused = await daemon.host.lan(['curl', '-s', '-m', '10', `http://${target}/`]);
+    assert.equal(refused.code, 56, 'reset, not left waiting');
+    await daemon.inside('plain', ['socat', ...server('TCP-LISTEN:80,fork,reuseaddr')]);
+    await daemon.inside('plain', ['socat', '-T1', ...server('UDP-RECVFROM:80,fork')]);
+    await eventually('it answers', async () => (await ask('lan', target)) !== '');
+    assert.notEqual(await ask('lan', target, 'UDP6'), '');
+    assert.notEqual(await ask('host', '[::1]:8092'), '');
+    assert.equal(await ask('host', `[${await hostAddress()}]:8092`), '');
+    await daemon.stop('SIGKILL');
+    await daemon.start();
+    assert.notEqual(await ask('lan', target), '', 'after the daemon’s end');
+    const second = await daemon.docker(['run', '--rm', '-p', '[::1]:8091:80', 'busybox', 'true']);
+    assert.match(second.stderr, /Bind for \[?::1\]?:8091 failed: port is already allocated: container "plain" has it/);
+    await daemon.ok('rm', '-f', 'plain');
+    assert.equal(await ask('host', '[::1]:8092'), '');
   });
 
   test('what is taken away of IPv6 comes back: the bridge’s address, its route, the whole link', async () => {

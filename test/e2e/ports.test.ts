@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
 
 /** A request that gives up, also as PID 1 of a container, which SIGTERM does not end. */
 const fetch = (url: string) => ['sh', '-c', `timeout 30 wget -qO- ${url}; exit $?`];
@@ -33,7 +36,7 @@ describe('published ports', () => {
       daemon.docker(['run', '--rm', '--network', 'elsewhere', 'busybox', ...fetch('http://192.0.2.2:8080/')]),
       'from another network',
     );
-    assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 0.0.0.0:8080');
+    assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080');
     assert.match(await daemon.ok('ps', '--format', '{{.Ports}}', '--filter', 'name=web'), /0\.0\.0\.0:8080->80\/tcp/);
     await daemon.ok('rm', '-f', 'web');
     await silent(onHost('http://127.0.0.1:8080/', 3), 'after rm');
@@ -68,9 +71,9 @@ describe('published ports', () => {
     await eventually('the server listens', async () => (await onLan(`http://192.0.2.2:${port}/`)).code === 0);
     await silent(onHost(`http://127.0.0.1:${port}/`, 3), 'only on its address');
     await web('--name', 'bare', '-p', '80');
-    assert.match(await daemon.ok('port', 'bare'), /^80\/tcp -> 0\.0\.0\.0:\d+$/);
+    assert.match(await daemon.ok('port', 'bare'), /^80\/tcp -> 0\.0\.0\.0:(\d+)\n80\/tcp -> \[::\]:\1$/);
     await web('--name', 'all', '-P', '--expose', '80', '--expose', '90-92/udp');
-    assert.equal((await daemon.ok('port', 'all')).split('\n').length, 4);
+    assert.equal((await daemon.ok('port', 'all')).split('\n').length, 8);
     await daemon.ok('rm', '-f', 'ephemeral', 'bare', 'all');
   });
 
@@ -108,6 +111,55 @@ describe('published ports', () => {
     );
     await served(onLan('http://192.0.2.2:7500/'), 'a shifted range');
     await daemon.ok('rm', '-f', 'range');
+  });
+
+  test('fairway port: published and taken back while it runs, kept over a restart, wrong use refused', async () => {
+    const fairway = (...words: string[]) => daemon.host.exec([join(ROOT, 'bin/fairway'), 'port', ...words]);
+    await web('--name', 'late', '-p', '8070-8072:80-82');
+    const change = async (...words: string[]) => {
+      const { code, stderr } = await fairway(...words);
+      assert.equal(code, 0, stderr);
+    };
+    await change('add', 'late', '8077:80', '8078-8079:88-89/udp');
+    await eventually('the new port answers', async () => (await onLan('http://192.0.2.2:8077/')).code === 0);
+    await change('rm', 'late', '8071:81');
+    const shown = async () =>
+      (await daemon.ok('port', 'late'))
+        .split('\n')
+        .filter((line) => !line.includes('::'))
+        .sort();
+    const expected = [
+      '80/tcp -> 0.0.0.0:8070',
+      '80/tcp -> 0.0.0.0:8077',
+      '82/tcp -> 0.0.0.0:8072',
+      '88/udp -> 0.0.0.0:8078',
+      '89/udp -> 0.0.0.0:8079',
+    ];
+    assert.deepEqual(await shown(), expected);
+    await served(onLan('http://192.0.2.2:8070/'), 'what was published before');
+    await daemon.ok('restart', '-t', '0', 'late');
+    assert.deepEqual(await shown(), expected);
+    await change('rm', 'late', '80');
+    await silent(onHost('http://127.0.0.1:8077/', 3), 'after rm');
+    await daemon.ok('stop', '-t', '0', 'late');
+    await change('add', 'late', '8076:80');
+    await daemon.ok('start', 'late');
+    await eventually('published before its start', async () => (await onLan('http://192.0.2.2:8076/')).code === 0);
+    for (const [words, refusal] of [
+      [['add', 'late', '8076:80'], /port 8076:80\/tcp of container "late" is published already/],
+      [
+        ['add', 'late', '8076:99'],
+        /Bind for 0\.0\.0\.0:8076 failed: port is already allocated: container "late" has it/,
+      ],
+      [['rm', 'late', '1:1'], /port 1:1\/tcp of container "late" is not published/],
+      [['add', 'late', 'x'], /invalid containerPort: x/],
+      [['add', 'nobody', '80'], /No such container: nobody/],
+    ] as const) {
+      const { code, stderr } = await fairway(...words);
+      assert.equal(code, 1);
+      assert.match(stderr, refusal);
+    }
+    await daemon.ok('rm', '-f', 'late');
   });
 
   test('a port in use fails with Docker’s message, for a container’s and for a foreign socket', async () => {

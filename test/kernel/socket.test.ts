@@ -75,13 +75,16 @@ for (const protocol of ['tcp', 'udp'] as const) {
     using namespaces = await Namespaces.begin();
     const namespace = namespaces.make('a');
     raiseLoopback(namespace);
-    const held = reservePorts(namespace, protocol, LOOPBACK, 8000, 3);
+    const held = reservePorts(namespace, { protocol: protocol, address: LOOPBACK, port: 8000, count: 3 });
     for (const address of [LOOPBACK, ANY]) {
-      assert.throws(() => reservePorts(namespace, protocol, address, 8002, 1), refuses('EADDRINUSE', '8002'));
+      assert.throws(
+        () => reservePorts(namespace, { protocol: protocol, address: address, port: 8002, count: 1 }),
+        refuses('EADDRINUSE', '8002'),
+      );
     }
-    reservePorts(namespace, protocol, RESOLVER, 8002, 1)[Symbol.dispose]();
+    reservePorts(namespace, { protocol: protocol, address: RESOLVER, port: 8002, count: 1 })[Symbol.dispose]();
     held[Symbol.dispose]();
-    reservePorts(namespace, protocol, ANY, 8002, 1)[Symbol.dispose]();
+    reservePorts(namespace, { protocol: protocol, address: ANY, port: 8002, count: 1 })[Symbol.dispose]();
   });
 }
 
@@ -90,9 +93,12 @@ test('a range is reserved whole or not at all, and the error names the port', as
   const namespace = namespaces.make('a');
   raiseLoopback(namespace);
   const before = openDescriptors();
-  using _ = reservePorts(namespace, 'tcp', ANY, 9005, 1);
-  assert.throws(() => reservePorts(namespace, 'tcp', ANY, 9000, 10), refuses('EADDRINUSE', 'tcp 0.0.0.0 port 9005'));
-  reservePorts(namespace, 'tcp', ANY, 9000, 5)[Symbol.dispose]();
+  using _ = reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 9005, count: 1 });
+  assert.throws(
+    () => reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 9000, count: 10 }),
+    refuses('EADDRINUSE', 'tcp 0.0.0.0 port 9005'),
+  );
+  reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 9000, count: 5 })[Symbol.dispose]();
   assert.equal(openDescriptors(), before + 1);
 });
 
@@ -101,14 +107,17 @@ test("an address that is not the host's is refused as such", async () => {
   const address = parseIpAddress('192.0.2.77');
   const namespace = namespaces.make('a');
   raiseLoopback(namespace); // before its first address a namespace has no local table, and lets anything be bound
-  assert.throws(() => reservePorts(namespace, 'tcp', address, 80, 1), refuses('EADDRNOTAVAIL', '192.0.2.77'));
+  assert.throws(
+    () => reservePorts(namespace, { protocol: 'tcp', address: address, port: 80, count: 1 }),
+    refuses('EADDRNOTAVAIL', '192.0.2.77'),
+  );
 });
 
 test('a reserved TCP port answers nobody', async () => {
   using namespaces = await Namespaces.begin();
   const namespace = namespaces.make('a');
   raiseLoopback(namespace);
-  using _ = reservePorts(namespace, 'tcp', ANY, 8080, 1);
+  using _ = reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 8080, count: 1 });
   assert.equal(await ask(namespace, LOOPBACK, 8080), '');
 });
 
@@ -118,11 +127,17 @@ test('connections that are still closing do not keep a port from being reserved,
   raiseLoopback(namespace);
   const server = serve(openTcpListener(namespace, LOOPBACK, 8080).fd, 'bye');
   assert.equal(await ask(namespace, LOOPBACK, 8080), 'bye');
-  assert.throws(() => reservePorts(namespace, 'tcp', ANY, 8080, 1), refuses('EADDRINUSE', '8080'));
+  assert.throws(
+    () => reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 8080, count: 1 }),
+    refuses('EADDRINUSE', '8080'),
+  );
   await stop(server);
-  using _ = reservePorts(namespace, 'tcp', ANY, 8080, 1);
+  using _ = reservePorts(namespace, { protocol: 'tcp', address: ANY, port: 8080, count: 1 });
   for (const address of [ANY, LOOPBACK, RESOLVER]) {
-    assert.throws(() => reservePorts(namespace, 'tcp', address, 8080, 1), refuses('EADDRINUSE', '8080'));
+    assert.throws(
+      () => reservePorts(namespace, { protocol: 'tcp', address: address, port: 8080, count: 1 }),
+      refuses('EADDRINUSE', '8080'),
+    );
     assert.throws(() => openTcpListener(namespace, address, 8080), refuses('EADDRINUSE', '8080'));
   }
 });
@@ -132,6 +147,6 @@ test('a server on one address does not keep another address from being reserved'
   const namespace = namespaces.make('a');
   raiseLoopback(namespace);
   const listener = openTcpListener(namespace, RESOLVER, 8080);
-  using _ = reservePorts(namespace, 'tcp', LOOPBACK, 8080, 1);
+  using _ = reservePorts(namespace, { protocol: 'tcp', address: LOOPBACK, port: 8080, count: 1 });
   closeSocket(listener);
 });

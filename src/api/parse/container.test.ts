@@ -210,11 +210,11 @@ describe('endpoints', () => {
     assert.deepEqual(
       endpoints.map(({ links }) => links),
       [
+        [{ container: 'api', alias: 'backend' }],
         [
           { container: 'db', alias: 'database' },
           { container: 'cache', alias: 'cache' },
         ],
-        [{ container: 'api', alias: 'backend' }],
       ],
     );
   });
@@ -239,18 +239,20 @@ describe('endpoints', () => {
     const config = { ...networks({ a: {}, b: {} }), MacAddress: '02:00:00:00:00:01' };
     const { endpoints } = parse(config, { NetworkMode: 'b' });
     assert.deepEqual(
-      endpoints.map(({ mac }) => mac),
-      [undefined, '02:00:00:00:00:01'],
+      endpoints.map(({ network, mac }) => [network, mac]),
+      [
+        ['b', '02:00:00:00:00:01'],
+        ['a', undefined],
+      ],
     );
   });
 
   const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
     [{ IPAMConfig: { IPv4Address: '10.0.0' } }, {}, 'invalid endpoint settings:\ninvalid IPv4 address: 10.0.0'],
     [{ IPAMConfig: { IPv6Address: '10.0.0.1' } }, {}, /^invalid endpoint settings:\ninvalid IPv6 address: 10.0.0.1$/],
-    [{ IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } }, {}, /^--link-local-ip/],
+    [{ IPAMConfig: { LinkLocalIPs: ['x'] } }, {}, /invalid link-local IP address: x$/],
     [{ Links: ['a:b:c'] }, {}, 'bad format for links: a:b:c'],
     [{ MacAddress: 'zz' }, {}, 'invalid MAC address: zz'],
-    [{ DriverOpts: { 'com.docker.network.endpoint.ifname': 'x' } }, {}, /ifname is not supported/],
     [
       { MacAddress: '02:00:00:00:00:02' },
       { MacAddress: '02:00:00:00:00:01' },

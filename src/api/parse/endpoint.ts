@@ -1,12 +1,13 @@
 import {
   type AddressFamily,
+  type IpAddress,
   isIpAddress,
   type MacAddress,
   parseIpAddress,
   parseMacAddress,
 } from '../../model/address.ts';
 import type { EndpointLink, EndpointRequest, NetworkMode } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
+import { invalid } from '../status.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { Fields } from './fields.ts';
 
@@ -23,12 +24,6 @@ const OPERATIONAL: readonly string[] = [
   'DNSNames',
 ];
 
-/** Endpoint options that change what the kernel must hold; other keys are kept and have no effect, as in Docker. */
-const UNSUPPORTED_OPTIONS: readonly string[] = [
-  'com.docker.network.endpoint.ifname',
-  'com.docker.network.endpoint.sysctls',
-];
-
 /**
  * EndpointSettings: { IPAMConfig: { IPv4Address }, Aliases, Links, MacAddress, DriverOpts, GwPriority }. Whether the network can
  * give what is asked is the engine's to say: here the network is only a name.
@@ -38,7 +33,8 @@ export function parseEndpoint(network: string, fields: Fields): EndpointRequest 
   const ipam = fields.child('IPAMConfig');
   const address = parseStaticAddress(ipam.text('IPv4Address'), 4);
   const address6 = parseStaticAddress(ipam.text('IPv6Address'), 6);
-  ipam.close({ LinkLocalIPs: '--link-local-ip' });
+  const linkLocal = ipam.texts('LinkLocalIPs').map(parseLinkLocal);
+  ipam.close();
   const mac = fields.text('MacAddress');
   const aliases = fields.texts('Aliases');
   const links = parseLinks(fields.texts('Links'));
@@ -46,14 +42,13 @@ export function parseEndpoint(network: string, fields: Fields): EndpointRequest 
   const gatewayPriority = fields.integer('GwPriority') ?? 0;
   fields.ignore(...OPERATIONAL);
   fields.close();
-  const option = UNSUPPORTED_OPTIONS.find((name) => Object.hasOwn(driverOptions, name));
-  if (option !== undefined) throw unsupportedOption(`the endpoint option ${option}`);
   return {
     network,
     aliases: [...new Set(aliases)],
     ...(links.length === 0 ? {} : { links }),
     ...(address === undefined ? {} : { address }),
     ...(address6 === undefined ? {} : { address6 }),
+    ...(linkLocal.length === 0 ? {} : { linkLocal }),
     ...(mac === '' ? {} : { mac: parseMacAddress(mac) }),
     driverOptions,
     gatewayPriority,
@@ -78,6 +73,11 @@ function parseStaticAddress(text: string, family: AddressFamily): EndpointReques
   if (!isIpAddress(text) || text.includes(':') !== (family === 6)) {
     throw invalid(`invalid endpoint settings:\ninvalid IPv${family} address: ${text}`);
   }
+  return parseIpAddress(text);
+}
+
+function parseLinkLocal(text: string): IpAddress {
+  if (!isIpAddress(text)) throw invalid(`invalid endpoint settings:\ninvalid link-local IP address: ${text}`);
   return parseIpAddress(text);
 }
 
@@ -112,6 +112,8 @@ export function parseEndpoints(input: EndpointsInput): EndpointRequest[] {
   const endpoints = configs.map(([name, value]) =>
     parseEndpoint(name === 'default' ? 'bridge' : name, new Fields(value, `NetworkingConfig.EndpointsConfig.${name}`)),
   );
+  // The CLI sends the others sorted by name: the first it was told is the mode's.
+  endpoints.sort((a, b) => Number(b.network === mode.name) - Number(a.network === mode.name));
   if (endpoints.length === 0) endpoints.push(parseEndpoint(mode.name, new Fields({}, '')));
   return withContainerMac(withLinks(endpoints, mode.name, input.links), mode.name, input.mac);
 }

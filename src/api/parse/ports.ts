@@ -3,7 +3,7 @@ import type { PortBinding, PortKey } from '../../model/container.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import { Fields } from './fields.ts';
 
-const HIGHEST_PORT = 65535;
+export const HIGHEST_PORT = 65535;
 
 /** ExposedPorts: { "80/tcp": {} }. @throws EngineError invalidArgument */
 export function parseExposedPorts(ports: readonly [string, unknown][]): PortKey[] {
@@ -36,10 +36,9 @@ export function parsePortBindings(bindings: readonly [string, unknown][]): PortB
 /** { HostIp: "127.0.0.1", HostPort: "8080" }; both may be empty. */
 function parseHostSide(fields: Fields): Pick<PortBinding, 'hostAddress' | 'hostPorts'> {
   const hostPorts = parseHostPorts(fields.text('HostPort'));
-  const address = fields.text('HostIp');
+  const address = fields.text('HostIp').replace(/^\[(.*)\]$/, '$1');
   fields.close();
   if (address !== '' && !isIpAddress(address)) throw invalid(`invalid IP address: ${address}`);
-  if (address.includes(':')) throw unsupportedOption(`publishing ports on the IPv6 address ${address}`);
   return {
     ...(address === '' ? {} : { hostAddress: parseIpAddress(address) }),
     ...(hostPorts === undefined ? {} : { hostPorts }),

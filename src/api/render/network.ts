@@ -93,11 +93,12 @@ export function renderEndpoint(view: EndpointView, containerId: string, version:
 }
 
 /** IPAMConfig: null where nobody asked. */
-function renderStaticAddresses({ address, address6 }: EndpointRequest) {
-  if (address === undefined && address6 === undefined) return null;
+function renderStaticAddresses({ address, address6, linkLocal }: EndpointRequest) {
+  if (address === undefined && address6 === undefined && linkLocal === undefined) return null;
   return {
     ...(address === undefined ? {} : { IPv4Address: address }),
     ...(address6 === undefined ? {} : { IPv6Address: address6 }),
+    ...(linkLocal === undefined ? {} : { LinkLocalIPs: linkLocal }),
   };
 }
 

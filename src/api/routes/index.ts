@@ -12,6 +12,7 @@ import { fairwayRoutes } from './fairway.ts';
 import { imageRoutes } from './images.ts';
 import { lifecycleRoutes } from './lifecycle.ts';
 import { networkRoutes } from './networks.ts';
+import { portRoutes } from './ports.ts';
 import { refusedRoutes } from './refused.ts';
 import { registryRoutes } from './registry.ts';
 import { statsRoutes } from './stats.ts';
@@ -36,6 +37,7 @@ export function routes(engine: EngineSurface): Routes[] {
     buildRoutes(engine),
     fairwayRoutes(engine),
     attachmentRoutes(engine),
+    portRoutes(engine),
     refusedRoutes(),
   ];
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../model/address.ts';
-import { EngineError } from '../../model/errors.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../../model/network.ts';
 import { bridge } from './bridge.ts';
 import type { BridgeOptions } from './options.ts';
@@ -221,14 +220,6 @@ for (const [name, value, reason] of REFUSED) {
     });
   });
 }
-
-test('what Docker knows and this version does not is refused: a host binding of IPv6', () => {
-  const label = 'com.docker.network.bridge.host_binding_ipv4';
-  assert.throws(
-    () => bridge.parse({ [label]: '::1' }),
-    (error) => error instanceof EngineError && error.kind === 'unsupported' && error.message.includes(label),
-  );
-});
 
 test('the same options with the value Docker takes by default are fine', () => {
   const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat' };

@@ -130,6 +130,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       up: true,
       master: bridgeName(network),
       isolated: !icc,
+      ...(endpoint.announce === undefined ? {} : { announce: endpoint.announce }),
       peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
   ];

@@ -88,9 +88,6 @@ function parseMtu(label: string, value: string): number | undefined {
 
 function parseHostBinding(label: string, value: string): IpAddress {
   if (!isIpAddress(value)) throw unparsable(label, value, 'nil ip');
-  if (value.includes(':')) {
-    throw new EngineError('unsupported', `option ${label}=${value} is not supported by this version`);
-  }
   return parseIpAddress(value);
 }
 

@@ -16,31 +16,54 @@ interface Interval {
  * translated, or where somebody may come past the translation, the container's own ports, opened.
  */
 export function published(network: Network<BridgeOptions>, endpoint: Endpoint): Resource[] {
-  return endpoint.addresses.flatMap((own) => {
+  const translated = endpoint.addresses.flatMap((own) => {
     const family = familyOf(own);
     const ports = endpoint.ports.filter(({ hostAddress }) => familyOf(hostAddress) === family);
     const address = addressOf(own);
     const bound = network.options.gatewayModes[family] === 'routed' ? [] : ports;
     return [...bound.flatMap((port) => bind(network, address, port)), ...opened(network, address, family, ports)];
   });
+  return [...translated, ...relayed(endpoint)];
 }
 
-/** The rule leads packets in; the bound socket keeps everybody else off the port while it does. */
+/** What arrives by IPv6 for a container without it cannot be translated: the daemon passes it on. */
+function relayed({ addresses, ports }: Endpoint): Resource[] {
+  const [four] = addresses;
+  if (four === undefined || addresses.some((address) => familyOf(address) === 6)) return [];
+  return ports
+    .filter(({ hostAddress, hostPort }) => familyOf(hostAddress) === 6 && hostPort !== 0)
+    .map((port) => reserve(port, addressOf(four)));
+}
+
+/**
+ * The rule leads packets in; the bound socket keeps everybody else off the port while it does. What comes from the host's
+ * ::1 and link-local addresses cannot leave the host, and reaches the socket.
+ */
 function bind(network: Network<BridgeOptions>, address: IpAddress, published: PublishedPort): Resource[] {
   const { protocol, hostAddress, hostPort, count, containerPort: port } = published;
   const bridge = bridgeName(network);
+  const confined = hostAddress === '::' || hostAddress === '::1' || hostAddress.startsWith('fe80:');
   return [
-    {
-      kind: 'listener',
-      purpose: 'reservation',
-      namespace: 'host',
-      protocol,
-      address: hostAddress,
-      port: hostPort,
-      count,
-    },
+    reserve(published, confined ? address : undefined),
     { kind: 'firewall', meaning: 'publish', protocol, hostAddress, hostPort, count, address, port, bridge },
   ];
+}
+
+/** @param inside to whom the daemon passes on what reaches the socket itself */
+function reserve(
+  { protocol, hostAddress, hostPort, count, containerPort }: PublishedPort,
+  inside?: IpAddress,
+): Resource {
+  return {
+    kind: 'listener',
+    purpose: 'reservation',
+    namespace: 'host',
+    protocol,
+    address: hostAddress,
+    port: hostPort,
+    count,
+    ...(inside === undefined ? {} : { relay: { address: inside, port: containerPort } }),
+  };
 }
 
 function opened(
