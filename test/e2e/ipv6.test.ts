@@ -179,7 +179,8 @@ describe('IPv6', () => {
     await run('plain', 'bridge', '-p', '8091:80', '-p', '8091:80/udp', '-p', '[::1]:8092:80');
     const target = `[${await hostAddress()}]:8091`;
     const refused = await daemon.host.lan(['curl', '-s', '-m', '10', `http://${target}/`]);
-    assert.equal(refused.code, 56, 'reset, not left waiting');
+    // curl(1): 7 when the reset is there before it has written, 56 when after; 28 would be a wait for nothing.
+    assert.ok([7, 56].includes(refused.code), `curl ended with ${refused.code}`);
     await daemon.inside('plain', ['socat', ...server('TCP-LISTEN:80,fork,reuseaddr')]);
     await daemon.inside('plain', ['socat', '-T1', ...server('UDP-RECVFROM:80,fork')]);
     await eventually('it answers', async () => (await ask('lan', target)) !== '');

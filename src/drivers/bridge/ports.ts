@@ -23,16 +23,15 @@ export function published(network: Network<BridgeOptions>, endpoint: Endpoint): 
     const bound = network.options.gatewayModes[family] === 'routed' ? [] : ports;
     return [...bound.flatMap((port) => bind(network, address, port)), ...opened(network, address, family, ports)];
   });
-  return [...translated, ...relayed(endpoint)];
+  // Where IPv4 is routed, nothing of it is translated, and so nothing passed on.
+  return network.options.gatewayModes[4] === 'routed' ? translated : [...translated, ...relayed(endpoint)];
 }
 
 /** What arrives by IPv6 for a container without it cannot be translated: the daemon passes it on. */
 function relayed({ addresses, ports }: Endpoint): Resource[] {
   const [four] = addresses;
   if (four === undefined || addresses.some((address) => familyOf(address) === 6)) return [];
-  return ports
-    .filter(({ hostAddress, hostPort }) => familyOf(hostAddress) === 6 && hostPort !== 0)
-    .map((port) => reserve(port, addressOf(four)));
+  return ports.filter(({ hostAddress }) => familyOf(hostAddress) === 6).map((port) => reserve(port, addressOf(four)));
 }
 
 /**
