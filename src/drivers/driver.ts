@@ -1,4 +1,5 @@
 import type { IpAddress } from '../model/address.ts';
+import type { PortKey } from '../model/container.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox, SubnetTraits } from '../model/network.ts';
 import type { Resource } from '../model/resource.ts';
 
@@ -46,4 +47,9 @@ export interface NetworkDriver<Options = unknown> {
   network(network: Network<Options>): Resource[];
   /** What an endpoint adds, on the host and in its sandbox; wished by `endpoint:<id>`. */
   endpoint(network: Network<Options>, endpoint: Endpoint, sandbox: Sandbox): Resource[];
+  /**
+   * What a `--link` adds to the endpoint it goes out from; drivers without it need nothing.
+   * @param ports that the other container exposes
+   */
+  link?(network: Network<Options>, from: Endpoint, to: Endpoint, ports: readonly PortKey[]): Resource[];
 }

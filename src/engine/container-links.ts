@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type HostRecord, replaceHosts } from '../dns/hosts.ts';
 import { addressOf } from '../model/address.ts';
-import type { Container, EndpointLink } from '../model/container.ts';
+import type { Container, EndpointLink, PortKey } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
+import type { Owner } from '../model/resource.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { linkVariables } from './link-variables.ts';
@@ -111,6 +112,25 @@ export function linkEnvironment(state: State, container: Container): string[] {
       ports: target.spec.exposedPorts,
       env: target.env,
     });
+  });
+}
+
+/** Endpoints whose description speaks of a container, since theirs have links to it. */
+export function linkerOwners(state: State, targetId: string): Owner[] {
+  const parents = [...state.containers.values()].filter(({ spec }) =>
+    spec.links.some(({ container }) => container === targetId),
+  );
+  return parents.flatMap((parent) => defaultEndpoint(state, parent) ?? []).map(({ id }): Owner => `endpoint:${id}`);
+}
+
+/** What an endpoint has links to, with the ports that are exposed there. */
+export function linkedEndpoints(state: State, endpoint: Endpoint): { to: Endpoint; ports: readonly PortKey[] }[] {
+  const container = state.containers.get(endpoint.container);
+  if (container === undefined || container.spec.links.length === 0) return [];
+  if (defaultEndpoint(state, container)?.id !== endpoint.id) return [];
+  return linksOf(state, container).flatMap(({ target }) => {
+    const to = defaultEndpoint(state, target);
+    return to === undefined ? [] : [{ to, ports: target.spec.exposedPorts }];
   });
 }
 

@@ -5,7 +5,7 @@ import type { Process } from '../runtime/process/process.ts';
 import { StartError } from '../runtime/process/start-error.ts';
 import { attachmentOwners } from './attachments.ts';
 import { followRun } from './container-exit.ts';
-import { requireLinks, tellLinked } from './container-links.ts';
+import { linkerOwners, requireLinks, tellLinked } from './container-links.ts';
 import { releaseMounts, tellMounted } from './container-mounts.ts';
 import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
@@ -130,7 +130,10 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   });
   const creating = createProcess(core, container, place, await mounts);
   const raised = networking(core, times, () =>
-    raiseEndpoints(core, container, endpoints, attachmentOwners(core.state, container.id)),
+    raiseEndpoints(core, container, endpoints, [
+      ...attachmentOwners(core.state, container.id),
+      ...linkerOwners(core.state, container.id),
+    ]),
   );
   const [process, network] = await Promise.allSettled([creating, raised]);
   if (process.status === 'rejected') throw network.status === 'rejected' ? network.reason : process.reason;

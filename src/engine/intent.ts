@@ -7,6 +7,7 @@ import type { Attachment } from '../model/attachment.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Owner, Resource } from '../model/resource.ts';
+import { linkedEndpoints } from './container-links.ts';
 import type { Core } from './core.ts';
 import { underFlags } from './host-rules.ts';
 import type { Change, State } from './state.ts';
@@ -105,8 +106,11 @@ function describeEndpoint(state: State, endpoint: Endpoint): readonly Resource[]
   const network: Network | undefined = state.networks.get(endpoint.network);
   const sandbox = state.sandboxes.get(endpoint.sandbox);
   if (network === undefined || sandbox === undefined) return [];
+  const driver = driverOf(network.driver);
+  const links = linkedEndpoints(state, endpoint);
   return [
-    ...driverOf(network.driver).endpoint(network, endpoint, sandbox),
+    ...driver.endpoint(network, endpoint, sandbox),
     ...describeEndpointExtras(endpoint, sandbox),
+    ...links.flatMap(({ to, ports }) => driver.link?.(network, endpoint, to, ports) ?? []),
   ];
 }

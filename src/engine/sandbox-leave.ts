@@ -2,6 +2,7 @@ import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Network } from '../model/network.ts';
 import { attachmentOwners } from './attachments.ts';
+import { linkerOwners } from './container-links.ts';
 import type { Core } from './core.ts';
 import { bareNetworks } from './endpoints.ts';
 import { describe, endpointOwner, sandboxOwner } from './intent.ts';
@@ -36,6 +37,7 @@ export function leaveSandbox(core: Core, ended: Container): Departure {
   const owners = [
     ...endpoints.map(({ id }) => endpointOwner(id)),
     ...attachmentOwners(state, container.id),
+    ...linkerOwners(state, container.id),
     ...gone.map(sandboxOwner),
   ];
   return {

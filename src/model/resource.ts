@@ -213,6 +213,20 @@ export interface OpenRule {
 }
 
 /**
+ * `--link` where containers of a bridge may not reach each other: this one reaches a port of that one, by way of the host.
+ * Where all may, nothing needs to be said.
+ */
+export interface LinkRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'link';
+  readonly bridge: string;
+  readonly from: IpAddress;
+  readonly to: IpAddress;
+  readonly protocol: TransportProtocol;
+  readonly port: number;
+}
+
+/**
  * Forwarding was switched on by us: what neither enters nor leaves our links is dropped, so the host is no router in this
  * family.
  */
@@ -223,7 +237,7 @@ interface ForwardGuardRule {
 }
 
 /** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
-export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | OpenRule | ForwardGuardRule;
+export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | OpenRule | LinkRule | ForwardGuardRule;
 
 /**
  * The resolver of a sandbox: UDP and TCP sockets opened in it on a free port of 127.0.0.11, and the redirect from port
@@ -336,6 +350,8 @@ function firewallKey(rule: FirewallResource): string {
       return `publish ${rule.protocol} ${rule.hostAddress}:${rule.hostPort}`;
     case 'open':
       return `open ${rule.protocol} ${rule.address} ${rule.port} ${rule.through ?? ''}`;
+    case 'link':
+      return `link ${rule.from} ${rule.to} ${rule.protocol} ${rule.port}`;
     case 'forward-guard':
       return `forward-guard ${rule.family}`;
   }

@@ -88,3 +88,24 @@ describe('links on the default network', () => {
     await eventually('both are back', async () => (await running('first')) && (await running('last')));
   });
 });
+
+describe('links where containers may not reach each other', () => {
+  test('with icc=false a link reaches the ports its target exposes, and nothing else does', async () => {
+    await using daemon = await TestDaemon.create(['--icc=false']);
+    const serve = 'while true; do echo hello | nc -l -p 80; done & while true; do echo no | nc -l -p 81; done';
+    await daemon.ok('run', '-d', '--name', 'db', '--expose', '80', 'busybox', 'sh', '-c', serve);
+    await daemon.ok('run', '-d', '--name', 'friend', '--link', 'db', ...SLEEP);
+    await daemon.ok('run', '-d', '--name', 'stranger', ...SLEEP);
+    const address = () => daemon.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'db');
+    const says = async (from: string, port: string) =>
+      (await daemon.docker(['exec', from, 'timeout', '2', 'nc', await address(), port])).stdout;
+    await eventually('the friend is answered', async () => (await says('friend', '80')) === 'hello\n');
+    assert.equal(await says('stranger', '80'), '');
+    assert.equal(await says('friend', '81'), '');
+    await daemon.ok('restart', '-t', '0', 'db');
+    await eventually('the friend is answered again', async () => (await says('friend', '80')) === 'hello\n');
+    await daemon.host.shell('nft flush ruleset');
+    await eventually('and after a flush', async () => (await says('friend', '80')) === 'hello\n');
+    assert.equal(await says('stranger', '80'), '');
+  });
+});

@@ -75,9 +75,13 @@ const guard = fc
   .constantFrom<AddressFamily>(4, 6)
   .map((family): FirewallResource => ({ kind: 'firewall', meaning: 'forward-guard', family }));
 
+const link = fc
+  .record({ bridge: bridgeName, from: ipv4, to: ipv4, protocol: ports.protocol, port: ports.port })
+  .map((one): FirewallResource => ({ kind: 'firewall', meaning: 'link', ...one }));
+
 const rule: fc.Arbitrary<FirewallResource[]> = fc.oneof(
   bridges,
-  fc.oneof(masquerade, publish, open, guard).map((one) => [one]),
+  fc.oneof(masquerade, publish, open, link, guard).map((one) => [one]),
 );
 
 /** As they can exist together: no two have the same bridge, subnets that overlap, or the same port. */
@@ -101,6 +105,7 @@ function claims(resource: FirewallResource): string[] {
     case 'masquerade':
       return [];
     case 'forward-guard':
+    case 'link':
       return [resourceKey(resource)];
     case 'publish':
     case 'open': {

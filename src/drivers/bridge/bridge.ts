@@ -1,4 +1,5 @@
 import {
+  addressOf,
   FAMILIES,
   familyOf,
   interfaceAddress,
@@ -8,9 +9,10 @@ import {
   parseMacAddress,
   parsePrefix,
 } from '../../model/address.ts';
+import type { PortKey } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
-import type { BridgeRule, Resource } from '../../model/resource.ts';
+import type { BridgeRule, FirewallResource, Resource } from '../../model/resource.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
@@ -37,6 +39,7 @@ export const bridge: NetworkDriver<BridgeOptions> = {
     ...sandboxLink(network, endpoint, sandbox),
     ...published(network, endpoint),
   ],
+  link: linked,
 };
 
 /** Ethernet's, and what Docker takes when nobody asks for another. */
@@ -57,6 +60,7 @@ function bridgeLink(network: Network<BridgeOptions>): Resource[] {
     { kind: 'link', type: 'bridge', namespace: 'host', name, mtu, mac, up: true, adopt: named !== undefined },
     // A connection from 127.0.0.1 to a published port leaves through the bridge; the kernel drops it as martian without this.
     hostSetting(`net/ipv4/conf/${name}/route_localnet`, '1'),
+    ...(network.options.icc ? [] : detour(name)),
     ...(hasIPv6(network) ? ipv6Settings(name) : [hostSetting(`net/ipv6/conf/${name}/disable_ipv6`, '1')]),
   ];
 }
@@ -68,6 +72,32 @@ function bridgeLink(network: Network<BridgeOptions>): Resource[] {
 function ipv6Settings(bridge: string): Resource[] {
   const setting = (name: string, value: string) => hostSetting(`net/ipv6/conf/${bridge}/${name}`, value);
   return [setting('disable_ipv6', '0'), setting('accept_dad', '0'), setting('accept_ra', '0')];
+}
+
+/**
+ * Isolated ports hear nothing of each other. So that links between their containers can lead through the host, the bridge answers
+ * ARP for them (proxy_arp_pvlan, made for this), and does not tell them of the shorter way that they do not have.
+ */
+function detour(bridge: string): Resource[] {
+  const setting = (name: string, value: string) => hostSetting(`net/ipv4/conf/${bridge}/${name}`, value);
+  return [setting('proxy_arp_pvlan', '1'), setting('send_redirects', '0')];
+}
+
+/** IPv4 alone: the kernel knows no such detour for IPv6. */
+function linked(
+  network: Network<BridgeOptions>,
+  from: Endpoint,
+  to: Endpoint,
+  ports: readonly PortKey[],
+): FirewallResource[] {
+  const [source, target] = [ofFamily(from.addresses, 4), ofFamily(to.addresses, 4)];
+  if (network.options.icc || source === undefined || target === undefined) return [];
+  const common = { kind: 'firewall', meaning: 'link', bridge: bridgeName(network) } as const;
+  return ports.flatMap((key) => {
+    const [port, protocol] = key.split('/');
+    if (protocol !== 'tcp' && protocol !== 'udp') return [];
+    return [{ ...common, from: addressOf(source), to: addressOf(target), protocol, port: Number(port) }];
+  });
 }
 
 function hostSetting(path: string, value: string): Resource {

@@ -29,6 +29,11 @@ export function compile(resource: FirewallResource): Element[] {
       return compilePublish(resource);
     case 'open':
       return [compileOpen(resource)];
+    case 'link': {
+      const { from, to, protocol, port, bridge } = resource;
+      const key = `${sameFamily(from, 4)} . ${sameFamily(to, 4)} . ${protocol} . ${port}`;
+      return [{ set: 'linked4', key, comment: checked(bridge) }];
+    }
   }
 }
 

@@ -27,6 +27,7 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] | undef
       ...of('guarded').map(({ key }): FirewallResource => {
         return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
       }),
+      ...of('linked4').map(linkRule),
       ...FAMILIES.flatMap((family) => {
         const ports = [`port${family}`, `range${family}`, `port${family}_any`, `range${family}_any`] as const;
         const publishing = ports.flatMap(of).map((element) => published(element, family));
@@ -79,6 +80,19 @@ function masqueradeRule({ key, value, comment = '' }: Element): FirewallResource
   const [subnet = ''] = key.split(' . ');
   const rule = { kind: 'firewall', meaning: 'masquerade', bridge: comment, subnet: readPrefix(subnet) } as const;
   return value === undefined ? rule : { ...rule, source: parseIpAddress(value) };
+}
+
+function linkRule({ key, comment = '' }: Element): FirewallResource {
+  const [from = '', to = '', protocol, port] = key.split(' . ');
+  return {
+    kind: 'firewall',
+    meaning: 'link',
+    bridge: comment,
+    from: parseIpAddress(from),
+    to: parseIpAddress(to),
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    port: Number(port),
+  };
 }
 
 /** What is the same for all elements of one published range, and for no other's. */

@@ -25,6 +25,8 @@ export const SETS = {
   turning: { key: ['ifname', 'ifname'] },
   /** A bridge twice: what comes from it may go back to it on published ports alone */
   confined: { key: ['ifname', 'ifname'] },
+  /** From one container to a port of another, where they may not reach each other otherwise */
+  linked4: { key: ['ipv4_addr', 'ipv4_addr', 'inet_proto', 'inet_service'] },
   /** Bridges all of whose ports can be reached from outside */
   unprotected: { key: ['nf_proto', 'ifname'] },
   /** Bridges whose containers answer for themselves: ICMP passes */
@@ -171,6 +173,7 @@ const CHAINS = `
     oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
+    ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
     iifname . oifname @confined counter name confined drop
     goto opened
   }
