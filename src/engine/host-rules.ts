@@ -32,6 +32,7 @@ function guarded(resource: Resource, { ipv4 }: Flags['firewall']): Resource {
 
 function familyOfRule(rule: FirewallResource): AddressFamily {
   if ('family' in rule) return rule.family;
+  if (rule.meaning === 'link') return familyOf(rule.to);
   return familyOf('subnet' in rule ? rule.subnet : rule.address);
 }
 
