@@ -216,7 +216,7 @@ export interface OpenRule {
  * `--link` where containers of a bridge may not reach each other: this one reaches a port of that one, by way of the host.
  * Where all may, nothing needs to be said.
  */
-export interface LinkRule {
+interface LinkRule {
   readonly kind: 'firewall';
   readonly meaning: 'link';
   readonly bridge: string;
