@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import type { DnsStatistics, Upstream } from '../../src/dns/server.ts';
-import { parseIpAddress } from '../../src/model/address.ts';
+import { type IpAddress, parseIpAddress } from '../../src/model/address.ts';
 import { eventually, type Finished, TestHost } from '../host.ts';
 import type { ResolverSetup } from './resolver-process.ts';
 
@@ -132,6 +132,25 @@ test('a server that is down or silent costs no failure: the next one answers', a
   await using scene = await Scene.create([closed, silent, { address: LAN_SERVER, from: 'host' }]);
   assert.deepEqual(await scene.dig('lan.example'), ['198.51.100.7']);
   assert.deepEqual(await scene.dig('+tcp', 'lan.example'), ['198.51.100.7']);
+});
+
+test('a server is reached by IPv6, also by a link-local address with its zone', async () => {
+  const [global, local] = [parseIpAddress('fd99::1'), `${parseIpAddress('fe80::53')}%eth0` as IpAddress];
+  for (const address of [global, local]) {
+    await using scene = await Scene.create([{ address, from: 'host' }]);
+    await scene.host.shell('ip addr add fd99::2/64 dev eth0 nodad');
+    await scene.host.lanShell('for a in fd99::1/64 fe80::53/64; do ip addr add $a dev lan0 nodad; done');
+    scene.host.spawnLan([
+      'dnsmasq',
+      ...DNSMASQ,
+      '--listen-address=fd99::1',
+      '--listen-address=fe80::53',
+      '--address=/six.example/198.51.100.6',
+    ]);
+    await eventually(`${address} answers`, async () => (await scene.dig('six.example'))[0] === '198.51.100.6');
+    assert.deepEqual(await scene.dig('+tcp', 'six.example', 'AAAA'), []);
+    assert.match(await scene.report('+tcp', 'six.example', 'AAAA'), /status: NOERROR/);
+  }
 });
 
 test('without forwarding, the host is not asked, but a server in the sandbox is', async () => {
