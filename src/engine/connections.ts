@@ -3,10 +3,11 @@ import { EngineError } from '../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import { refuseEndpoints } from './configuration-network.ts';
 import { type Core, networkEvent, withContainer } from './core.ts';
+import { obtainLeases } from './dhcp.ts';
 import { checkEndpoint } from './endpoint-check.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
 import { allocateEndpoint, assignGateway, MAX_ENDPOINTS, needsResolver, requestFor } from './endpoints.ts';
-import { enact, sandboxOwner } from './intent.ts';
+import { describe, enact, endpointOwner, isBare, sandboxOwner } from './intent.ts';
 import { findContainer, findNetwork, tryFindContainer, tryFindNetwork } from './lookup.ts';
 import { updateSandboxFiles } from './sandbox-files.ts';
 import { endpointsOf, isUp } from './sandboxes.ts';
@@ -65,7 +66,7 @@ async function connectLive(core: Core, container: Container, network: Network, r
     const message = `endpoint with name ${container.name} already exists in network ${network.name}`;
     throw new EngineError('forbidden', message);
   }
-  if (network.pools.length === 0) {
+  if (isBare(network)) {
     state.apply({ put: { containers: [container] } });
     networkEvent(core, network, 'connect', { container: container.id });
     return;
@@ -83,6 +84,18 @@ async function connectLive(core: Core, container: Container, network: Network, r
     );
   } catch (error) {
     undo();
+    throw error;
+  }
+  try {
+    await obtainLeases(core, container, [added]);
+  } catch (error) {
+    undo();
+    await core.reconciler.commit(
+      describe(
+        state,
+        endpoints.map(({ id }) => endpointOwner(id)),
+      ),
+    );
     throw error;
   }
   updateSandboxFiles(core, container, { added });
@@ -154,7 +167,7 @@ async function disconnectLive(core: Core, container: Container, network: Network
   const current = endpointsOf(state, container.id);
   const removed = current.find((endpoint) => endpoint.network === network.id);
   if (removed !== undefined) await takeDown(core, updated, current, removed);
-  else if (request !== undefined && network.pools.length === 0) state.apply({ put: { containers: [updated] } });
+  else if (request !== undefined && isBare(network)) state.apply({ put: { containers: [updated] } });
   else throw new EngineError('internal', `container ${container.id} is not connected to network ${network.name}`);
   networkEvent(core, network, 'disconnect', { container: container.id });
 }
@@ -169,6 +182,7 @@ async function takeDown(core: Core, container: Container, current: readonly Endp
   const endpoints = assignGateway(core, container, bearers);
   const sandbox = container.sandbox === undefined ? undefined : state.sandboxes.get(container.sandbox);
   const changed = sandbox === undefined ? [] : resolverChange(core, container, sandbox);
+  core.leases.release(removed.id);
   await enact(core, {
     put: { containers: [container], endpoints, sandboxes: changed },
     remove: { endpoints: [removed.id] },

@@ -10,6 +10,7 @@ import { releaseMounts, tellMounted } from './container-mounts.ts';
 import { connectStreams, createProcess, openLog } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
+import { obtainLeases } from './dhcp.ts';
 import { raiseEndpoints } from './endpoint-raise.ts';
 import { allocateEndpoints, bareNetworks, needsResolver } from './endpoints.ts';
 import { watchHealth } from './health.ts';
@@ -129,12 +130,13 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
     return occupied;
   });
   const creating = createProcess(core, container, place, await mounts);
-  const raised = networking(core, times, () =>
-    raiseEndpoints(core, container, endpoints, [
+  const raised = networking(core, times, async () => {
+    await raiseEndpoints(core, container, endpoints, [
       ...attachmentOwners(core.state, container.id),
       ...linkerOwners(core.state, container.id),
-    ]),
-  );
+    ]);
+    await obtainLeases(core, container, endpoints);
+  });
   const [process, network] = await Promise.allSettled([creating, raised]);
   if (process.status === 'rejected') throw network.status === 'rejected' ? network.reason : process.reason;
   if (network.status === 'fulfilled') {

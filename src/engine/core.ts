@@ -12,6 +12,7 @@ import type { UserNamespace } from '../runtime/userns/user-namespace.ts';
 import type { EngineConfig } from './config.ts';
 import type { Events } from './events.ts';
 import type { Forwarding } from './forwarding.ts';
+import type { Leases } from './leases.ts';
 import type { LiveContainers } from './live.ts';
 import type { KeyedMutex } from './locks.ts';
 import type { Overlaps } from './overlaps.ts';
@@ -37,6 +38,7 @@ export interface Core {
   readonly hostUses: HostUses;
   readonly wayOut: WayOut;
   readonly overlaps: Overlaps;
+  readonly leases: Leases;
   readonly ports: PortAllocator;
   readonly runtime: Runtime;
   readonly processes: Processes;

@@ -20,7 +20,7 @@ import type { Core } from './core.ts';
 import { announcementOf, linkSettings, wantedLinkName } from './endpoint-options.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
-import { traitsOf } from './intent.ts';
+import { isBare, traitsOf } from './intent.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
 import { type HeldPort, portWishes } from './ports.ts';
 import type { State } from './state.ts';
@@ -51,7 +51,7 @@ export function allocateEndpoints(core: Core, container: Container, sandbox: str
   for (const request of container.spec.endpoints) {
     const network = tryFindNetwork(core.state.networks, request.network);
     if (network !== undefined) refuseEndpoints(network);
-    if (network?.pools.length === 0) continue;
+    if (network !== undefined && isBare(network)) continue;
     // With `--bridge none` there is no default network; who is on it has a loopback only.
     if (request.network === 'bridge' && core.config.network.bridge === 'none') continue;
     endpoints.push(allocateEndpoint(core, container, sandbox, request, endpoints));
@@ -75,7 +75,7 @@ export function allocateEndpoint(
     }
   }
   const addresses = allocateAddresses(core, container, network, request);
-  if (addresses.length === 0) {
+  if (addresses.length === 0 && network.pools.length > 0) {
     throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
   }
   const interfaceName = linkName(container, network, request, [...others, ...attachedEnds(state, container.id)]);
@@ -85,7 +85,7 @@ export function allocateEndpoint(
     sandbox,
     container: container.id,
     interfaceName,
-    ...chooseMac(network, request),
+    ...chooseMac(network, container, request),
     addresses,
     ...endpointExtras(network, request, interfaceName),
     gateways: [],
@@ -93,9 +93,16 @@ export function allocateEndpoint(
   };
 }
 
+/** By chance, as in Docker; but DHCP servers know their clients by it, so there a container keeps its own. */
+function macSeed({ id, ipamDriver }: Network, container: Container): Buffer {
+  return ipamDriver === 'dhcp'
+    ? createHash('sha256').update(`${id} ${container.id}`).digest().subarray(0, 6)
+    : randomBytes(6);
+}
+
 /** @throws EngineError internal in Docker's words when none can be asked for */
-function chooseMac(network: Network, { mac }: EndpointRequest): { readonly mac?: MacAddress } {
-  if (traitsOf(network).ownMac) return { mac: mac ?? endpointMac(randomBytes(6)) };
+function chooseMac(network: Network, container: Container, { mac }: EndpointRequest): { readonly mac?: MacAddress } {
+  if (traitsOf(network).ownMac) return { mac: mac ?? endpointMac(macSeed(network, container)) };
   if (mac === undefined) return {};
   throw new EngineError('internal', `${network.driver} interfaces do not support custom mac address assignment`);
 }
@@ -221,7 +228,7 @@ export function assignGateway(core: Core, container: Container, endpoints: reado
     ...endpoint,
     gateways: FAMILIES.flatMap((family) => {
       const gateway = chosen.get(family);
-      return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family, endpoint.addresses) ?? []) : [];
+      return gateway?.endpoint === endpoint ? (gatewayOf(gateway.network, family, endpoint) ?? []) : [];
     }),
     ports: ports.filter(({ hostAddress }) => bearerOf(chosen, familyOf(hostAddress))?.endpoint === endpoint),
   }));
@@ -239,12 +246,17 @@ function bearerOf(gateways: Gateways, family: AddressFamily): Placed | undefined
   return family === 4 ? gateways.get(4) : (gateways.get(6) ?? gateways.get(4));
 }
 
+/** On a LAN of others, containers are reached at their own addresses. */
+function publishes(network: Network): boolean {
+  return traitsOf(network).publishes && network.ipamDriver !== 'dhcp';
+}
+
 /** What is published already keeps its numbers, whoever bears it from now on. */
 function publishOnce(core: Core, container: Container, endpoints: readonly Endpoint[], gateways: Gateways) {
   const published = endpoints.flatMap(({ ports }) => ports);
   const bearer = gateways.get(4) ?? gateways.get(6);
   if (bearer === undefined) return published;
-  if (!traitsOf(bearer.network).publishes) return refusePorts(core, container, bearer.network);
+  if (!publishes(bearer.network)) return refusePorts(core, container, bearer.network);
   return published.length > 0 ? published : publish(core, container, bearer, gateways, container.id);
 }
 
@@ -255,7 +267,7 @@ function publishOnce(core: Core, container: Container, endpoints: readonly Endpo
 export function publishBesides(core: Core, container: Container, endpoints: readonly Endpoint[]): PublishedPort[] {
   const gateways = gatewaysAmong(core.state, container, endpoints);
   const bearer = gateways.get(4) ?? gateways.get(6);
-  if (bearer === undefined || !traitsOf(bearer.network).publishes) return [];
+  if (bearer === undefined || !publishes(bearer.network)) return [];
   const spec = { ...container.spec, publishAll: false };
   return publish(core, { ...container, spec }, bearer, gateways);
 }
@@ -330,7 +342,7 @@ export function connectivityError(container: Container, endpoint: Endpoint, reas
 /** The networks without addresses (host, none) a container is on. In the kernel it has nothing there, and so no endpoint. */
 export function bareNetworks(state: State, { spec }: Container): Network[] {
   const networks = spec.endpoints.flatMap((request) => tryFindNetwork(state.networks, request.network) ?? []);
-  return networks.filter(({ pools }) => pools.length === 0);
+  return networks.filter(isBare);
 }
 
 /** What Docker's clients see in place of an endpoint's id there: the same as long as the container runs. */

@@ -10,6 +10,8 @@ import { closeSocket, openUdp, reservePorts } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { type IpAddress, parseIpAddress } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
+import type { Logger } from '../model/logger.ts';
+import { shortId } from '../model/network.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { WayOut } from '../reconcile/way-out.ts';
 import { loadDefaultProfile } from '../runtime/apparmor.ts';
@@ -29,12 +31,14 @@ import { stopRun } from './container-stop.ts';
 import { Containers } from './containers.ts';
 import { type Core, withContainer } from './core.ts';
 import { ensurePredefinedNetworks } from './default-network.ts';
+import { followLease, resumeLeases } from './dhcp.ts';
 import { Events } from './events.ts';
 import { Execs } from './execs.ts';
 import { Forwarding } from './forwarding.ts';
 import { HostResolver } from './host-resolver.ts';
 import { addressPools, engineId } from './identity.ts';
 import { ImageStore } from './images.ts';
+import { Leases } from './leases.ts';
 import { LiveContainers } from './live.ts';
 import { KeyedMutex } from './locks.ts';
 import { automaticMtu, followers, followWayOut } from './mtu.ts';
@@ -105,6 +109,7 @@ export class Engine {
     core.state.apply({ put: { networks: followers(core.state.networks.values(), automaticMtu(core.wayOut.mtu)) } });
     await restore(core);
     core.overlaps.lookSoon();
+    resumeLeases(core);
     const watching = new AbortController();
     building.defer(() => watching.abort());
     watchMemory(core, watching.signal);
@@ -182,6 +187,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     forwarding: new Forwarding(state, network),
     ipam: new Ipam(addressPools(network.defaultAddressPools, engineId(state))),
     overlaps,
+    leases: stack.use(leasesOf(reconciler, logger, (endpoint, lease) => followLease(core, endpoint, lease))),
     hostUses: overlaps.hostUses,
     wayOut: stack.use(new WayOut(NetworkNamespace.home(), () => void followWayOut(core))),
     ports: hostPorts(),
@@ -194,6 +200,14 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     stepTimes,
   };
   return { core, dns, hostResolver };
+}
+
+function leasesOf(reconciler: Reconciler, logger: Logger, follow: ConstructorParameters<typeof Leases>[0]['follow']) {
+  return new Leases({
+    logger,
+    follow,
+    sandboxPath: ({ sandbox }) => reconciler.sandboxPath(`sandbox:${shortId(sandbox)}`),
+  });
 }
 
 /** Registries learn by whom they are asked. Silence of half a minute is the end of a connection, as for Docker's dials. */

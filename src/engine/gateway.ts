@@ -1,11 +1,5 @@
-import {
-  type AddressFamily,
-  addressOf,
-  type InterfaceAddress,
-  type IpAddress,
-  parseIpAddress,
-} from '../model/address.ts';
-import { type Network, poolOf } from '../model/network.ts';
+import { type AddressFamily, addressOf, type IpAddress, parseIpAddress } from '../model/address.ts';
+import { type Endpoint, type Network, poolOf } from '../model/network.ts';
 import { traitsOf } from './intent.ts';
 
 /** `--default-gateway` and `--default-gateway-v6` of the default network are kept under the names Docker gives them. */
@@ -17,22 +11,26 @@ export const DEFAULT_GATEWAY_KEYS: Readonly<Record<AddressFamily, string>> = {
 /** "By the link itself": Endpoint.gateways */
 const BY_LINK: Readonly<Record<AddressFamily, IpAddress>> = { 4: parseIpAddress('0.0.0.0'), 6: parseIpAddress('::') };
 
+/** What an endpoint has that tells which way out is its. */
+type Place = Pick<Endpoint, 'addresses' | 'lease'>;
+
 interface Candidate {
   readonly network: Network;
-  readonly endpoint?: { readonly addresses: readonly InterfaceAddress[] };
+  readonly endpoint?: Place;
   readonly gatewayPriority: number;
 }
 
 /**
  * What containers on this network route through; none on internal networks and those without addresses of the family. The
  * unspecified address stands for the link itself.
- * @param addresses the endpoint's, which tell which of the network's subnets it is in
+ * @param place the endpoint's, which tells which of the network's subnets it is in, and what a DHCP server said
  */
 export function gatewayOf(
   network: Network,
   family: AddressFamily,
-  addresses: readonly InterfaceAddress[] = [],
+  { addresses, lease }: Place = { addresses: [] },
 ): IpAddress | undefined {
+  if (lease !== undefined && family === 4) return network.internal ? undefined : lease.gateway;
   const pool = poolOf(network, family, addresses.map(addressOf));
   const { defaultRoute } = traitsOf(network);
   if (network.internal || pool === undefined || defaultRoute === 'none') return undefined;
@@ -46,8 +44,7 @@ export function gatewayOf(
  * (libnetwork's Endpoint.Less).
  */
 export function chooseGateway<T extends Candidate>(candidates: readonly T[], family: AddressFamily): T | undefined {
-  const has = ({ network, endpoint }: T, one: AddressFamily) =>
-    gatewayOf(network, one, endpoint?.addresses) !== undefined;
+  const has = ({ network, endpoint }: T, one: AddressFamily) => gatewayOf(network, one, endpoint) !== undefined;
   const able = candidates.filter((candidate) => has(candidate, family));
   const isDual = (candidate: T) => Number(has(candidate, 4) && has(candidate, 6));
   return able.toSorted(

@@ -28,6 +28,11 @@ export function traitsOf({ driver, options }: Network): NetworkTraits {
   return driverOf(driver).traits(options);
 }
 
+/** On such a network nothing is allotted and nothing made: host, none, configurations. */
+export function isBare(network: Network): boolean {
+  return !traitsOf(network).addresses;
+}
+
 /**
  * Writes down what is wanted and makes the kernel agree: all of it or, when it throws, nothing of it.
  * @throws what the store or the reconciler throws

@@ -22,7 +22,7 @@ export interface Departure {
  * @param ended as it shall be written
  */
 export function leaveSandbox(core: Core, ended: Container): Departure {
-  const { state, reconciler, logger } = core;
+  const { state, reconciler, logger, leases } = core;
   const { sandbox, ...container } = ended;
   const endpoints = endpointsOf(state, container.id);
   const others = sandbox === undefined ? [] : membersOf(state, sandbox).filter(({ id }) => id !== container.id);
@@ -33,6 +33,7 @@ export function leaveSandbox(core: Core, ended: Container): Departure {
     put: { containers: [container] },
     remove: { endpoints: endpoints.map(({ id }) => id), sandboxes: gone },
   };
+  for (const { id } of endpoints) leases.release(id);
   state.apply(change);
   const owners = [
     ...endpoints.map(({ id }) => endpointOwner(id)),

@@ -8,7 +8,7 @@ import { volumesOf } from './container-mounts.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { bareEndpointId, dnsNames, isUserDefined, requestFor } from './endpoints.ts';
-import { traitsOf } from './intent.ts';
+import { isBare, traitsOf } from './intent.ts';
 import { tryFindNetwork } from './lookup.ts';
 import { endpointsOf, isUp } from './sandboxes.ts';
 import type { State } from './state.ts';
@@ -51,7 +51,7 @@ function endpointView(state: State, container: Container, request: EndpointReque
     networkName: network?.name ?? request.network,
     request,
     ...(endpoint === undefined ? {} : { endpoint }),
-    endpointId: endpoint?.id ?? (isBare(container, network) ? bareEndpointId(container, network) : ''),
+    endpointId: endpoint?.id ?? (runsOnBare(container, network) ? bareEndpointId(container, network) : ''),
     gateways: gatewaysOf(network, endpoint),
     dnsNames: network !== undefined && isUserDefined(network) ? dnsNames(container, request.aliases) : [],
   };
@@ -60,12 +60,13 @@ function endpointView(state: State, container: Container, request: EndpointReque
 /** Of an internal network none is shown: nobody routes through it. */
 function gatewaysOf(network: Network | undefined, endpoint: Endpoint | undefined): IpAddress[] {
   if (network === undefined || endpoint === undefined || network.internal) return [];
+  if (endpoint.lease !== undefined) return [endpoint.lease.gateway].filter((gateway) => gateway !== undefined);
   if (traitsOf(network).defaultRoute !== 'gateway') return [];
   return FAMILIES.flatMap((family) => poolOf(network, family, endpoint.addresses.map(addressOf))?.gateway ?? []);
 }
 
-function isBare(container: Container, network: Network | undefined): network is Network {
-  return network?.pools.length === 0 && isUp(container);
+function runsOnBare(container: Container, network: Network | undefined): network is Network {
+  return network !== undefined && isBare(network) && isUp(container);
 }
 
 /** A network with its running containers; stopped ones hold nothing of it, and do not keep it from being removed. */
@@ -81,7 +82,7 @@ export function networkView(state: State, network: Network): NetworkView {
   const users = [...state.containers.values()].filter(
     (container) => requestFor(state, container, network) !== undefined,
   );
-  for (const user of users.filter((container) => isBare(container, network))) {
+  for (const user of users.filter((container) => runsOnBare(container, network))) {
     containers.push({ id: user.id, name: user.name, endpointId: bareEndpointId(user, network), addresses: [] });
   }
   return { network, containers, users: users.length };

@@ -30,7 +30,7 @@ const BRIDGE: NetworkDemand = {
 const MACVLAN: NetworkDemand = {
   ...BRIDGE,
   driver: 'macvlan',
-  traits: { manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true },
+  traits: { manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true, onLan: true },
 };
 
 function pools(demand: Partial<NetworkDemand>, taken: readonly Prefix[] = [], host: readonly Prefix[] = []) {

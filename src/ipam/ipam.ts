@@ -49,6 +49,7 @@ export class Ipam {
     const families = familiesOf(demand);
     const checked = checkPools(demand.requests, families);
     if (demand.ipamDriver === 'null') return nullPools(checked, families);
+    if (demand.ipamDriver === 'dhcp') return dhcpPools(demand, checked);
     if (demand.ipamDriver !== '' && demand.ipamDriver !== 'default') {
       throw new EngineError('notFound', `plugin "${demand.ipamDriver}" not found`);
     }
@@ -123,6 +124,24 @@ function nullPools(requests: readonly CheckedPool[], families: readonly AddressF
     refuse('null ipam driver does not handle specific address pool requests');
   }
   if (family !== undefined) refuse(`ipv${family} pool is empty`);
+  return [];
+}
+
+/**
+ * The IPAM driver that leaves it to the LAN: there is no subnet before its DHCP server has spoken, and each endpoint is told
+ * its own.
+ */
+function dhcpPools({ ipv4, ipv6, traits, driver }: NetworkDemand, requests: readonly CheckedPool[]): IpamPool[] {
+  const refuse = (message: string) => {
+    throw new EngineError('invalidArgument', message);
+  };
+  if (!traits.onLan) {
+    refuse(`${driver} networks have no LAN to ask: the dhcp IPAM driver is for macvlan and for bridges of the host`);
+  }
+  if (ipv6 || !ipv4) refuse('the dhcp IPAM driver gives IPv4 addresses, and no others');
+  if (requests.some(({ subnet, ...request }) => subnet !== undefined || 'length' in request)) {
+    refuse('dhcp ipam driver does not handle specific address pool requests');
+  }
   return [];
 }
 

@@ -42,6 +42,8 @@ export interface SubnetTraits {
   readonly subnetless: boolean;
   /** Families of which a network gets a gateway when the user names none. [] where nothing is routed: isolated, ipvlan l3 */
   readonly gateways: readonly AddressFamily[];
+  /** Its containers are on a LAN whose DHCP server can address them */
+  readonly onLan?: true;
   /** Subnets may overlap those of other such networks: an address is held in all of them at once */
   readonly sharedSubnets: boolean;
 }
@@ -112,6 +114,22 @@ export interface PublishedPort {
   readonly direct?: true;
 }
 
+/** What a DHCP server of the LAN has given for a while. */
+export interface Lease {
+  readonly address: InterfaceAddress;
+  readonly gateway?: IpAddress;
+  readonly dns: readonly IpAddress[];
+  readonly server: IpAddress;
+  /** Of the server, or of the relay that leads to it */
+  readonly serverMac: MacAddress;
+  /** Milliseconds since 1970 */
+  readonly obtained: number;
+  /** Seconds after that: when it is asked to go on (T1), when anybody is asked (T2), when it ends */
+  readonly renewAfter: number;
+  readonly rebindAfter: number;
+  readonly endsAfter: number;
+}
+
 /** A sandbox's place on a network, with everything that was allotted to it. */
 export interface Endpoint {
   /** 64 hexadecimal digits */
@@ -131,6 +149,8 @@ export interface Endpoint {
   readonly sysctls?: Readonly<Record<string, string>>;
   /** How its link tells the neighbours of itself; undefined: as usual */
   readonly announce?: Announcement;
+  /** Where the IPv4 address is from, with `--ipam-driver dhcp` */
+  readonly lease?: Lease;
   /**
    * The default routes this endpoint gives the sandbox, at most one of each family (another endpoint may give the other's):
    * through this address or, where it is unspecified ("0.0.0.0"), by the link itself

@@ -172,6 +172,13 @@ export interface BridgeRule {
   readonly mode: EntryMode;
 }
 
+/** Frames pass between the ports of a bridge that is part of a LAN, also where the kernel has bridged frames filtered. */
+interface CarryRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'carry';
+  readonly bridge: string;
+}
+
 /** What leaves a bridge's subnet for elsewhere carries the host's address. */
 interface MasqueradeRule {
   readonly kind: 'firewall';
@@ -237,7 +244,14 @@ interface ForwardGuardRule {
 }
 
 /** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
-export type FirewallResource = BridgeRule | MasqueradeRule | PublishRule | OpenRule | LinkRule | ForwardGuardRule;
+export type FirewallResource =
+  | BridgeRule
+  | MasqueradeRule
+  | PublishRule
+  | OpenRule
+  | LinkRule
+  | ForwardGuardRule
+  | CarryRule;
 
 /**
  * The resolver of a sandbox: UDP and TCP sockets opened in it on a free port of 127.0.0.11, and the redirect from port
@@ -344,6 +358,8 @@ function firewallKey(rule: FirewallResource): string {
   switch (rule.meaning) {
     case 'bridge':
       return `bridge ${rule.bridge} ${rule.subnet}`;
+    case 'carry':
+      return `carry ${rule.bridge}`;
     case 'masquerade':
       return `masquerade ${rule.bridge} ${rule.subnet}`;
     case 'publish':

@@ -79,9 +79,11 @@ const link = fc
   .record({ bridge: bridgeName, from: ipv4, to: ipv4, protocol: ports.protocol, port: ports.port })
   .map((one): FirewallResource => ({ kind: 'firewall', meaning: 'link', ...one }));
 
+const carry = bridgeName.map((name): FirewallResource => ({ kind: 'firewall', meaning: 'carry', bridge: name }));
+
 const rule: fc.Arbitrary<FirewallResource[]> = fc.oneof(
   bridges,
-  fc.oneof(masquerade, publish, open, link, guard).map((one) => [one]),
+  fc.oneof(masquerade, publish, open, link, guard, carry).map((one) => [one]),
 );
 
 /** As they can exist together: no two have the same bridge, subnets that overlap, or the same port. */
@@ -104,6 +106,7 @@ function claims(resource: FirewallResource): string[] {
       return [`bridge ${resource.bridge}`];
     case 'masquerade':
       return [];
+    case 'carry':
     case 'forward-guard':
     case 'link':
       return [resourceKey(resource)];

@@ -26,21 +26,31 @@ export const bridge: NetworkDriver<BridgeOptions> = {
   name: 'bridge',
   parse: parseBridgeOptions,
   traits: ({ interfacePrefix, hostBinding }) => ({ ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding }),
-  subnets: ({ gatewayModes }, internal) => {
+  subnets: ({ gatewayModes, bridge: named }, internal) => {
     const isolated = FAMILIES.filter((family) => gatewayModes[family] === 'isolated');
     if (isolated.length > 0 && !internal) {
       throw new EngineError('invalidArgument', "gateway mode 'isolated' can only be used for an internal network");
     }
     const gateways = FAMILIES.filter((family) => !isolated.includes(family));
-    return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false };
+    // A bridge the user made may have a port on the LAN.
+    const onLan = named === undefined ? {} : { onLan: true as const };
+    return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false, ...onLan };
   },
-  network: (network) => [...bridgeLink(network), ...network.pools.flatMap((pool) => subnet(network, pool))],
+  network: (network) => [
+    ...bridgeLink(network),
+    ...(network.ipamDriver === 'dhcp' ? [carry(network)] : network.pools.flatMap((pool) => subnet(network, pool))),
+  ],
   endpoint: (network, endpoint, sandbox) => [
     ...sandboxLink(network, endpoint, sandbox),
     ...published(network, endpoint),
   ],
   link: linked,
 };
+
+/** Nothing is known of the LAN's addresses, and nothing is kept from them. */
+function carry(network: Network<BridgeOptions>): Resource {
+  return { kind: 'firewall', meaning: 'carry', bridge: bridgeName(network) };
+}
 
 /** Ethernet's, and what Docker takes when nobody asks for another. */
 const DEFAULT_MTU = 1500;

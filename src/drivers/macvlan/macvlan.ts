@@ -16,7 +16,7 @@ export const macvlan: NetworkDriver<MacvlanOptions> = {
     defaultRoute: parent === undefined ? 'none' : 'gateway',
     ...(hostAccess === undefined ? {} : { hostAddresses: hostAccess.addresses }),
   }),
-  subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true }),
+  subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true, onLan: true }),
   check: refuseBesidePassthru,
   network: (network) => [...describeParent(network), ...describeHostAccess(network, slaveOf(network))],
   endpoint: (network, endpoint, sandbox) => [

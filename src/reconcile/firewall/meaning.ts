@@ -16,6 +16,10 @@ export function compile(resource: FirewallResource): Element[] {
   switch (resource.meaning) {
     case 'bridge':
       return compileBridge(resource);
+    case 'carry': {
+      const name = quoted(resource.bridge);
+      return [{ set: 'carried', key: `${name} . ${name}` }];
+    }
     case 'masquerade': {
       const { subnet, source, bridge } = resource;
       const family = familyOf(subnet);

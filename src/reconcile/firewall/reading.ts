@@ -24,6 +24,9 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] | undef
   const bridges = new BridgeMarks(marks);
   try {
     return [
+      ...of('carried').map(({ key }): FirewallResource => {
+        return { kind: 'firewall', meaning: 'carry', bridge: key.slice(1, key.indexOf('" . "')) };
+      }),
       ...of('guarded').map(({ key }): FirewallResource => {
         return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
       }),

@@ -23,6 +23,8 @@ export const SETS = {
   internal: { key: ['ifname'] },
   /** A bridge twice: what comes from it may go back to it by way of the host */
   turning: { key: ['ifname', 'ifname'] },
+  /** A bridge twice: the LAN's frames that it carries. They come here where br_netfilter has the host's hands on them */
+  carried: { key: ['ifname', 'ifname'] },
   /** A bridge twice: what comes from it may go back to it on published ports alone */
   confined: { key: ['ifname', 'ifname'] },
   /** From one container to a port of another, where they may not reach each other otherwise */
@@ -160,6 +162,7 @@ const CHAINS = `
     type filter hook forward priority filter; policy accept
     iifname @bridges goto leaving
     oifname @bridges goto entering
+    iifname . oifname @carried accept
     meta nfproto @guarded counter name guarded drop
   }
   chain leaving {
