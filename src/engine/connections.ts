@@ -92,7 +92,7 @@ async function connectLive(core: Core, container: Container, network: Network, r
     undo();
     await core.reconciler.commit(
       describe(
-        state,
+        core,
         endpoints.map(({ id }) => endpointOwner(id)),
       ),
     );

@@ -33,6 +33,8 @@ function guarded(resource: Resource, { ipv4 }: Flags['firewall']): Resource {
 function familyOfRule(rule: FirewallResource): AddressFamily {
   if ('family' in rule) return rule.family;
   if (rule.meaning === 'link') return familyOf(rule.to);
+  // Frames of any family; without rules for IPv4 there is no guard they would have to pass.
+  if (rule.meaning === 'carry') return 4;
   return familyOf('subnet' in rule ? rule.subnet : rule.address);
 }
 
