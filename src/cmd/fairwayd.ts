@@ -35,6 +35,7 @@ async function main(): Promise<void> {
   try {
     const load = () => loadConfig(line.given, line.configFile, CONFIG_FILES[program], process.env);
     const config = load();
+    if (line.validate !== true && line.context === undefined) requireRoot(program);
     if (line.validate === true) validated(config);
     else if (line.context === undefined) await run(config, load);
     else process.stdout.write(changeContext(line.context, config));
@@ -49,6 +50,12 @@ function calledAs(environment: NodeJS.ProcessEnv): keyof typeof CONFIG_FILES {
   const name = environment['FAIRWAYD_CALLED_AS'];
   delete environment['FAIRWAYD_CALLED_AS'];
   return name === 'dockerd' ? name : 'fairwayd';
+}
+
+/** Namespaces and containerd need it. @throws EngineError in dockerd's words */
+function requireRoot(program: string): void {
+  if (process.getuid?.() === 0) return;
+  throw new EngineError('unsupported', `${program} needs to be started with root privileges`);
 }
 
 /** `--validate`, with dockerd's answer on its stream. */

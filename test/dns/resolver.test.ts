@@ -148,8 +148,7 @@ test('a server is reached by IPv6, also by a link-local address with its zone', 
       '--address=/six.example/198.51.100.6',
     ]);
     await eventually(`${address} answers`, async () => (await scene.dig('six.example'))[0] === '198.51.100.6');
-    assert.deepEqual(await scene.dig('+tcp', 'six.example', 'AAAA'), []);
-    assert.match(await scene.report('+tcp', 'six.example', 'AAAA'), /status: NOERROR/);
+    assert.deepEqual(await scene.dig('+tcp', 'six.example'), ['198.51.100.6']);
   }
 });
 
