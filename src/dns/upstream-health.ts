@@ -129,7 +129,7 @@ export interface RatedUpstream {
   readonly health: UpstreamHealth;
 }
 
-/** Experience with all servers, by the place they are asked from (docs/decisions/0009). */
+/** Experience with all servers, by the place they are asked from (docs/decisions/0010). */
 export class UpstreamRatings {
   readonly #places = new Map<NamespaceName, Map<string, UpstreamHealth>>();
 
