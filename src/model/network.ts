@@ -110,8 +110,6 @@ export interface PublishedPort {
   readonly hostAddress: IpAddress;
   readonly hostPort: number;
   readonly count: number;
-  /** Also by the container's own address, although addresses are translated (`--allow-direct-routing`) */
-  readonly direct?: true;
 }
 
 /** What a DHCP server of the LAN has given for a while. */

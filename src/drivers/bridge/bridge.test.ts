@@ -175,13 +175,16 @@ test('through trusted links, published ports are reachable by the container’s 
   assert.deepEqual(throughs({ ...endpoint, ports: [{ ...port, hostAddress: parseIpAddress('127.0.0.1') }] }), []);
 });
 
-test('where direct routing is allowed, a port is translated and opened', () => {
+test('where nothing is translated, a port of one address of the host opens nothing', () => {
   const [port] = endpoint.ports;
   assert.ok(port);
-  const meanings = bridge
-    .endpoint(network({}), { ...endpoint, ports: [{ ...port, direct: true }] }, sandbox)
-    .flatMap((resource) => (resource.kind === 'firewall' ? [resource.meaning] : []));
-  assert.deepEqual(meanings, ['publish', 'open']);
+  const routed = network({ 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' });
+  const meanings = (hostAddress: string) =>
+    bridge
+      .endpoint(routed, { ...endpoint, ports: [{ ...port, hostAddress: parseIpAddress(hostAddress) }] }, sandbox)
+      .flatMap((resource) => (resource.kind === 'firewall' ? [resource.meaning] : []));
+  assert.deepEqual(meanings('0.0.0.0'), ['open']);
+  assert.deepEqual(meanings('127.0.0.1'), []);
 });
 
 test('an isolated family has no address of the host and no gateway, and its network is internal', () => {

@@ -1,4 +1,4 @@
-import { type AddressFamily, addressOf, familyOf, type IpAddress } from '../../model/address.ts';
+import { type AddressFamily, addressOf, familyOf, type IpAddress, isUnspecified } from '../../model/address.ts';
 import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
 import type { Resource, TransportProtocol } from '../../model/resource.ts';
 import { bridgeName } from './name.ts';
@@ -78,12 +78,12 @@ function opened(
       const rule = { kind: 'firewall', meaning: 'open', protocol, address, port: first } as const;
       return { ...rule, count: last - first + 1, bridge, ...(through === undefined ? {} : { through }) };
     });
-  if (gatewayModes[family] === 'routed') return rules(ports);
+  // A port of one address of the host has no meaning where nothing is translated.
+  if (gatewayModes[family] === 'routed') return rules(ports.filter(({ hostAddress }) => isUnspecified(hostAddress)));
   if (gatewayModes[family] !== 'nat') return [];
-  const direct = rules(ports.filter((port) => port.direct));
   // A port of 127.0.0.1 is the host's own affair, also where a link is trusted.
   const outside = ports.filter(({ hostAddress }) => !isLoopback(hostAddress));
-  return [...direct, ...trustedLinks.flatMap((link) => rules(outside, link))];
+  return trustedLinks.flatMap((link) => rules(outside, link));
 }
 
 function isLoopback(address: IpAddress): boolean {
