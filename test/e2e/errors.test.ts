@@ -87,7 +87,7 @@ describe('bad input leaves no trace', () => {
       1,
       /failed to parse com\.docker\.network\.driver\.mtu value: many/,
     ],
-    [['network', 'create', '--ipv6', 'x'], 1, /IPv6/],
+    [['network', 'create', '--ipv4=false', 'x'], 1, /IPv4 or IPv6 must be enabled/],
     [['network', 'rm', 'bridge'], 1, /bridge is a pre-defined network and cannot be removed/],
     [['network', 'rm', 'nosuch'], 1, /network nosuch not found/],
     [['network', 'connect', 'bridge', 'nosuch'], 1, /No such container: nosuch/],
