@@ -277,7 +277,10 @@ describe('docker run and its relatives', () => {
       await daemon.ok('version', '--format', '{{.Server.APIVersion}} {{.Server.MinAPIVersion}}'),
       /^1\.50 1\.24$/,
     );
-    assert.match(await daemon.ok('info', '--format', '{{json .Plugins.Network}}'), /"bridge","host","ipvlan","macvlan","null","openvswitch"/);
+    assert.match(
+      await daemon.ok('info', '--format', '{{json .Plugins.Network}}'),
+      /"bridge","host","ipvlan","macvlan","null","openvswitch"/,
+    );
     await daemon.ok('create', '--name', 'leftover', 'busybox');
     await daemon.ok('network', 'create', 'unused');
     const pruned = await daemon.ok('system', 'prune', '-f');
