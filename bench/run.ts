@@ -135,7 +135,7 @@ async function ranges(): Promise<void> {
       ours: many,
       theirs: median(pairs.map(([, b]) => b)),
       ratio,
-      bar: { limit: 1.5, unit: '×' },
+      bar: { limit: 1.1, unit: '×' },
     }),
   );
   if (theirs !== undefined)
