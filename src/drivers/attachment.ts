@@ -1,9 +1,8 @@
-import { addressOf, type IpAddress, makePrefix, parsePrefix, prefixContains, prefixOf } from '../model/address.ts';
+import { addressOf, type IpAddress, makePrefix, prefixContains, prefixOf } from '../model/address.ts';
 import type { AttachedEnd, Attachment, AttachmentTarget, HostAttachment, PairAttachment } from '../model/attachment.ts';
 import type { Sandbox } from '../model/network.ts';
 import type { Resource, SwitchPortResource } from '../model/resource.ts';
-
-const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
+import { describeAddressing } from './addressing.ts';
 
 /**
  * What an attachment adds to its sandboxes and the host; wished by `attachment:<id>`.
@@ -78,26 +77,17 @@ function switchPort(
   return { kind: 'switch-port', namespace: 'host', bridge, link, inner, ...(tag === undefined ? {} : { tag }) };
 }
 
-function addressing({ interfaceName: link, addresses, gateways }: AttachedEnd, { namespace }: Sandbox): Resource[] {
-  const onLink = (gateway: IpAddress) => addresses.some((address) => prefixContains(prefixOf(address), gateway));
-  const ipv6 = addresses.some((address) => address.includes(':'));
-  return [
-    ...(ipv6 ? [ipv6Enabled(link, namespace)] : []),
-    ...addresses.map((address): Resource => ({ kind: 'address', namespace, link, address, adopt: false })),
-    // A gateway beyond the own subnet, as with /32, is said to be on the link first.
-    ...gateways
-      .filter((gateway) => !onLink(gateway))
-      .map((gateway): Resource => {
-        const destination = makePrefix(gateway, gateway.includes(':') ? 128 : 32);
-        return { kind: 'route', namespace, destination, link };
-      }),
-    ...gateways.map((gateway): Resource => {
-      return { kind: 'route', namespace, destination: DEFAULT_ROUTES[gateway.includes(':') ? 6 : 4], gateway, link };
-    }),
-  ];
-}
-
-/** It is switched off by default in sandboxes (describeSandbox). */
-function ipv6Enabled(link: string, namespace: Sandbox['namespace']): Resource {
-  return { kind: 'sysctl', namespace, path: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' };
+/** A gateway beyond the own subnet, as with /32, is said to be on the link before anything is led through it. */
+function addressing(end: AttachedEnd, sandbox: Sandbox): Resource[] {
+  const { interfaceName: link, addresses, gateways } = end;
+  const isNear = (gateway: IpAddress) => addresses.some((address) => prefixContains(prefixOf(address), gateway));
+  const doors = gateways
+    .filter((gateway) => !isNear(gateway))
+    .map((gateway): Resource => {
+      const destination = makePrefix(gateway, gateway.includes(':') ? 128 : 32);
+      return { kind: 'route', namespace: sandbox.namespace, destination, link };
+    });
+  const described = describeAddressing(end, sandbox);
+  const routes = described.filter(({ kind }) => kind === 'route');
+  return [...described.filter(({ kind }) => kind !== 'route'), ...doors, ...routes];
 }

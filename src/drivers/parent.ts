@@ -1,6 +1,6 @@
-import { familyOf, isUnspecified, ofFamily, parseIpAddress, parsePrefix } from '../model/address.ts';
+import { parseIpAddress } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
-import { type DriverOptions, type Endpoint, type Network, type Sandbox, shortId } from '../model/network.ts';
+import { type DriverOptions, type Network, shortId } from '../model/network.ts';
 import type { Resource } from '../model/resource.ts';
 import { USUAL_TRAITS } from './driver.ts';
 
@@ -19,8 +19,6 @@ export const parentTraits = {
   hostBinding: parseIpAddress('0.0.0.0'),
   publishes: false,
 } as const;
-
-const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
 
 /** "eth0.50": an 802.1Q sub-interface. Its number is between 1 and 4094. */
 const VLAN_NAME = /^([^.]+)\.([1-9]\d{0,3})$/;
@@ -78,20 +76,4 @@ export function describeParent(network: OnParent): Resource[] {
     return [{ kind: 'link', type: 'vlan', namespace: 'host', name, up: true, parent, id: Number(number) }];
   }
   return [{ kind: 'parent', namespace: 'host', link: name }];
-}
-
-/** What an endpoint's link carries in the sandbox. */
-export function describeAddressing(endpoint: Endpoint, { namespace }: Sandbox): Resource[] {
-  const { addresses, gateways, interfaceName: link } = endpoint;
-  const resources: Resource[] = [];
-  // A sandbox is born without IPv6: describeSandbox.
-  if (ofFamily(addresses, 6) !== undefined) {
-    resources.push({ kind: 'sysctl', namespace, path: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' });
-  }
-  for (const address of addresses) resources.push({ kind: 'address', namespace, link, address, adopt: false });
-  for (const gateway of gateways) {
-    const destination = DEFAULT_ROUTES[familyOf(gateway)];
-    resources.push({ kind: 'route', namespace, destination, link, ...(isUnspecified(gateway) ? {} : { gateway }) });
-  }
-  return resources;
 }

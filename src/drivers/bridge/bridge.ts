@@ -7,19 +7,16 @@ import {
   type MacAddress,
   ofFamily,
   parseMacAddress,
-  parsePrefix,
 } from '../../model/address.ts';
 import type { PortKey } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { BridgeRule, FirewallResource, Resource } from '../../model/resource.ts';
+import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 import { published } from './ports.ts';
-
-/** Default routes by their gateway's family. */
-const DEFAULT_ROUTES = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
 
 /** A Linux bridge on the host, a veth pair for every endpoint, NAT towards the outside. */
 export const bridge: NetworkDriver<BridgeOptions> = {
@@ -160,7 +157,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
   const mtu = mtuOf(network);
   const { namespace } = sandbox;
   const { interfaceName: link, mac } = endpoint;
-  const resources: Resource[] = [
+  return [
     {
       kind: 'link',
       type: 'veth',
@@ -173,14 +170,6 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       ...(endpoint.announce === undefined ? {} : { announce: endpoint.announce }),
       peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
+    ...describeAddressing(endpoint, sandbox),
   ];
-  // A sandbox is born without IPv6: describeSandbox.
-  if (ofFamily(endpoint.addresses, 6) !== undefined) {
-    resources.push({ kind: 'sysctl', namespace, path: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' });
-  }
-  for (const address of endpoint.addresses) resources.push({ kind: 'address', namespace, link, address, adopt: false });
-  for (const gateway of endpoint.gateways) {
-    resources.push({ kind: 'route', namespace, destination: DEFAULT_ROUTES[familyOf(gateway)], gateway, link });
-  }
-  return resources;
 }

@@ -1,9 +1,10 @@
 import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
+import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
 import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
-import { describeAddressing, describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
+import { describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
 import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
 
 /** Every endpoint is a station of its own on the parent's wire, with a MAC address of its own. */

@@ -1,7 +1,8 @@
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
+import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
-import { describeAddressing, parentTraits } from '../parent.ts';
+import { parentTraits } from '../parent.ts';
 import { type OpenVswitchOptions, parseOpenVswitchOptions } from './options.ts';
 
 /**
