@@ -76,7 +76,7 @@ describe('installed under the name dockerd', () => {
       '--since',
       '0',
       '--until',
-      '0s',
+      (Date.now() / 1000).toFixed(3), // the CLI cuts a duration to whole seconds, and the event may be of this one
       '--format',
       '{{json .}}',
     );
