@@ -104,6 +104,18 @@ test('proxies and host-gateway-ip in the forms daemon.json has for them', () => 
   assert.deepEqual(config.reloadable.labels, ['a=b']);
 });
 
+test('firewall marks in the notations of C, with a mask or without', () => {
+  const marks = ['16', '0x10/0xf0', '020/0b11'].map(
+    (text) =>
+      withFile(JSON.stringify({ 'bridge-accept-fwmark': text }), (path) => loadConfig({}, path)).network.acceptMark,
+  );
+  assert.deepEqual(marks, [
+    { mark: 16, mask: 0xffff_ffff },
+    { mark: 16, mask: 0xf0 },
+    { mark: 16, mask: 3 },
+  ]);
+});
+
 test('what dockerd is told by its environment', () => {
   const load = (environment: NodeJS.ProcessEnv, flags = {}) =>
     loadConfig(flags, '/dev/null', undefined, environment).network;
@@ -169,7 +181,13 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
   ['a link-local range', '{}', { fixedCidrV6: 'fe80::/64' }, /overlaps the link-local subnet fe80::\/64/],
   ['a multicast range', '{}', { fixedCidrV6: 'ff00::/64' }, /it is a multicast network/],
   ['two host gateways', '{}', { hostGatewayIps: ['10.0.0.1', '10.0.0.2'] }, /only one IPv4 host gateway IP address/],
-  ['firewall marks', '{}', { acceptFwmark: '0x10' }, /--bridge-accept-fwmark is not supported by Fairway yet/],
+  [
+    'a firewall mark that is none',
+    '{}',
+    { acceptFwmark: '12ab/3' },
+    /invalid firewall mark "12ab\/3": strconv.*"12ab"/,
+  ],
+  ['a mask that is too large', '{}', { acceptFwmark: '1/0x100000000' }, /invalid firewall mask .*: value out of range/],
   ['icc=false without rules', '{}', { iptables: 'false', icc: 'false' }, /You specified --iptables=false with --icc=/],
   [
     'iptables',

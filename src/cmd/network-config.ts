@@ -5,6 +5,7 @@ import {
   parseAddressPool,
   parseBip,
   parseCidrFlag,
+  parseFirewallMark,
   parseHostGateways,
   parseMtu,
   parseNetworkOptions,
@@ -31,6 +32,7 @@ export function parseNetworkConfig(read: Reader): NetworkConfig {
     ipForward: read.flag('ipForward', 'ip-forward', true),
     ipForwardNoDrop: read.flag('ipForwardNoDrop', 'ip-forward-no-drop', false),
     firewall: { ipv4: read.flag('iptables', 'iptables', true), ipv6: read.flag('ip6tables', 'ip6tables', true) },
+    ...read.optional('acceptMark', 'acceptFwmark', parseFirewallMark),
     allowDirectRouting: read.flag('allowDirectRouting', 'allow-direct-routing', false),
   };
 }
@@ -57,9 +59,6 @@ function refuseConflicts(read: Reader): void {
     if (ownBridge && read.text(bip) !== undefined) {
       refuse(`You specified -b & --${bip}, mutually exclusive options. Please specify only one`);
     }
-  }
-  if (read.text('acceptFwmark') !== undefined) {
-    refuse('--bridge-accept-fwmark is not supported by Fairway yet: no mark lets packets past its rules');
   }
   // Docker's words name the rule of its firewall that icc=false is made of.
   if (!read.flag('iptables', 'iptables', true) && !read.flag('icc', 'icc', true)) {

@@ -12,7 +12,7 @@ import {
   prefixOf,
 } from '../model/address.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
-import type { DriverOptions } from '../model/network.ts';
+import type { DriverOptions, FirewallMark } from '../model/network.ts';
 
 /**
  * In bytes: 68 (RFC 791: what every host must take) to 65,535 (the length field of IPv4). 0 is the default, as in dockerd.
@@ -110,6 +110,34 @@ export function parseNetworkOptions(texts: readonly string[]): Readonly<Record<s
     byDriver.set(driver, { ...byDriver.get(driver), [option]: value });
   }
   return Object.fromEntries(byDriver);
+}
+
+/** `MARK[/MASK]`, in the notations of C. @throws EngineError invalidArgument in dockerd's words */
+export function parseFirewallMark(text: string): FirewallMark {
+  const [mark = '', mask] = splitOnce(text);
+  return {
+    mark: parseBits(mark, `invalid firewall mark "${text}"`),
+    mask: mask === undefined ? ALL_BITS : parseBits(mask, `invalid firewall mask "${text}"`),
+  };
+}
+
+/** Of a packet's mark: 32 bits (struct sk_buff). */
+const ALL_BITS = 0xffff_ffff;
+
+function splitOnce(text: string): string[] {
+  const slash = text.indexOf('/');
+  return slash < 0 ? [text] : [text.slice(0, slash), text.slice(slash + 1)];
+}
+
+function parseBits(text: string, what: string): number {
+  const octal = /^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text;
+  const bits = /^(0x[\da-f]+|0o[0-7]+|0b[01]+|\d+)$/i.test(octal) ? Number(octal) : Number.NaN;
+  if (bits <= ALL_BITS) return bits;
+  const why = Number.isNaN(bits) ? 'invalid syntax' : 'value out of range';
+  throw new EngineError(
+    'invalidArgument',
+    `invalid bridge-accept-fwmark: ${what}: strconv.ParseUint: parsing "${text}": ${why}`,
+  );
 }
 
 function flagError(name: string, text: string, why: string): EngineError {

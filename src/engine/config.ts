@@ -3,7 +3,7 @@ import type { LogConfig } from '../model/container.ts';
 import type { IdMaps } from '../model/id-map.ts';
 import type { Ulimit } from '../model/isolation.ts';
 import type { Logger } from '../model/logger.ts';
-import type { DriverOptions } from '../model/network.ts';
+import type { DriverOptions, FirewallMark } from '../model/network.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { SecurityChoice } from '../runtime/spec/security.ts';
 
@@ -49,6 +49,8 @@ export interface NetworkConfig {
   readonly ipMasq: boolean;
   /** `--iptables`, `--ip6tables`: false: no rules of that family, and so neither NAT nor published ports */
   readonly firewall: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /** `--bridge-accept-fwmark`: packets with it reach unpublished ports, too */
+  readonly acceptMark?: FirewallMark;
   /** Other hosts reach published ports at the containers' own addresses */
   readonly allowDirectRouting: boolean;
 }

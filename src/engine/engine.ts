@@ -236,6 +236,7 @@ function openNetwork(
     execRoot,
     logger,
     run: runProgram,
+    ...(config.network.acceptMark === undefined ? {} : { acceptMark: config.network.acceptMark }),
     trace: (step, milliseconds) => {
       stepTimes.record(step, milliseconds);
       config.trace?.(step, milliseconds);

@@ -19,6 +19,12 @@ export function optionFlag(value: string): boolean | undefined {
   return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value) ? false : undefined;
 }
 
+/** What a packet's mark must be, in the bits that the mask has. */
+export interface FirewallMark {
+  readonly mark: number;
+  readonly mask: number;
+}
+
 /** One subnet of a network, of either family. Fields the user did not give are filled in by ipam. */
 export interface IpamPool {
   readonly subnet: Prefix;

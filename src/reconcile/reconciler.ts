@@ -4,6 +4,7 @@ import { LinkBin } from '../kernel/trash.ts';
 import type { AddressFamily } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
+import type { FirewallMark } from '../model/network.ts';
 import type { RunProgram } from '../model/program.ts';
 import { type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
 import { Announcer } from './announcer.ts';
@@ -32,6 +33,8 @@ export interface ReconcilerOptions {
   readonly openVswitch?: string;
   /** Of our nftables table; "fairway" unless told */
   readonly tableName?: string;
+  /** Packets with it may go to every port of a bridge network that is not internal */
+  readonly acceptMark?: FirewallMark;
   /** What is called the host; the daemon's own namespace unless told */
   readonly home?: NetworkNamespace;
   /** Runs a program of the host: iptables alone can change rules of iptables */
@@ -94,7 +97,7 @@ export class Reconciler {
     this.#bin = new LinkBin({ logger, namespace: home });
     this.#announcer = new Announcer(this.#places);
     this.#listeners = new Listeners(this.#places, options.resolver);
-    this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home);
+    this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home, options.acceptMark);
     const switchPorts = new SwitchPorts(this.#places, options.openVswitch ?? OPEN_VSWITCH);
     const { run = NO_PROGRAMS } = options;
     const own = new Set([...this.#firewall.tables].flatMap((table) => [table, `${table}-admin`]));

@@ -41,6 +41,19 @@ describe('what the daemon’s flags say of rules', () => {
     assert.equal(await reached('172.17.0.2:80'), false, 'it is closed again');
   });
 
+  test('packets with the mark of --bridge-accept-fwmark reach ports that are not published', async () => {
+    // On its way to port 81 a packet gets mark 6, which is 2 in the bits of 3; to port 80 another one.
+    const rule = 'nft add rule inet fairway-admin prerouting ip daddr 172.17.0.2 meta mark set tcp dport map';
+    await daemon.host.shell(`${rule} '{ 80 : 1, 81 : 6 }'`);
+    const reachable = async () => [await reached('172.17.0.2:80'), await reached('172.17.0.2:81')];
+    assert.deepEqual(await reachable(), [false, false]);
+    await restart('--bridge-accept-fwmark', '2/3');
+    assert.deepEqual(await reachable(), [false, true]);
+    await restart();
+    assert.deepEqual(await reachable(), [false, false]);
+    await daemon.host.shell('nft flush table inet fairway-admin');
+  });
+
   test('--iptables=false: no rules, so no NAT and no published port; networks work all the same', async () => {
     await restart('--iptables=false', '--ip6tables=false');
     assert.equal(await reached('192.0.2.2:8080'), false);

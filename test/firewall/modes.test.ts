@@ -192,3 +192,32 @@ test('a routed container answers pings, and one behind nat does not', async () =
   assert.deepEqual([await pings('10.1.0.2'), await pings('fd00:1::2')], [true, false]);
   room.remove(...resources);
 });
+
+test('where the way out takes less than the network, both ends of a connection are told', async () => {
+  const resources = ([4, 6] as const).flatMap((family) => MODES[0]?.resources(family) ?? []);
+  room.add(...resources);
+  // 1300 − 20 (TCP) − 20 or 40 (IP): counted at both ends, which think that 1500 bytes get through.
+  const counters = `nft 'table inet seen {
+    counter told { }
+    counter other { }
+    chain first {
+      meta nfproto ipv4 tcp option maxseg size 1260 counter name told return
+      meta nfproto ipv6 tcp option maxseg size 1240 counter name told return
+      counter name other
+    }
+    chain input { type filter hook input priority 0; tcp flags & syn == syn jump first; }
+  }'`;
+  const counted = `nft list counters table inet seen | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'`;
+  await room.host.shell(`ip link set eth0 mtu 1300; ip netns exec a1 ${counters}`);
+  await room.host.lanShell(counters);
+  const tcp = (port: number) => (address: string) => ({ protocol: 'tcp', address, port }) as const;
+  const outgoing = [FAMILIES[4].lan, FAMILIES[6].lan].map(tcp(9000));
+  const incoming = [FAMILIES[4].host, FAMILIES[6].host].map(tcp(8080));
+  assert.deepEqual(await room.probe('a1', outgoing), ['lan 192.0.2.2', 'lan 2001:db8::2']);
+  assert.deepEqual(await room.probe('lan', incoming), ['a1 192.0.2.1', 'a1 2001:db8::1']);
+  // Each end sees two first packets and two answers to its own.
+  assert.equal(await room.host.lanShell(counted), '4\n0');
+  assert.equal(await room.host.shell(`ip netns exec a1 ${counted}`), '4\n0');
+  await room.host.shell('ip link set eth0 mtu 1500');
+  room.remove(...resources);
+});

@@ -142,6 +142,6 @@ export const NETWORK_SETTINGS = {
     key: 'bridge-accept-fwmark',
     kind: 'text',
     value: 'mark[/mask]',
-    help: 'not supported yet',
+    help: 'packets with this firewall mark reach containers’ unpublished ports, too',
   },
 } as const satisfies Settings;

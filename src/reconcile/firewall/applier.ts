@@ -2,6 +2,7 @@ import { Conntrack, type PortRange } from '../../kernel/conntrack.ts';
 import { NetworkNamespace } from '../../kernel/netns.ts';
 import { Nftables } from '../../kernel/nftables.ts';
 import { KernelError } from '../../model/errors.ts';
+import type { FirewallMark } from '../../model/network.ts';
 import type { FirewallResource } from '../../model/resource.ts';
 import type { Applier, Change } from '../applier.ts';
 import { additions, deletions } from './element.ts';
@@ -24,6 +25,8 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
   readonly #nftables: Nftables;
   readonly #conntrack: Conntrack;
   readonly #table: string;
+  /** What never changes of it, in nft's language */
+  readonly #ruleset: string;
   /** What the table shall hold; at first, what it was found to hold */
   #wanted: Wanted | undefined;
   /** The table was seen to be missing or damaged */
@@ -34,9 +37,11 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
   /**
    * @param table its name; its family is inet. The administrator's is called `NAME-admin`
    * @param namespace where it is; unless told, the daemon's own
+   * @param accept packets that may go to every port of a network that is not internal
    */
-  constructor(table: string, namespace: NetworkNamespace = NetworkNamespace.home()) {
+  constructor(table: string, namespace: NetworkNamespace = NetworkNamespace.home(), accept?: FirewallMark) {
     this.#table = table;
+    this.#ruleset = rulesetText(table, accept);
     this.tables = new Set([table]);
     this.#nftables = new Nftables(namespace);
     this.#conntrack = new Conntrack(namespace);
@@ -121,7 +126,7 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
     const table = this.#table;
     const known = this.#fingerprint;
     this.#nftables.run(
-      `table inet ${table}\ndelete table inet ${table}\n${rulesetText(table)}` +
+      `table inet ${table}\ndelete table inet ${table}\n${this.#ruleset}` +
         additions(table, wanted.elements()) +
         (known === undefined ? '' : this.#signature(known)),
     );
@@ -150,7 +155,7 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
   }
 
   #list(options: { terse: boolean }): Listing {
-    return readListing(this.#table, this.#nftables.run(`list table inet ${this.#table}`, options));
+    return readListing(this.#ruleset, this.#nftables.run(`list table inet ${this.#table}`, options));
   }
 
   /** One that is there is left alone, whatever is in it. */

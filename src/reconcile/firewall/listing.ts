@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { Element } from './element.ts';
-import { type DropReason, type FieldType, isDropReason, isSetName, rulesetText, SETS } from './ruleset.ts';
+import { type DropReason, type FieldType, isDropReason, isSetName, SETS } from './ruleset.ts';
 
 /** A table as the kernel holds it. */
 export interface Listing {
@@ -21,12 +21,12 @@ const PROTOCOLS: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /**
- * Reads `list table` (libnftables-json(5)). The fingerprint covers everything but handles and elements, and the text that
+ * Reads `list table` (libnftables-json(5)). @param ruleset the text that the table is made from. The fingerprint covers everything but handles and elements, and the text that
  * the table is made from, so that a table of an older Fairway differs. Listings of other versions of nft may differ
  * too: then the table is made anew once.
  */
-export function readListing(table: string, output: unknown): Listing {
-  const hash = createHash('sha256').update(rulesetText(table));
+export function readListing(ruleset: string, output: unknown): Listing {
+  const hash = createHash('sha256').update(ruleset);
   const elements: Element[] = [];
   let original: string | undefined;
   for (const [kind, body] of objectsOf(output)) {

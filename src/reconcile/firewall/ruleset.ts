@@ -1,3 +1,5 @@
+import type { FirewallMark } from '../../model/network.ts';
+
 /**
  * Everything in the table that never changes, in nft's language. What comes and goes with networks and ports are elements of
  * the sets and maps. Sets whose name ends in 4 or 6 hold addresses of that family; the chains are the same for both.
@@ -79,11 +81,11 @@ export function isSetName(name: string): name is SetName {
   return Object.hasOwn(SETS, name);
 }
 
-/** The table without an element. @param table its name; the family is inet */
-export function rulesetText(table: string): string {
+/** The table without an element. @param table its name; the family is inet. @param accept packets that may go to every port */
+export function rulesetText(table: string, accept?: FirewallMark): string {
   const sets = Object.entries(SETS as Readonly<Record<string, SetDefinition>>).map(setText);
   const counters = DROP_REASONS.map((reason) => `  counter ${reason} { }\n`);
-  return `table inet ${table} {\n${sets.join('')}${counters.join('')}${CHAINS}}\n`;
+  return `table inet ${table} {\n${sets.join('')}${counters.join('')}${chainsText(accept)}}\n`;
 }
 
 function setText([name, { key, value, interval }]: [string, SetDefinition]): string {
@@ -103,12 +105,16 @@ function setText([name, { key, value, interval }]: [string, SetDefinition]): str
  * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
  *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
  * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
+ * leaving, entering: where the way out takes less than the network, or an answer comes back on such a way, both ends are told
+ *   in the first packet of each (the kernel makes the figure smaller, never larger: net/netfilter/nft_exthdr.c). Without it,
+ *   connections hang where somebody on the way keeps ICMP to himself.
  * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
  * entering, between: from outside and from other bridges, only to published ports. All ports of an unprotected network are
  *   open to the outside, not to other bridges, as in Docker 28.
+ *   So are all ports to packets with the administrator's mark; internal networks stay closed to them.
  * opened: ports of containers behind the container's own address.
  */
-const CHAINS = `
+const chainsText = (accept: FirewallMark | undefined) => `
   chain arriving {
     type filter hook prerouting priority mangle + 10; policy accept
     iifname @bridges goto from_bridge
@@ -167,6 +173,7 @@ const CHAINS = `
   }
   chain leaving {
     iifname . oifname @turning accept
+    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @bridges goto between
     iifname @internal counter name internal drop
     ct state invalid counter name invalid drop
@@ -176,15 +183,16 @@ const CHAINS = `
     oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
-    ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
+${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
     iifname . oifname @confined counter name confined drop
     goto opened
   }
   chain entering {
+    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
-    meta nfproto . oifname @unprotected accept
+${markText(accept)}    meta nfproto . oifname @unprotected accept
     goto opened
   }
   chain opened {
@@ -196,6 +204,10 @@ const CHAINS = `
     counter name unpublished drop
   }
 `;
+
+function markText(accept: FirewallMark | undefined): string {
+  return accept === undefined ? '' : `    meta mark & ${accept.mask} == ${accept.mark} accept\n`;
+}
 
 /**
  * The administrator's own table, made once and never touched again. Its chain sees packets before ours do: with connection
