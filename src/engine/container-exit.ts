@@ -1,4 +1,4 @@
-import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediately } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
@@ -15,8 +15,6 @@ import { dropSharedMemory } from './shared-memory.ts';
 
 /** 128 + SIGKILL */
 const KILLED = 137;
-/** How long output that is still in the pipes after the process's end is waited for, in milliseconds. Docker's value. */
-const OUTPUT_GRACE = 2000;
 
 /** A process that runs, and what goes on with it. */
 export interface Started {
@@ -51,7 +49,7 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
 
 /** The log is closed before the end is told, so that whoever waits for the end finds the whole of it. */
 async function finishOutput(process: Process, session: Run['session'], log: ContainerLog): Promise<void> {
-  await Promise.race([process.io.ended, sleep(OUTPUT_GRACE, undefined, { ref: false })]);
+  await process.io.settled();
   await log.close();
   session.end();
 }

@@ -4,7 +4,7 @@ import { setDomainName } from '../kernel/uts.ts';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage, hasCode } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
-import { keepsFile, openLog as openContainerLog } from '../runtime/logs/logs.ts';
+import { isLogged, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
 import { overlayEnvironment } from '../runtime/spec/environment.ts';
@@ -58,7 +58,7 @@ export async function createProcess(
   const process = await core.processes.create(id, complete, mounts, {
     tty: spec.tty,
     stdin: spec.openStdin,
-    spool: keepsFile(container),
+    spool: isLogged(container),
   });
   const domain = users === undefined ? '' : domainnameOf(input);
   if (domain !== '') setDomainName(`/proc/${process.pid}/ns/uts`, domain);

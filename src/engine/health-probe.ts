@@ -12,8 +12,6 @@ import type { Run } from './live.ts';
 const SIGKILL = 9;
 /** Bytes of a probe's output that are kept; Docker's */
 const MAX_OUTPUT = 4096;
-/** How long the output of one that has ended is waited for: a process left behind may hold it open. Milliseconds */
-const OUTPUT_GRACE = 2000;
 
 export interface ProbeRequest {
   readonly container: Container;
@@ -67,7 +65,7 @@ async function endOf(process: ExecProcess, timeout: number, signal: AbortSignal)
     await process.exited;
     return undefined;
   }
-  await Promise.race([process.io.ended, sleep(OUTPUT_GRACE, undefined, { ref: false })]);
+  await process.io.settled();
   return exit.code;
 }
 

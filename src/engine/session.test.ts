@@ -24,6 +24,10 @@ class Streams implements ProcessIo {
     return this.listener(stream, Buffer.from(words));
   }
 
+  settled(): Promise<void> {
+    return this.ended;
+  }
+
   finish(): void {
     this.#end.resolve();
   }

@@ -9,6 +9,11 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
   let daemon: TestDaemon;
   before(async () => {
     daemon = await TestDaemon.create(['--log-driver', 'journald', '--log-opt', 'labels=team']);
+    // By default it drops what one writer says beyond 10,000 messages in 30 s (journald.conf(5)).
+    const unlimited = '[Journal]\nRateLimitIntervalSec=0\n';
+    await daemon.host.shell(
+      `mkdir -p /run/systemd/journald.conf.d; printf '${unlimited}' >/run/systemd/journald.conf.d/unlimited.conf`,
+    );
     daemon.host.spawn([JOURNALD]);
     await eventually('journald listens', async () => {
       return (await daemon.host.exec(['test', '-S', '/run/systemd/journal/socket'])).code === 0;
@@ -58,11 +63,11 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
       'busybox',
       'sh',
       '-c',
-      'seq 1 2000; sleep 0.1; echo end',
+      'seq 1 20000; sleep 0.1; echo end',
     );
-    const numbers = Array.from({ length: 2000 }, (_, i) => String(i + 1));
+    const numbers = Array.from({ length: 20_000 }, (_, i) => String(i + 1));
     assert.deepEqual((await daemon.ok('logs', 'read')).split('\n'), [...numbers, 'end']);
-    assert.deepEqual((await daemon.ok('logs', '--tail', '3', 'read')).split('\n'), ['1999', '2000', 'end']);
+    assert.deepEqual((await daemon.ok('logs', '--tail', '3', 'read')).split('\n'), ['19999', '20000', 'end']);
     const [time = ''] = (await daemon.ok('logs', '-t', '--tail', '1', 'read')).split(' ');
     assert.equal(await daemon.ok('logs', '--since', time, 'read'), 'end');
     assert.equal(await daemon.ok('logs', '--details', '--tail', '1', 'read'), 'TEAM=red end');
@@ -80,5 +85,26 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
     const numbers = Array.from({ length: 300 }, (_, i) => String(i + 1));
     assert.deepEqual((await follower).stdout.trimEnd().split('\n'), ['first', ...numbers]);
     await daemon.ok('rm', 'followed');
+  });
+
+  test('a daemon that is killed loses no line, and doubles at most the one it was at', async () => {
+    const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 12000; until [ -e /end ]; do sleep 0.05; done';
+    await daemon.ok('run', '-d', '--name', 'killed', 'busybox', 'sh', '-c', script);
+    const lines = () => daemon.host.out(['journalctl', '-o', 'cat', 'CONTAINER_NAME=killed']);
+    await daemon.ok('exec', 'killed', 'touch', '/go');
+    const kills = [500, 3000, 8000];
+    for (const count of kills) {
+      await eventually('some more is in the journal', async () => (await lines()).split('\n').length > count, 60_000);
+      await daemon.stop('SIGKILL');
+      await daemon.start();
+    }
+    await daemon.ok('exec', 'killed', 'touch', '/end');
+    assert.equal(await daemon.ok('wait', 'killed'), '0');
+    const logged = (await daemon.ok('logs', 'killed')).split('\n');
+    const once = logged.filter((line, i) => line !== logged[i - 1]);
+    assert.equal(once.length, 12_000);
+    assert.ok(once.every((line, i) => line === String(i + 1)));
+    assert.ok(logged.length <= 12_000 + kills.length, String(logged.length));
+    await daemon.ok('rm', 'killed');
   });
 });

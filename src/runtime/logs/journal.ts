@@ -3,6 +3,8 @@ import type { Container } from '../../model/container.ts';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { pickAttributes, tagOf } from './attributes.ts';
+import type { Stream } from './batch.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { formatTime, NanosecondClock } from './clock.ts';
 import { LineCutter } from './lines.ts';
 import type { ContainerLog } from './log.ts';
@@ -15,10 +17,16 @@ const PRIORITY = { stdout: '6', stderr: '3' } as const;
 /** With more than this waiting for journald, the writer is asked to pause. Bytes */
 const HIGH_WATER = 1 << 20;
 /** Between attempts while journald does not take more, or is being started again. Milliseconds, and how often */
-const PAUSE = 5;
-const ATTEMPTS = 2000;
+const PAUSE = 1;
+const ATTEMPTS = 10_000;
 
-type Stream = 'stdout' | 'stderr';
+/** An entry that journald has not yet. */
+interface Waiting {
+  readonly entry: Buffer;
+  readonly stream: Stream;
+  /** Offset in the stream behind its line */
+  readonly end: number;
+}
 
 /** A container's log in the machine's journal, with the fields Docker gives it. */
 export class JournalLog implements ContainerLog {
@@ -28,7 +36,11 @@ export class JournalLog implements ContainerLog {
   readonly #logger: Logger;
   readonly #clock = new NanosecondClock();
   readonly #cutters = { stdout: new LineCutter(1), stderr: new LineCutter(1) };
-  #waiting: Buffer[] = [];
+  readonly #waiting: Waiting[] = [];
+  /** Bytes of each stream that were cut into lines, and those that journald has */
+  readonly #cut = { stdout: 0, stderr: 0 };
+  readonly #sent = { stdout: 0, stderr: 0 };
+  #checkpoint: Checkpoint | undefined;
   #waitingBytes = 0;
   #sending: Promise<void> | undefined;
   #ordinal = 0;
@@ -45,8 +57,13 @@ export class JournalLog implements ContainerLog {
     this.#logger = logger;
   }
 
-  /** The journal is no file of ours: a daemon that is killed between reading and sending loses those lines. */
-  protect(): void {}
+  /** A daemon that is killed between sending a line and noting it doubles that one; none is lost. */
+  protect(checkpoint: Checkpoint): void {
+    const { stdout, stderr } = checkpoint.last;
+    Object.assign(this.#cut, { stdout, stderr });
+    Object.assign(this.#sent, { stdout, stderr });
+    this.#checkpoint = checkpoint;
+  }
 
   append(stream: Stream, chunk: Buffer): void | Promise<void> {
     if (this.#closed) return undefined;
@@ -74,6 +91,7 @@ export class JournalLog implements ContainerLog {
       if (rest.length > 0) this.#send(stream, rest);
     }
     await this.flush();
+    this.#checkpoint?.close();
     this.#socket.close();
   }
 
@@ -87,10 +105,15 @@ export class JournalLog implements ContainerLog {
       whole ? Buffer.alloc(0) : field('CONTAINER_PARTIAL_MESSAGE', 'true'),
       field('MESSAGE', whole ? line.subarray(0, -1) : line),
     ]);
-    if (this.#sending === undefined && this.#try(entry)) return;
+    this.#cut[stream] += line.length;
+    const end = this.#cut[stream];
+    if (this.#sending === undefined && this.#try(entry)) {
+      this.#note(stream, end);
+      return;
+    }
     const { dropBeyond } = this.#delivery;
     if (dropBeyond !== undefined && this.#waitingBytes > 0 && this.#waitingBytes + entry.length > dropBeyond) return;
-    this.#waiting.push(entry);
+    this.#waiting.push({ entry, stream, end });
     this.#waitingBytes += entry.length;
     this.#sending ??= this.#sendWaiting();
   }
@@ -98,7 +121,8 @@ export class JournalLog implements ContainerLog {
   async #sendWaiting(): Promise<void> {
     // journald did not take it a moment ago.
     await new Promise((resolve) => setTimeout(resolve, 1));
-    for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const { entry, stream, end } = next;
       let sent = this.#try(entry);
       for (let attempt = 0; !sent && attempt < ATTEMPTS; attempt += 1) {
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
@@ -107,9 +131,19 @@ export class JournalLog implements ContainerLog {
       if (!sent) this.#warn('journald does not take it');
       this.#waiting.shift();
       this.#waitingBytes -= entry.length;
+      this.#note(stream, end);
     }
     // In the turn that found nothing waiting: what comes next would otherwise wait for nobody.
     this.#sending = undefined;
+  }
+
+  #note(stream: Stream, end: number): void {
+    this.#sent[stream] = end;
+    try {
+      this.#checkpoint?.note({ ...this.#sent, inode: 0, size: 0 });
+    } catch (error) {
+      this.#warn(errorMessage(error));
+    }
   }
 
   /** @returns false when it is worth trying again */

@@ -19,9 +19,9 @@ export const NOWHERE: ContainerLog = {
   close: () => Promise.resolve(),
 };
 
-/** Whether its log is a file of ours, which a killed daemon's successor can go on with exactly. */
-export function keepsFile({ spec }: Container): boolean {
-  return spec.logConfig.driver === 'json-file' || spec.logConfig.driver === 'local';
+/** Whether what it prints is to be kept until its log has it, so that a killed daemon's successor can go on there. */
+export function isLogged({ spec }: Container): boolean {
+  return spec.logConfig.driver !== 'none';
 }
 
 /**

@@ -16,14 +16,17 @@ export class Output {
   readonly ended: Promise<void>;
   readonly #deliver: Deliver;
   readonly #end: () => void;
+  readonly #logged: () => number;
   #source: OutputSource | undefined;
   #begun = false;
   #closed = false;
   #pausedFor: Promise<unknown> | undefined;
   #bytes = 0;
 
-  constructor(deliver: Deliver) {
+  /** @param logged how many of its bytes a log has by now */
+  constructor(deliver: Deliver, logged: () => number) {
     this.#deliver = deliver;
+    this.#logged = logged;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise.then(() => this.#pausedFor).then(() => undefined);
     this.#end = resolve;
@@ -44,11 +47,12 @@ export class Output {
     this.#source?.resume();
   }
 
-  /** See TaskIo.settled. Each chunk starts the waiting anew, up to what the pipes can hold. */
+  /** See ProcessIo.settled. Each chunk, and what a slow log gets done, starts the waiting anew, up to what the pipes can hold. */
   async settled(): Promise<void> {
     const start = this.#bytes;
-    for (let seen = -1; seen !== this.#bytes && this.#bytes - start < PIPES; ) {
-      seen = this.#bytes;
+    const progress = () => this.#bytes + this.#logged();
+    for (let seen = -1; seen !== progress() && this.#bytes - start < PIPES; ) {
+      seen = progress();
       const timer = new AbortController();
       const limit = this.#pausedFor === undefined ? SILENCE : PATIENCE;
       const waited = sleep(limit, undefined, { ref: false, signal: timer.signal }).catch(() => undefined);

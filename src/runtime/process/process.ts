@@ -23,6 +23,8 @@ export interface ProcessIo {
   readonly checkpoint?: Checkpoint;
   /** Everything the process wrote was given to every listener, and all their promises settled. */
   readonly ended: Promise<void>;
+  /** For a process that has ended: resolves when its output is delivered, or when no more of it is to be expected. */
+  settled(): Promise<void>;
 }
 
 /** In characters. */

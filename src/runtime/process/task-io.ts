@@ -53,7 +53,12 @@ export class TaskIo implements ProcessIo {
     if (checkpoint !== undefined) this.checkpoint = checkpoint;
     // A terminal is one stream.
     const streams = (['stdout', 'stderr'] as const).filter((stream) => paths[stream] !== '');
-    this.#outputs = new Map(streams.map((stream) => [stream, new Output((chunk) => this.#deliver(stream, chunk))]));
+    this.#outputs = new Map(
+      streams.map((stream) => {
+        const logged = () => checkpoint?.last[stream] ?? 0;
+        return [stream, new Output((chunk) => this.#deliver(stream, chunk), logged)];
+      }),
+    );
     const outputs = [...this.#outputs.values()];
     this.ended = Promise.all(outputs.map((output) => output.ended)).then(() => undefined);
     if (paths.stdin !== '') this.stdin = new InputFifo(paths.stdin, closeInput);
@@ -131,7 +136,6 @@ export class TaskIo implements ProcessIo {
     for (const output of this.#outputs.values()) output.begin();
   }
 
-  /** For a process that has ended: resolves when its output is read, or when no more of it is to be expected. */
   async settled(): Promise<void> {
     this.begin();
     await Promise.all([...this.#outputs.values()].map((output) => output.settled()));
