@@ -83,6 +83,11 @@ export class TestHost implements AsyncDisposable {
     return this.#machine.pid;
   }
 
+  /** The same of the LAN's. */
+  get lanPid(): number {
+    return this.#lan.pid;
+  }
+
   /** A path of the machine, as the test process reaches it. */
   path(inside: string): string {
     return `/proc/${this.pid}/root${inside}`;

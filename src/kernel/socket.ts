@@ -89,7 +89,11 @@ function reserve(
     return open(namespace, 'udp', address, port, answers ? () => undefined : deaf);
   }
   const socket = reserveTcp(namespace, address, port);
-  if (answers) sys.listen(socket.fd, MAX_BACKLOG);
+  if (!answers) return socket;
+  // A socket that listens excludes others also with it. Its connections inherit it: else the closing ones would keep the port
+  // from the next daemon for a minute.
+  sys.setsockopt(socket.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  sys.listen(socket.fd, MAX_BACKLOG);
   return socket;
 }
 

@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { NetworkNamespace } from '../../src/kernel/netns.ts';
-import { closeSocket, openTcpListener, openUdp, reservePorts } from '../../src/kernel/socket.ts';
+import { closeSocket, type OpenSocket, openTcpListener, openUdp, reservePorts } from '../../src/kernel/socket.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
 import { KernelError } from '../../src/model/errors.ts';
 import { Namespaces, raiseLoopback } from './namespaces.ts';
@@ -139,6 +139,25 @@ test('connections that are still closing do not keep a port from being reserved,
       refuses('EADDRINUSE', '8080'),
     );
     assert.throws(() => openTcpListener(namespace, address, 8080), refuses('EADDRINUSE', '8080'));
+  }
+});
+
+test('a port that was answered is reserved again at once, though its connections are still closing', async () => {
+  using namespaces = await Namespaces.begin();
+  const namespace = namespaces.make('a');
+  raiseLoopback(namespace);
+  const [port, address] = [8080, parseIpAddress('::1')];
+  for (let round = 0; round < 2; round++) {
+    let server: Server | undefined;
+    const keep = ({ fd }: OpenSocket) => {
+      server = serve(fd, 'bye');
+      return { [Symbol.dispose]: () => undefined };
+    };
+    reservePorts(namespace, { protocol: 'tcp', address, port, count: 1 }, keep);
+    assert.throws(() => openTcpListener(namespace, address, port), refuses('EADDRINUSE', '8080'));
+    assert.equal(await ask(namespace, address, port), 'bye');
+    assert.ok(server);
+    await stop(server);
   }
 });
 

@@ -96,7 +96,8 @@ function setText([name, { key, value, interval }]: [string, SetDefinition]): str
 /**
  * arriving: bridges have route_localnet, for the sake of 127.0.0.1 on the host; here is what keeps containers out of it.
  *   After the administrator's chain, and still with addresses as they are on the wire. From an internal bridge only its own
- *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`).
+ *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`). IPv6 of
+ *   the link itself is named: where br_netfilter shows us frames and the host has no IPv6 on the bridge, fib finds no way there.
  * prerouting: what comes from outside for 127.0.0.0/8 is not translated, so the kernel drops it as martian. The output
  *   chain does the same for the host itself, and takes 127.0.0.1 too. IPv6 knows no route_localnet, and forwards nothing
  *   from a link-local address: ::1 and fe80::/10 are left to whoever listens on the host.
@@ -124,6 +125,7 @@ const chainsText = (accept: FirewallMark | undefined) => `
     ip daddr 127.0.0.0/8 counter name loopback drop
     ip daddr . iifname @subnets4 return
     ip6 daddr . iifname @subnets6 return
+    ip6 daddr { fe80::/10, ff00::/8 } return
     iifname @internal fib daddr . iif type != { local, broadcast, multicast } counter name internal drop
   }
   chain prerouting {
