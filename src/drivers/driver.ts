@@ -1,4 +1,4 @@
-import type { IpAddress } from '../model/address.ts';
+import type { AddressFamily, IpAddress } from '../model/address.ts';
 import type { PortKey } from '../model/container.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox, SubnetTraits } from '../model/network.ts';
 import type { Resource } from '../model/resource.ts';
@@ -13,6 +13,8 @@ export interface NetworkTraits {
   readonly hostBinding: IpAddress;
   /** False: `-p` has no effect, because containers are reached at their own addresses */
   readonly publishes: boolean;
+  /** Families in which containers are reached at their own addresses: `-p` opens a port there and takes none of the host's */
+  readonly routed: readonly AddressFamily[];
   /** False: links share another one's MAC address, and none can be asked for */
   readonly ownMac: boolean;
   /** How endpoints reach what is elsewhere: through the network's gateway, by their link itself, or not at all */
@@ -22,7 +24,13 @@ export interface NetworkTraits {
 }
 
 /** Those of networks that need no word about them. */
-export const USUAL_TRAITS = { interfacePrefix: 'eth', publishes: true, ownMac: true, defaultRoute: 'gateway' } as const;
+export const USUAL_TRAITS = {
+  interfacePrefix: 'eth',
+  publishes: true,
+  routed: [],
+  ownMac: true,
+  defaultRoute: 'gateway',
+} as const;
 
 /**
  * A kind of network, as `docker network create --driver` names it. A driver does nothing: it says which kernel objects

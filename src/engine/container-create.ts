@@ -24,6 +24,7 @@ import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import { completeIsolation } from './namespaces.ts';
+import { portWarnings } from './port-warnings.ts';
 import { PORTS_PER_CONTAINER } from './ports.ts';
 import { checkRemapped } from './remap.ts';
 import { checkResources, completeResources } from './resources.ts';
@@ -86,7 +87,7 @@ export async function createContainer(
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
-  return { id, warnings: [...limits.warnings, ...warningsFor(core, asked)] };
+  return { id, warnings: [...limits.warnings, ...portWarnings(core, asked)] };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. */
@@ -240,13 +241,4 @@ function checkMounts(mounts: readonly Mount[]): void {
       `invalid mount config for type "bind": bind source path does not exist: ${mount.source}`,
     );
   }
-}
-
-function warningsFor({ config }: Core, { networkMode, portBindings, publishAll }: ContainerSpec): string[] {
-  if (portBindings.length === 0 && !publishAll) return [];
-  if (networkMode.kind === 'host') return ['Published ports are discarded when using host network mode'];
-  // They are rules here, and no process stands in for them.
-  return config.network.firewall.ipv4
-    ? []
-    : ['Published ports are not reachable: the daemon runs with --iptables=false'];
 }

@@ -22,7 +22,7 @@ import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
 import { isBare, traitsOf } from './intent.ts';
 import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
-import { type HeldPort, portWishes } from './ports.ts';
+import { type HeldPort, portWishes, type Way } from './ports.ts';
 import type { State } from './state.ts';
 import { sharing } from './surroundings.ts';
 import { disablesIPv6 } from './sysctls.ts';
@@ -246,18 +246,37 @@ function bearerOf(gateways: Gateways, family: AddressFamily): Placed | undefined
   return family === 4 ? gateways.get(4) : (gateways.get(6) ?? gateways.get(4));
 }
 
+/** How host addresses of each family lead to the container; none of a family of which they do not. */
+function waysOf({ ports }: Core, gateways: Gateways): ReadonlyMap<AddressFamily, Way> {
+  const ways = FAMILIES.flatMap((family): [AddressFamily, Way][] => {
+    const bearer = bearerOf(gateways, family);
+    if (bearer === undefined || (family === 6 && !ports.hasIPv6)) return [];
+    const own = gateways.get(family) === bearer;
+    const routed = traitsOf(bearer.network).routed.includes(own ? family : 4);
+    // Where IPv4 is routed, nothing is passed on to it.
+    if (routed) return own ? [[family, 'routed']] : [];
+    return [[family, own ? 'translated' : 'relayed']];
+  });
+  return new Map(ways);
+}
+
 /** On a LAN of others, containers are reached at their own addresses. */
 function publishes(network: Network): boolean {
   return traitsOf(network).publishes && network.ipamDriver !== 'dhcp';
 }
 
-/** What is published already keeps its numbers, whoever bears it from now on. */
+/** What is published already keeps its numbers, whoever bears it from now on, unless it has none and now needs one, or the other way. */
 function publishOnce(core: Core, container: Container, endpoints: readonly Endpoint[], gateways: Gateways) {
   const published = endpoints.flatMap(({ ports }) => ports);
   const bearer = gateways.get(4) ?? gateways.get(6);
   if (bearer === undefined) return published;
   if (!publishes(bearer.network)) return refusePorts(core, container, bearer.network);
-  return published.length > 0 ? published : publish(core, container, bearer, gateways, container.id);
+  const ways = waysOf(core, gateways);
+  const keep = published.every(({ hostAddress, hostPort }) => {
+    const way = ways.get(familyOf(hostAddress));
+    return way === undefined || (way === 'routed') === (hostPort === 0);
+  });
+  return keep && published.length > 0 ? published : publish(core, container, bearer, gateways, container.id);
 }
 
 /**
@@ -306,9 +325,7 @@ function publish(
   gateways: Gateways,
   except?: string,
 ): PublishedPort[] {
-  const families = FAMILIES.filter(
-    (family) => bearerOf(gateways, family) !== undefined && (family === 4 || core.ports.hasIPv6),
-  );
+  const families = waysOf(core, gateways);
   const wishes = portWishes(container.spec, { hostBinding: endpointDefaults(network).hostBinding, families });
   if (wishes.length === 0) return [];
   try {

@@ -6,7 +6,7 @@ import { DnsServer } from '../dns/server.ts';
 import { parseServices } from '../dns/services.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { NetworkNamespace, warmThreadPool } from '../kernel/netns.ts';
-import { closeSocket, openUdp, reservePorts } from '../kernel/socket.ts';
+import { closeSocket, openUdp, reservePorts, speaksSctp } from '../kernel/socket.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
 import { type IpAddress, parseIpAddress } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
@@ -254,6 +254,7 @@ function hostPorts(): PortAllocator {
   return new PortAllocator({
     ephemeral: parsePortRange(read('ip_local_port_range')),
     hasIPv6: () => canListen(home, parseIpAddress('::1')),
+    speaksSctp: () => speaksSctp(home),
     reserved: parsePortList(read('ip_local_reserved_ports')),
     isUnused: (protocol, address, port) => {
       try {

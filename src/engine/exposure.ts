@@ -1,5 +1,5 @@
 import { familyOf, type IpAddress } from '../model/address.ts';
-import type { BridgeRule, OpenRule, PublishRule, Resource } from '../model/resource.ts';
+import type { BridgeRule, OpenRule, PublishRule, Resource, TransportProtocol } from '../model/resource.ts';
 import type { Core } from './core.ts';
 
 /** Something of a container that others reach, and who they are. */
@@ -8,7 +8,7 @@ export interface Exposure {
   readonly network: string;
   /** "0.0.0.0:8080", "[::]:5000-5003"; of a container's own address where nothing is translated; "10.0.0.2:*" for all ports */
   readonly address: string;
-  readonly protocol: 'tcp' | 'udp' | 'any';
+  readonly protocol: TransportProtocol | 'any';
   readonly containerPort: string;
   /** "LAN", "host", "other networks", or a link of the host that is trusted */
   readonly from: readonly string[];

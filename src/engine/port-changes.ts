@@ -130,7 +130,7 @@ function without(ports: readonly PublishedPort[], bindings: readonly PortBinding
     Array.from({ length: port.count }, (_, i) => ({
       ...port,
       containerPort: port.containerPort + i,
-      hostPort: port.hostPort + i,
+      hostPort: port.hostPort === 0 ? 0 : port.hostPort + i,
       count: 1,
     })),
   );
@@ -140,5 +140,9 @@ function without(ports: readonly PublishedPort[], bindings: readonly PortBinding
 function ledTo({ protocol, containerPort, hostAddress, hostPorts }: PortBinding, port: PublishedPort): boolean {
   if (protocol !== port.protocol || containerPort !== port.containerPort) return false;
   if (hostAddress !== undefined && hostAddress !== port.hostAddress) return false;
-  return hostPorts === undefined || (port.hostPort >= hostPorts.first && port.hostPort <= hostPorts.last);
+  return (
+    hostPorts === undefined ||
+    port.hostPort === 0 ||
+    (port.hostPort >= hostPorts.first && port.hostPort <= hostPorts.last)
+  );
 }

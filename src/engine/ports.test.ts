@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import { parseIpAddress } from '../model/address.ts';
 import type { ContainerSpec } from '../model/container.ts';
 import type { PublishedPort } from '../model/network.ts';
-import { joinRanges, PortAllocator, type PortWish, parsePortList, parsePortRange, portWishes } from './ports.ts';
+import {
+  joinRanges,
+  PortAllocator,
+  type PortWish,
+  parsePortList,
+  parsePortRange,
+  portWishes,
+  type Way,
+} from './ports.ts';
 
 const ANY = parseIpAddress('0.0.0.0');
 const LOOPBACK = parseIpAddress('127.0.0.1');
@@ -65,7 +73,8 @@ test('where -p leads: the binding’s address, the network’s, or any of both f
   });
   const places = (families: readonly (4 | 6)[], hostBinding: string, ...bindings: ReturnType<typeof binding>[]) => {
     const spec = { portBindings: bindings, exposedPorts: [], publishAll: false } as unknown as ContainerSpec;
-    const wishes = portWishes(spec, { hostBinding: parseIpAddress(hostBinding), families });
+    const ways = new Map(families.map((family) => [family, 'translated' as const]));
+    const wishes = portWishes(spec, { hostBinding: parseIpAddress(hostBinding), families: ways });
     return wishes.flatMap(({ hostAddresses }) => hostAddresses);
   };
   assert.deepEqual(places([4, 6], '0.0.0.0', binding()), ['0.0.0.0', '::']);
@@ -73,6 +82,26 @@ test('where -p leads: the binding’s address, the network’s, or any of both f
   assert.deepEqual(places([6], '0.0.0.0', binding(), binding('127.0.0.1')), ['::']);
   assert.deepEqual(places([4, 6], '127.0.0.1', binding()), ['127.0.0.1']);
   assert.deepEqual(places([4, 6], '::', binding(), binding('0.0.0.0')), ['::', '0.0.0.0']);
+});
+
+test('where nothing is translated no port of the host is taken; SCTP is not passed on', () => {
+  const place = (six: Way) => ({
+    hostBinding: ANY,
+    families: new Map<4 | 6, Way>([
+      [4, 'routed'],
+      [6, six],
+    ]),
+  });
+  const hostPorts = { first: 8080, last: 8080 };
+  const binding = (protocol: 'tcp' | 'sctp') => ({ protocol, containerPort: 80, hostPorts });
+  const spec = { portBindings: [binding('tcp'), binding('sctp')], exposedPorts: [], publishAll: false };
+  const published = (six: Way) =>
+    allocator()
+      .allocate(portWishes(spec as unknown as ContainerSpec, place(six)), [port(80, 8080)])
+      .map(({ protocol, hostAddress, hostPort }) => `${protocol} ${hostAddress} ${hostPort}`);
+  assert.deepEqual(published('routed'), ['sctp 0.0.0.0 0', 'sctp :: 0', 'tcp 0.0.0.0 0', 'tcp :: 0']);
+  assert.deepEqual(published('translated'), ['sctp 0.0.0.0 0', 'sctp :: 8080', 'tcp 0.0.0.0 0', 'tcp :: 8080']);
+  assert.deepEqual(published('relayed'), ['sctp 0.0.0.0 0', 'tcp 0.0.0.0 0', 'tcp :: 8080']);
 });
 
 test('udp and tcp do not meet', () => {

@@ -1,5 +1,5 @@
 import { type AddressFamily, familyOf, type IpAddress, parseIpAddress } from '../model/address.ts';
-import type { ContainerSpec } from '../model/container.ts';
+import type { ContainerSpec, PortBinding } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { PublishedPort } from '../model/network.ts';
 import type { TransportProtocol } from '../model/resource.ts';
@@ -16,6 +16,8 @@ export interface PortWish {
   readonly containerPort: number;
   /** The same port on each of them */
   readonly hostAddresses: readonly IpAddress[];
+  /** Those that stand for the container's own address: no port of the host's is taken there */
+  readonly ownAddresses?: readonly IpAddress[];
   /** One of these; undefined: an ephemeral port */
   readonly hostPorts?: PortInterval;
 }
@@ -36,43 +38,56 @@ export interface PortSettings {
   readonly isUnused?: PortProbe;
   /** Whether programs of the host can listen on IPv6 */
   readonly hasIPv6?: () => boolean;
+  /** Whether SCTP's ports can be kept from programs of the host, which have no sockets of it otherwise */
+  readonly speaksSctp?: () => boolean;
 }
 
 /** Where a container can be published. */
 export interface PublishPlace {
   /** The network's, for bindings that name no address; "0.0.0.0" stands for any of the host's, of both families */
   readonly hostBinding: IpAddress;
-  /** Of host addresses that lead to the container */
-  readonly families: readonly AddressFamily[];
+  /** Of host addresses that lead to the container, and how */
+  readonly families: ReadonlyMap<AddressFamily, Way>;
 }
 
 /**
- * What a container wants published: its `-p`, and with `-P` whatever else it exposes. SCTP is not published, and nothing on
- * addresses of a family that leads nowhere, as in Docker.
+ * translated: by the kernel. relayed: passed on by the daemon, from IPv6 to a container without it. routed: containers are
+ * reached at their own addresses, and no port of the host leads to them.
+ */
+export type Way = 'translated' | 'relayed' | 'routed';
+
+/**
+ * What a container wants published: its `-p`, and with `-P` whatever else it exposes; nothing on addresses of a family that
+ * leads nowhere, as in Docker. SCTP is not relayed.
  */
 export function portWishes(spec: ContainerSpec, place: PublishPlace): PortWish[] {
-  const addresses = (named: IpAddress | undefined) => hostAddresses(named, place);
-  const wishes: PortWish[] = spec.portBindings.map(({ protocol, containerPort, hostAddress, hostPorts }) => ({
-    protocol,
-    containerPort,
-    hostAddresses: addresses(hostAddress),
-    ...(hostPorts === undefined ? {} : { hostPorts }),
-  }));
+  const wishes = spec.portBindings.map((binding) => portWish(binding, place));
   if (!spec.publishAll) return wishes;
   const bound = new Set(spec.portBindings.map(({ protocol, containerPort }) => `${containerPort}/${protocol}`));
   for (const key of spec.exposedPorts) {
-    const [port = '', protocol] = key.split('/');
-    if (bound.has(key) || (protocol !== 'tcp' && protocol !== 'udp')) continue;
-    wishes.push({ protocol, containerPort: Number(port), hostAddresses: addresses(undefined) });
+    const [port, protocol] = key.split('/') as [string, TransportProtocol];
+    if (!bound.has(key)) wishes.push(portWish({ protocol, containerPort: Number(port) }, place));
   }
-  return wishes.filter((wish) => wish.hostAddresses.length > 0);
+  return wishes.filter(({ hostAddresses, ownAddresses }) => hostAddresses.length > 0 || ownAddresses !== undefined);
 }
 
-function hostAddresses(named: IpAddress | undefined, { hostBinding, families }: PublishPlace): IpAddress[] {
-  const both = named === undefined && hostBinding === ANY_IPV4;
-  return (both ? [ANY_IPV4, ANY_IPV6] : [named ?? hostBinding]).filter((address) =>
-    families.includes(familyOf(address)),
-  );
+function portWish(binding: PortBinding, { hostBinding, families }: PublishPlace): PortWish {
+  const { protocol, containerPort, hostAddress, hostPorts } = binding;
+  const both = hostAddress === undefined && hostBinding === ANY_IPV4;
+  const addresses = both ? [ANY_IPV4, ANY_IPV6] : [hostAddress ?? hostBinding];
+  const by = (...ways: Way[]) =>
+    addresses.filter((address) => {
+      const way = families.get(familyOf(address));
+      return way !== undefined && ways.includes(way);
+    });
+  const own = by('routed');
+  return {
+    protocol,
+    containerPort,
+    hostAddresses: protocol === 'sctp' ? by('translated') : by('translated', 'relayed'),
+    ...(own.length === 0 ? {} : { ownAddresses: own }),
+    ...(hostPorts === undefined ? {} : { hostPorts }),
+  };
 }
 
 /** A published port and the name of the container that has it. */
@@ -86,18 +101,26 @@ export class PortAllocator {
   readonly #reserved: readonly PortInterval[];
   readonly #isUnused: PortProbe;
   readonly #hasIPv6: () => boolean;
+  readonly #speaksSctp: () => boolean;
   #next: number;
 
-  constructor({ ephemeral, reserved = [], isUnused = () => true, hasIPv6 = () => true }: PortSettings) {
-    this.#hasIPv6 = hasIPv6;
+  constructor(settings: PortSettings) {
+    const { ephemeral, reserved = [], isUnused, hasIPv6, speaksSctp } = settings;
+    const yes = () => true;
+    this.#hasIPv6 = hasIPv6 ?? yes;
+    this.#speaksSctp = speaksSctp ?? yes;
     this.#ephemeral = ephemeral;
     this.#reserved = reserved;
-    this.#isUnused = isUnused;
+    this.#isUnused = isUnused ?? yes;
     this.#next = ephemeral.first;
   }
 
   get hasIPv6(): boolean {
     return this.#hasIPv6();
+  }
+
+  get speaksSctp(): boolean {
+    return this.#speaksSctp();
   }
 
   /**
@@ -110,9 +133,12 @@ export class PortAllocator {
     const taken = new TakenPorts(held);
     const chosen: PublishedPort[] = [];
     for (const wish of wishes.toSorted((a, b) => choices(a) - choices(b))) {
-      const hostPort = this.#choose(wish, taken);
-      const { protocol, containerPort } = wish;
-      for (const hostAddress of wish.hostAddresses) {
+      const { protocol, containerPort, hostAddresses, ownAddresses = [] } = wish;
+      for (const hostAddress of ownAddresses) {
+        chosen.push({ protocol, containerPort, hostAddress, hostPort: 0, count: 1 });
+      }
+      const hostPort = hostAddresses.length === 0 ? 0 : this.#choose(wish, taken);
+      for (const hostAddress of hostAddresses) {
         chosen.push({ protocol, containerPort, hostAddress, hostPort, count: 1 });
         taken.take(protocol, hostAddress, hostPort);
       }

@@ -155,7 +155,9 @@ function renderContainer(
         const to = moveAddress(address, move.from.subnet, move.to.subnet);
         return [{ from: address, ...(to === undefined ? {} : { to }), static: statics.includes(address) }];
       }),
-      ports: ports.map(({ hostPort, containerPort, protocol }) => `${hostPort} → ${containerPort}/${protocol}`),
+      ports: ports.flatMap(({ hostPort, containerPort, protocol }) =>
+        hostPort === 0 ? [] : [`${hostPort} → ${containerPort}/${protocol}`],
+      ),
     },
   ];
 }

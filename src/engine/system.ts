@@ -3,6 +3,7 @@ import { arch, cpus, hostname, machine, release, totalmem } from 'node:os';
 import type { DnsServer } from '../dns/server.ts';
 import { drivers } from '../drivers/index.ts';
 import { DEFAULT_POOLS } from '../ipam/ipam.ts';
+import type { PublishedPort } from '../model/network.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { ReloadableConfig } from './config.ts';
@@ -182,7 +183,7 @@ export class System {
   #ports(): EngineStatus['ports'] {
     const { state } = this.#core;
     return [...state.endpoints.values()].flatMap(({ container, ports }) =>
-      ports.map(({ protocol, hostAddress, hostPort, containerPort, count }) => ({
+      ports.filter(isHosts).map(({ protocol, hostAddress, hostPort, containerPort, count }) => ({
         container: state.containers.get(container)?.name ?? container,
         protocol,
         host: hostAddress,
@@ -192,6 +193,11 @@ export class System {
       })),
     );
   }
+}
+
+/** Where nothing is translated, a published port is none of the host's. */
+function isHosts({ hostPort }: PublishedPort): boolean {
+  return hostPort !== 0;
 }
 
 /** What the environment names, without the passwords in it. */

@@ -10,6 +10,7 @@ export interface OpenSocket {
   readonly port: number;
 }
 
+const IPPROTO_SCTP = 132;
 const SOL_IP = 0;
 const IP_FREEBIND = 15;
 const SOL_IPV6 = 41;
@@ -52,11 +53,23 @@ interface HostPorts {
   readonly count: number;
 }
 
+/** Whether the kernel has sockets of SCTP: it loads them when they are asked for, where they are built. */
+export function speaksSctp(namespace: NetworkNamespace): boolean {
+  try {
+    sys.close(namespace.run(() => sys.socket(sys.AF_INET, sys.SOCK_STREAM, IPPROTO_SCTP)));
+    return true;
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'EPROTONOSUPPORT') return false;
+    throw error;
+  }
+}
+
 /** What is done with a socket that is held: undone when it is let go. */
 export type KeepSocket = (socket: OpenSocket) => Disposable;
 
 /**
- * Holds ports of the host so that nobody else gets them: bound sockets that answer nothing. All or none.
+ * Holds ports of the host so that nobody else gets them: bound sockets that answer nothing. All or none. Where the kernel has no
+ * sockets of SCTP nobody else can have them, and nothing is held.
  * @param keep takes each socket over, with TCP's listening; unless told, they are closed in the end
  * @throws KernelError EADDRINUSE naming the port, EADDRNOTAVAIL when the host has no such address
  */
@@ -66,6 +79,7 @@ export function reservePorts(
   keep?: KeepSocket,
 ): Disposable {
   using held = new DisposableStack();
+  if (protocol === 'sctp' && !speaksSctp(namespace)) return held.move();
   namespace.run(() => {
     for (let port = first; port < first + count; port++) {
       const socket = reserve(namespace, protocol, address, port, keep !== undefined);
@@ -88,6 +102,7 @@ function reserve(
     const deaf = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0);
     return open(namespace, 'udp', address, port, answers ? () => undefined : deaf);
   }
+  if (protocol === 'sctp') return open(namespace, 'sctp', address, port, () => undefined);
   const socket = reserveTcp(namespace, address, port);
   if (!answers) return socket;
   // A socket that listens excludes others also with it. Its connections inherit it: else the closing ones would keep the port
@@ -141,7 +156,7 @@ function open(
 ): OpenSocket {
   const family = familyOf(address) === 4 ? sys.AF_INET : sys.AF_INET6;
   const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
-  const fd = namespace.run(() => sys.socket(family, type, 0));
+  const fd = namespace.run(() => sys.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0));
   try {
     if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     beforeBind(fd);

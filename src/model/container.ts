@@ -2,6 +2,7 @@ import type { IpAddress, MacAddress } from './address.ts';
 import type { Health, HealthCheck } from './health.ts';
 import type { Isolation } from './isolation.ts';
 import type { Mount } from './mount.ts';
+import type { TransportProtocol } from './resource.ts';
 import type { Resources } from './resources.ts';
 
 /** What `docker run`'s `--network` names. */
@@ -36,7 +37,7 @@ export interface EndpointRequest {
 
 /** `-p`: host ports to container ports. */
 export interface PortBinding {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: TransportProtocol;
   readonly containerPort: number;
   /** undefined: the network's default, usually 0.0.0.0 */
   readonly hostAddress?: IpAddress;
@@ -52,7 +53,7 @@ export interface LogConfig {
 }
 
 /** "port/protocol": "80/tcp" */
-export type PortKey = `${number}/${'tcp' | 'udp' | 'sctp'}`;
+export type PortKey = `${number}/${TransportProtocol}`;
 
 /** When a container that ended is started again by itself. */
 export interface RestartPolicy {

@@ -114,6 +114,7 @@ export interface PublishedPort {
   readonly protocol: TransportProtocol;
   readonly containerPort: number;
   readonly hostAddress: IpAddress;
+  /** 0: none, since containers are reached at their own addresses there (gateway mode routed) */
   readonly hostPort: number;
   readonly count: number;
 }

@@ -147,7 +147,7 @@ export interface SysctlResource {
   readonly value: string;
 }
 
-export type TransportProtocol = 'tcp' | 'udp';
+export type TransportProtocol = 'tcp' | 'udp' | 'sctp';
 
 /** How containers of a network are reached from outside, in one address family. */
 export type EntryMode = 'nat' | 'nat-unprotected' | 'routed';

@@ -3,6 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
+/** No port of the host's. */
+const OPENED = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}';
+
 const MODE = 'com.docker.network.bridge.gateway_mode_ipv4';
 
 describe('gateway modes', () => {
@@ -34,7 +37,18 @@ describe('gateway modes', () => {
       async () =>
         (await daemon.docker(['exec', 'open', 'timeout', '2', 'nc', '192.0.2.1', '9000'])).stdout === '10.9.0.2\n',
     );
-    await daemon.ok('rm', '-f', 'open', 'shut');
+    await web('twin', '--network', 'routed', '--ip', '10.9.0.4', '-p', '8080:80');
+    await web('triplet', '--network', 'routed', '--ip', '10.9.0.5', '-p', '8080:80');
+    await eventually('both answer by their own addresses', () => onLan('http://10.9.0.4/'));
+    assert.ok(await onLan('http://10.9.0.5/'));
+    assert.equal(await daemon.ok('inspect', '-f', '{{json .NetworkSettings.Ports}}', 'twin'), OPENED);
+    // On a network with translation they need a port of the host, and there is one.
+    await daemon.ok('network', 'connect', '--gw-priority', '1', 'bridge', 'twin');
+    assert.match(await daemon.ok('port', 'twin'), /80\/tcp -> 0\.0\.0\.0:8080/);
+    await eventually('it answers by the host’s', () => onLan('http://192.0.2.2:8080/'));
+    await daemon.ok('network', 'disconnect', 'bridge', 'twin');
+    assert.equal(await daemon.ok('inspect', '-f', '{{json .NetworkSettings.Ports}}', 'twin'), OPENED);
+    await daemon.ok('rm', '-f', 'open', 'shut', 'twin', 'triplet');
   });
 
   test('nat-unprotected: all ports are open to who knows a way', async () => {

@@ -53,6 +53,33 @@ describe('published ports', () => {
     await daemon.ok('rm', '-f', 'who');
   });
 
+  test('sctp, single and a range, leads in from the LAN; a host without it is told that nothing is held', async () => {
+    const script = join(ROOT, 'test/e2e/sctp.py');
+    const flags = ['-p', '36412:36413/sctp', '-p', '5000-5001:5000-5001/sctp', '-p', '[::1]:5002:5002/sctp'];
+    const made = await daemon.docker(['create', '--name', 'assoc', ...flags, 'busybox', 'sleep', '600']);
+    await daemon.ok('start', 'assoc');
+    const held = await daemon.host.out(['python3', script, 'hold', '0.0.0.0', '36412']);
+    assert.match(made.stderr, held === 'unknown' ? /The kernel has no SCTP sockets: SCTP ports are forwarded/ : /^$/);
+    assert.match(held, /^(unknown|Address already in use)$/);
+    assert.equal(
+      await daemon.ok('port', 'assoc'),
+      '5000/sctp -> 0.0.0.0:5000\n5001/sctp -> 0.0.0.0:5001\n36413/sctp -> 0.0.0.0:36412',
+    );
+    const inside = `nsenter -t ${await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'assoc')} -n nft`;
+    const ports = [36412, 36413, 5001, 5002];
+    await daemon.host.shell(`${inside} 'table inet seen {
+      ${ports.map((port) => `counter p${port} { }`).join('\n')}
+      chain input {
+        type filter hook input priority 0
+        ip saddr 192.0.2.1 counter name sctp dport map { ${ports.map((port) => `${port} : "p${port}"`).join(', ')} }
+      }
+    }'`);
+    await daemon.host.lanShell(`python3 ${script} 192.0.2.2 36412 5001 5002 7777`);
+    const seen = `${inside} list counters table inet seen | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'`;
+    await eventually('what is published arrives, once', async () => (await daemon.host.shell(seen)) === '0\n1\n1\n0');
+    await daemon.ok('rm', '-f', 'assoc');
+  });
+
   test('a port on 127.0.0.1 answers there and not from the LAN', async () => {
     await web('--name', 'private', '-p', '127.0.0.1:8082:80');
     await eventually('the server listens', async () => (await onHost('http://127.0.0.1:8082/')).code === 0);

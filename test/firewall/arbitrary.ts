@@ -23,7 +23,7 @@ const hostAndContainer = fc.oneof(
   fc.tuple(fc.oneof(fc.constantFrom('::', '::ffff:192.0.2.2').map(parseIpAddress), ipv6), ipv6),
 );
 const ports = {
-  protocol: fc.constantFrom('tcp', 'udp'),
+  protocol: fc.constantFrom('tcp', 'udp', 'sctp'),
   count: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 20 })),
   port: fc.integer({ min: 1, max: 60_000 }),
   bridge: bridgeName,

@@ -15,7 +15,7 @@ const address = fc.oneof(
   fc.ipV6().map((text) => ({ text, written: `[${text}]` })),
   fc.ipV6().map((text) => ({ text, written: text })),
 );
-const protocol = fc.constantFrom(undefined, 'tcp', 'udp', 'TCP', 'Udp');
+const protocol = fc.constantFrom(undefined, 'tcp', 'udp', 'TCP', 'Udp', 'sctp', 'SCTP');
 
 describe('-p', () => {
   test('property: every sentence of the grammar means what it says', () => {

@@ -1,7 +1,7 @@
 import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { PortBinding } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
-import { HIGHEST_PORT } from './ports.ts';
+import { invalid } from '../status.ts';
+import { HIGHEST_PORT, transportProtocol } from './ports.ts';
 
 interface Range {
   readonly first: number;
@@ -20,17 +20,15 @@ export function parsePortSpec(text: string): PortBinding[] {
   if (container === '') throw invalid(`no port specified: ${text}<empty>`);
   const inside = parseRange(container, `invalid containerPort: ${container}`);
   const outside = host === '' ? undefined : parseRange(host, `invalid hostPort: ${host}`);
-  if (more.length > 0 || !['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) {
-    throw invalid(`invalid proto: ${[protocol, ...more].join('/')}`);
-  }
-  if (protocol.toLowerCase() === 'sctp') throw unsupportedOption('publishing SCTP ports');
+  const transport = transportProtocol(protocol);
+  if (more.length > 0 || transport === undefined) throw invalid(`invalid proto: ${[protocol, ...more].join('/')}`);
   if (address !== '' && !isIpAddress(address)) throw invalid(`invalid IP address: ${address}`);
   const isChoice = length(inside) === 1;
   if (outside !== undefined && !isChoice && length(outside) !== length(inside)) {
     throw invalid(`invalid ranges specified for container and host Ports: ${container} and ${host}`);
   }
   return Array.from({ length: length(inside) }, (_, index) => ({
-    protocol: protocol.toLowerCase() === 'udp' ? 'udp' : 'tcp',
+    protocol: transport,
     containerPort: inside.first + index,
     ...(address === '' ? {} : { hostAddress: parseIpAddress(address) }),
     ...(outside === undefined ? {} : { hostPorts: isChoice ? outside : single(outside.first + index) }),

@@ -8,6 +8,7 @@ describe('port bindings', () => {
   const CASES: readonly (readonly [string, unknown, object[]])[] = [
     ['80/tcp', side('8080'), [{ protocol: 'tcp', containerPort: 80, hostPorts: { first: 8080, last: 8080 } }]],
     ['80', side(''), [{ protocol: 'tcp', containerPort: 80 }]],
+    ['36412/sctp', side(''), [{ protocol: 'sctp', containerPort: 36412 }]],
     ['53/UDP', side('0'), [{ protocol: 'udp', containerPort: 53 }]],
     ['80/tcp', side('1-9/tcp'), [{ protocol: 'tcp', containerPort: 80, hostPorts: { first: 1, last: 9 } }]],
     ['80/tcp', side('', '127.0.0.1'), [{ protocol: 'tcp', containerPort: 80, hostAddress: '127.0.0.1' }]],
@@ -31,7 +32,6 @@ describe('port bindings', () => {
     ['70000/tcp', side('1'), 'invalid port specification: "70000/tcp"'],
     ['0/tcp', side('1'), 'invalid port specification: "0/tcp"'],
     ['80/icmp', side('1'), 'invalid proto: icmp'],
-    ['80/sctp', side('1'), /SCTP ports is not supported/],
     ['80/tcp', side('65536'), 'invalid port specification: "65536"'],
     ['80/tcp', side('9-1'), 'invalid port specification: "9-1"'],
     ['80/tcp', side('1-2-3'), 'invalid port specification: "1-2-3"'],

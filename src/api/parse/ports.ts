@@ -1,6 +1,7 @@
 import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { PortBinding, PortKey } from '../../model/container.ts';
-import { invalid, unsupportedOption } from '../status.ts';
+import type { TransportProtocol } from '../../model/resource.ts';
+import { invalid } from '../status.ts';
 import { Fields } from './fields.ts';
 
 export const HIGHEST_PORT = 65535;
@@ -21,7 +22,6 @@ export function parseExposedPorts(ports: readonly [string, unknown][]): PortKey[
 export function parsePortBindings(bindings: readonly [string, unknown][]): PortBinding[] {
   return bindings.flatMap(([key, value]) => {
     const { port, protocol } = parsePortKey(key);
-    if (protocol === 'sctp') throw unsupportedOption('publishing SCTP ports');
     const wanted = value ?? [];
     if (!Array.isArray(wanted)) throw invalid(`invalid port specification: "${key}"`);
     const list: readonly unknown[] = wanted.length === 0 ? [{}] : wanted;
@@ -46,12 +46,17 @@ function parseHostSide(fields: Fields): Pick<PortBinding, 'hostAddress' | 'hostP
 }
 
 /** "80" or "80/tcp"; tcp is meant when none is named (go-connections: nat.SplitProtoPort). */
-function parsePortKey(key: string): { port: number; protocol: 'tcp' | 'udp' | 'sctp' } {
+function parsePortKey(key: string): { port: number; protocol: TransportProtocol } {
   const [port = '', protocol = 'tcp', ...more] = key.split('/');
   if (!isPort(port) || Number(port) === 0 || more.length > 0) throw invalid(`invalid port specification: "${key}"`);
-  const lower = protocol.toLowerCase();
-  if (lower !== 'tcp' && lower !== 'udp' && lower !== 'sctp') throw invalid(`invalid proto: ${protocol}`);
-  return { port: Number(port), protocol: lower };
+  const transport = transportProtocol(protocol);
+  if (transport === undefined) throw invalid(`invalid proto: ${protocol}`);
+  return { port: Number(port), protocol: transport };
+}
+
+/** In any case. @returns undefined for what is none */
+export function transportProtocol(text: string): TransportProtocol | undefined {
+  return (['tcp', 'udp', 'sctp'] as const).find((protocol) => protocol === text.toLowerCase());
 }
 
 /** "", "0", "8080" or "8080-8090", each with an optional protocol that says nothing new. */

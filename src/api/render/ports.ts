@@ -41,7 +41,7 @@ export function renderPortMap(view: ContainerView): Record<string, HostSide[] | 
       .flatMap(each)
       .map(({ protocol, containerPort, hostAddress, hostPort }): [string, HostSide] => [
         `${containerPort}/${protocol}`,
-        { HostIp: hostAddress, HostPort: String(hostPort) },
+        { HostIp: hostAddress, HostPort: hostPort === 0 ? '' : String(hostPort) },
       ]),
   );
   return { ...Object.fromEntries(exposed), ...published };
@@ -52,7 +52,7 @@ export function renderPortList(view: ContainerView): PortSummary[] {
   const published = view.ports.flatMap(each).map((port) => ({
     IP: port.hostAddress as string,
     PrivatePort: port.containerPort,
-    PublicPort: port.hostPort,
+    ...(port.hostPort === 0 ? {} : { PublicPort: port.hostPort }),
     Type: port.protocol,
   }));
   const taken = new Set(published.map((port) => `${port.PrivatePort}/${port.Type}`));
@@ -71,7 +71,7 @@ function each(port: PublishedPort): PublishedPort[] {
   return Array.from({ length: port.count }, (_, index) => ({
     ...port,
     containerPort: port.containerPort + index,
-    hostPort: port.hostPort + index,
+    hostPort: port.hostPort === 0 ? 0 : port.hostPort + index,
     count: 1,
   }));
 }

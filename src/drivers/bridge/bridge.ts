@@ -11,7 +11,7 @@ import {
 import type { PortKey } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
-import type { BridgeRule, FirewallResource, Resource } from '../../model/resource.ts';
+import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { bridgeName } from './name.ts';
@@ -22,7 +22,10 @@ import { published } from './ports.ts';
 export const bridge: NetworkDriver<BridgeOptions> = {
   name: 'bridge',
   parse: parseBridgeOptions,
-  traits: ({ interfacePrefix, hostBinding }) => ({ ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding }),
+  traits: ({ interfacePrefix, hostBinding, gatewayModes }) => {
+    const routed = FAMILIES.filter((family) => gatewayModes[family] === 'routed');
+    return { ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding, routed };
+  },
   subnets: ({ gatewayModes, bridge: named }, internal) => {
     const isolated = FAMILIES.filter((family) => gatewayModes[family] === 'isolated');
     if (isolated.length > 0 && !internal) {
@@ -100,10 +103,9 @@ function linked(
   const [source, target] = [ofFamily(from.addresses, 4), ofFamily(to.addresses, 4)];
   if (network.options.icc || source === undefined || target === undefined) return [];
   const common = { kind: 'firewall', meaning: 'link', bridge: bridgeName(network) } as const;
-  return ports.flatMap((key) => {
-    const [port, protocol] = key.split('/');
-    if (protocol !== 'tcp' && protocol !== 'udp') return [];
-    return [{ ...common, from: addressOf(source), to: addressOf(target), protocol, port: Number(port) }];
+  return ports.map((key) => {
+    const [port, protocol] = key.split('/') as [string, TransportProtocol];
+    return { ...common, from: addressOf(source), to: addressOf(target), protocol, port: Number(port) };
   });
 }
 

@@ -27,11 +27,12 @@ export function published(network: Network<BridgeOptions>, endpoint: Endpoint): 
   return network.options.gatewayModes[4] === 'routed' ? translated : [...translated, ...relayed(endpoint)];
 }
 
-/** What arrives by IPv6 for a container without it cannot be translated: the daemon passes it on. */
+/** What arrives by IPv6 for a container without it cannot be translated: the daemon passes it on, but for SCTP, which Node does not speak. */
 function relayed({ addresses, ports }: Endpoint): Resource[] {
   const [four] = addresses;
   if (four === undefined || addresses.some((address) => familyOf(address) === 6)) return [];
-  return ports.filter(({ hostAddress }) => familyOf(hostAddress) === 6).map((port) => reserve(port, addressOf(four)));
+  const passed = ports.filter(({ hostAddress, protocol }) => familyOf(hostAddress) === 6 && protocol !== 'sctp');
+  return passed.map((port) => reserve(port, addressOf(four)));
 }
 
 /**
@@ -43,7 +44,7 @@ function bind(network: Network<BridgeOptions>, address: IpAddress, published: Pu
   const bridge = bridgeName(network);
   const confined = hostAddress === '::' || hostAddress === '::1' || hostAddress.startsWith('fe80:');
   return [
-    reserve(published, confined ? address : undefined),
+    reserve(published, confined && protocol !== 'sctp' ? address : undefined),
     { kind: 'firewall', meaning: 'publish', protocol, hostAddress, hostPort, count, address, port, bridge },
   ];
 }

@@ -18,6 +18,7 @@ type Json = Readonly<Record<string, unknown>>;
 const PROTOCOLS: ReadonlyMap<unknown, string> = new Map([
   [6, 'tcp'],
   [17, 'udp'],
+  [132, 'sctp'],
 ]);
 
 /**

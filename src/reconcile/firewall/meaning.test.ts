@@ -126,9 +126,9 @@ const NONSENSE: readonly Element[] = [
   { set: 'masqueraded4', key: '10.0.0.0/24 . ipv4' },
   { set: 'guarded', key: 'arp' },
   { set: 'unprotected', key: 'ipv4 . "br0"' },
-  { set: 'opened4', key: '10.0.0.2 . sctp . 80', comment: 'br0' },
+  { set: 'opened4', key: '10.0.0.2 . dccp . 80', comment: 'br0' },
   { set: 'port4_any', key: 'tcp . 80', value: '10.0.0.2 . 80' },
-  { set: 'port4_any', key: 'sctp . 80', value: '10.0.0.2 . 80', comment: 'br0' },
+  { set: 'port4_any', key: 'dccp . 80', value: '10.0.0.2 . 80', comment: 'br0' },
   { set: 'port4', key: 'not an address . tcp . 80', value: '10.0.0.2 . 80', comment: 'br0' },
   { set: 'range4_any', key: 'tcp . 80', value: '10.0.0.2', comment: 'br0' },
 ];

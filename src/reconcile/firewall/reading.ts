@@ -93,7 +93,7 @@ function linkRule({ key, comment = '' }: Element): FirewallResource {
     bridge: comment,
     from: parseIpAddress(from),
     to: parseIpAddress(to),
-    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    protocol: readProtocol(protocol),
     port: Number(port),
   };
 }
@@ -144,8 +144,8 @@ function openRule({ key, comment = '' }: Element): OpenRule {
 }
 
 /** Another than ours becomes one of ours here, and so an element that was not found. */
-function readProtocol(text: string): TransportProtocol {
-  return text === 'udp' ? 'udp' : 'tcp';
+function readProtocol(text: string | undefined): TransportProtocol {
+  return text === 'udp' || text === 'sctp' ? text : 'tcp';
 }
 
 function readPrefix(text: string): Prefix {

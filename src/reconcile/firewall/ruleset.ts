@@ -138,7 +138,7 @@ const chainsText = (accept: FirewallMark | undefined) => `
     fib daddr type local goto publish
   }
   chain publish {
-    meta l4proto != { tcp, udp } return
+    meta l4proto != { tcp, udp, sctp } return
     meta nfproto ipv6 goto publish6
     dnat ip to ip daddr . meta l4proto . th dport map @port4
     dnat ip to ip daddr . meta l4proto . th dport map @range4
