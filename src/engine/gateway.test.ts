@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseBridgeOptions } from '../drivers/bridge/options.ts';
 import { parseIpAddress, parsePrefix } from '../model/address.ts';
 import type { Network } from '../model/network.ts';
 import { chooseGateway, gatewayOf } from './gateway.ts';
@@ -19,7 +20,7 @@ function candidate(name: string, gatewayPriority = 0, over: Partial<Network> = {
     ipamOptions: {},
     pools: [pool],
     driverOptions: {},
-    options: {},
+    options: parseBridgeOptions({}),
     labels: {},
     ...over,
   };

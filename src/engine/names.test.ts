@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseBridgeOptions } from '../drivers/bridge/options.ts';
 import { addressOf, interfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
@@ -35,7 +36,7 @@ function network(name: NetworkName): Network {
     ipamOptions: {},
     pools: [pool],
     driverOptions: {},
-    options: {},
+    options: parseBridgeOptions({}),
     labels: {},
   };
 }

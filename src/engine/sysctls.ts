@@ -26,7 +26,9 @@ export function checkSysctls({ isolation, networkMode }: ContainerSpec): void {
     } else if (dotted.startsWith('net.')) {
       if (networkMode.kind === 'host') throw refuse(`sysctl "${name}" not allowed in host network namespace`);
       if (OF_INTERFACE.test(dotted)) {
-        throw refuse(`interface specific sysctl setting "${name}" is not supported by Fairway yet`);
+        throw refuse(
+          `interface specific sysctl setting "${name}" must be supplied using driver option 'com.docker.network.endpoint.sysctls'`,
+        );
       }
     } else if (dotted !== 'kernel.domainname' || isolation.hostUts) {
       throw refuse(`sysctl "${name}" is not in a separate kernel namespace`);

@@ -100,6 +100,12 @@ describe('endpoints', () => {
       await inside('set', 'cd /proc/sys/net/ipv4; cat conf/eth0/log_martians neigh/eth0/gc_stale_time'),
       '1\n99',
     );
+    const martians = { Image: 'busybox', HostConfig: { Sysctls: { 'net.ipv4.conf.eth0.log_martians': '1' } } };
+    const old = await daemon.json('POST', '/v1.47/containers/create?name=old', martians);
+    assert.match(String(old.body['Warnings']), /^Migrated sysctl "net\.ipv4\.conf\.eth0\.log_martians" to DriverOpts/);
+    const [status, words] = await daemon.refusal('POST', '/v1.48/containers/create', martians);
+    assert.equal(status, 400);
+    assert.match(String(words), /must be supplied using driver option 'com\.docker\.network\.endpoint\.sysctls'/);
     await refused(
       /unrecognised network interface sysctl 'net.core.somaxconn=1'/,
       'network',

@@ -7,6 +7,7 @@ import { selectContainers } from '../filter/containers.ts';
 import { parseCommit } from '../parse/commit.ts';
 import { parseContainerSpec } from '../parse/container.ts';
 import { parseFilters } from '../parse/filters.ts';
+import { moveLinkSysctls } from '../parse/link-sysctls.ts';
 import { queryFlag, queryInteger, queryText } from '../parse/query.ts';
 import { renderContainer } from '../render/container.ts';
 import { type ContainerSizes, renderSummary } from '../render/list.ts';
@@ -103,9 +104,12 @@ function isIdOf(image: Image, id: string): boolean {
 async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const name = queryText(exchange.query, 'name');
   requirePlatform(queryText(exchange.query, 'platform'));
-  const spec = parseContainerSpec(await exchange.json(), exchange.version);
-  const { id, warnings } = await engine.containers.create(name, spec).catch(refuseOtherMissing);
-  return { status: 201, body: { Id: id, Warnings: warnings } };
+  const { spec, warnings } = moveLinkSysctls(
+    parseContainerSpec(await exchange.json(), exchange.version),
+    exchange.version,
+  );
+  const created = await engine.containers.create(name, spec).catch(refuseOtherMissing);
+  return { status: 201, body: { Id: created.id, Warnings: [...warnings, ...created.warnings] } };
 }
 
 /** To clients 404 means that the image is missing, and they go and pull it: whatever else is missing is a bad parameter. */
