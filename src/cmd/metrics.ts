@@ -130,8 +130,11 @@ export class Metrics implements AsyncDisposable {
     read('fairway_dns_upstream_healthy', 'Whether they answer: 1 or 0', 'server', healthy);
     const drops = 'fairway_firewall_dropped_packets_total';
     counter(drops, 'Packets the firewall dropped, by the reason', 'reason', () => system.counters().drops);
-    counter('fairway_repairs_total', 'What others changed in the kernel and was mended', 'by', () => ({
-      reconciler: system.counters().repairs,
+    counter('fairway_repairs_total', 'What others changed in the kernel and was mended', 'kind', () => {
+      return system.counters().repairs;
+    });
+    read('fairway_contested_resources', 'What somebody undoes again and again, or cannot be mended', 'by', () => ({
+      others: system.counters().contested,
     }));
     read('engine_daemon_events_subscribers_total', 'The number of current subscribers to events', 'kind', () => ({
       // One of them is this very count.

@@ -36,6 +36,10 @@ test('the status shows networks, endpoints, ports and drift', () => {
     drift: {
       repairs: 2,
       last: { at: '12:00', text: 'created link host br-1' },
+      contested: [
+        { resource: 'link host veth1', times: 9, since: '11:58', next: '12:01' },
+        { resource: 'route host 10.9.0.0/16', times: 1, since: '11:59', next: '12:02', failure: 'no such device' },
+      ],
       pending: ['create address host br-1 10.0.0.1/24'],
     },
     dns: {
@@ -59,6 +63,11 @@ test('the status shows networks, endpoints, ports and drift', () => {
   assert.match(text, /192\.0\.2\.1 {2}host {7}answers {2}1\.3 ms {3}3 {6}0\n/);
   assert.match(text, /192\.0\.2\.9 {2}sandbox:a {2}fails {4}- {8}2 {6}2\n/);
   assert.match(text, /Drift: 1 step wanted\n {2}create address host br-1/);
+  assert.match(
+    text,
+    /^Contested:\n {2}link host veth1: somebody undoes it, mended 9 times since 11:58, not again before 12:01$/m,
+  );
+  assert.match(text, /^ {2}route host .*: cannot be mended \(no such device\), tried 1 time since 11:59, not again/m);
   assert.match(text, /^Dropped packets: 7 unpublished$/m);
   assert.match(text, /Last repair \(2 repairs since the start\)/);
 });

@@ -101,15 +101,28 @@ function renderDrops(drops: EngineStatus['drops']): string {
   return `Dropped packets: ${reasons === '' ? 'none' : reasons}`;
 }
 
-/** What a reconcile would change now, and what was mended last. One line when there is neither. */
-function renderDrift(drift: EngineStatus['drift']): string {
-  const pending =
-    drift.pending.length === 0
+/** What a reconcile would change now, what has to wait, and what was mended last. One line when there is none of it. */
+function renderDrift({ pending, contested, repairs, last }: EngineStatus['drift']): string {
+  const drift =
+    pending.length === 0
       ? 'Drift: none, the kernel agrees with what is wanted'
-      : `Drift: ${counted(drift.pending.length, 'step')} wanted\n${drift.pending.map((line) => `  ${line}`).join('\n')}`;
-  const last =
-    drift.last === undefined
-      ? ''
-      : `\nLast repair (${counted(drift.repairs, 'repair')} since the start): ${drift.last.at} ${drift.last.text}`;
-  return pending + last;
+      : `Drift: ${counted(pending.length, 'step')} wanted\n${pending.map((line) => `  ${line}`).join('\n')}`;
+  const mended =
+    last === undefined ? '' : `\nLast repair (${counted(repairs, 'repair')} since the start): ${last.at} ${last.text}`;
+  const quarrels = contested.map((one) => `\n  ${renderContested(one)}`).join('');
+  return `${drift}${quarrels === '' ? '' : `\nContested:${quarrels}`}${mended}`;
+}
+
+function renderContested({
+  resource,
+  times,
+  since,
+  next,
+  failure,
+}: EngineStatus['drift']['contested'][number]): string {
+  const what =
+    failure === undefined
+      ? `somebody undoes it, mended ${counted(times, 'time')}`
+      : `cannot be mended (${failure}), tried ${counted(times, 'time')}`;
+  return `${resource}: ${what} since ${since}, not again before ${next}`;
 }

@@ -44,6 +44,7 @@ import { KeyedMutex } from './locks.ts';
 import { automaticMtu, followers, followWayOut } from './mtu.ts';
 import { Names } from './names.ts';
 import { Networks } from './networks.ts';
+import { occupantsOf } from './occupants.ts';
 import { watchMemory } from './oom.ts';
 import { Overlaps } from './overlaps.ts';
 import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
@@ -237,6 +238,7 @@ function openNetwork(
     logger,
     run: runProgram,
     ...(config.network.acceptMark === undefined ? {} : { acceptMark: config.network.acceptMark }),
+    occupants: occupantsOf(state),
     trace: (step, milliseconds) => {
       stepTimes.record(step, milliseconds);
       config.trace?.(step, milliseconds);

@@ -1,5 +1,6 @@
 import type { DnsStatistics } from '../dns/server.ts';
 import type { RegistryConfig } from '../model/registry.ts';
+import type { Contested } from '../reconcile/repairs.ts';
 import type { CgroupAbilities } from '../runtime/spec/cgroups.ts';
 import type { AddressPoolConfig } from './config.ts';
 import type { Overlap } from './overlaps.ts';
@@ -59,7 +60,10 @@ export interface EngineVersion {
 /** Since the daemon's start. */
 export interface EngineCounters {
   readonly containers: EngineInfo['containers'];
-  readonly repairs: number;
+  /** What others changed in the kernel and was mended, by the kind of thing */
+  readonly repairs: Readonly<Record<string, number>>;
+  /** Of things that somebody undoes again and again, or that cannot be mended */
+  readonly contested: number;
   /** Packets that the firewall has dropped since its table was made, by the reason */
   readonly drops: Readonly<Record<string, number>>;
   readonly dns: EngineStatus['dns'];
@@ -107,6 +111,8 @@ export interface EngineStatus {
   readonly drift: {
     readonly repairs: number;
     readonly last?: { readonly at: string; readonly text: string };
+    /** What somebody undoes again and again, and what cannot be mended: it waits */
+    readonly contested: readonly Contested[];
     /** One line per step a reconcile would do now */
     readonly pending: readonly string[];
   };

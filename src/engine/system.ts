@@ -85,7 +85,7 @@ export class System {
   /** For `fairway status`: the network at a glance, drift included. Asks the kernel, not containerd. */
   status(): EngineStatus {
     const { config, reconciler } = this.#core;
-    const { count, last } = reconciler.repairs;
+    const { count, last, contested } = reconciler.repairs;
     return {
       version: config.version,
       pid: process.pid,
@@ -99,6 +99,7 @@ export class System {
       drift: {
         repairs: count,
         ...(last === undefined ? {} : { last }),
+        contested,
         pending: this.plan().map(({ action, resource, because }) => `${action} ${resource}: ${because}`),
       },
       dns: this.#dns.statistics,
@@ -108,9 +109,11 @@ export class System {
   /** For metrics: cheap enough to be asked every second. */
   counters(): EngineCounters {
     const { reconciler, events } = this.#core;
+    const { kinds, contested } = reconciler.repairs;
     return {
       containers: this.#count(),
-      repairs: reconciler.repairs.count,
+      repairs: kinds,
+      contested: contested.length,
       drops: reconciler.drops(),
       dns: this.#dns.statistics,
       eventListeners: events.listeners,

@@ -2,19 +2,32 @@ import { KernelError } from '../model/errors.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
+import { NumberedDatagrams } from './numbered-datagrams.ts';
 import { watchReadable } from './poll.ts';
 import * as rt from './rtnetlink-messages.ts';
 import { AF_INET6 } from './sys.ts';
 
 /** Something changed, by whomever: what is told is where to look, not what it is like now. */
 export type KernelEvent =
-  | { readonly kind: 'link'; readonly removed: boolean; readonly name: string; readonly index: number }
-  | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
-  | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
+  | RouteEvent
+  | (RouteEvent & Elsewhere)
   | FirewallEvent
   | GenerationEvent
   /** Events were lost: everything may have changed */
   | { readonly kind: 'overrun' };
+
+type RouteEvent =
+  | { readonly kind: 'link'; readonly removed: boolean; readonly name: string; readonly index: number }
+  | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
+  | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
+  /** Forwarding or the like of a link (index), of all (−1) or of those to come (−2) */
+  | { readonly kind: 'settings'; readonly link: number };
+
+/** In another namespace. */
+interface Elsewhere {
+  /** As the watched namespace numbers it: RouteSocket.numberOf */
+  readonly namespace: number;
+}
 
 /** A table, chain, rule, set, element or object of nftables. */
 interface FirewallEvent {
@@ -42,6 +55,8 @@ const RTNLGRP_IPV4_IFADDR = 5;
 const RTNLGRP_IPV4_ROUTE = 7;
 const RTNLGRP_IPV6_IFADDR = 9;
 const RTNLGRP_IPV6_ROUTE = 11;
+const RTNLGRP_IPV4_NETCONF = 24;
+const RTNLGRP_IPV6_NETCONF = 25;
 /** linux/netfilter/nfnetlink.h */
 const NFNLGRP_NFTABLES = 7;
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -59,7 +74,11 @@ const NFTA_GEN_PROC_NAME = 3;
 /** struct nfgenmsg: family, version, resource */
 const NFGEN_SIZE = 4;
 
-/** Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, and nftables. */
+/**
+ * Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, forwarding, and nftables; and
+ * all of it but nftables in namespaces that have a number there. One socket for all of these: the kernel asks every socket that
+ * listens, wherever it is, about every event.
+ */
 export class KernelEvents implements Disposable {
   readonly #listener: (event: KernelEvent) => void;
   readonly #resources = new DisposableStack();
@@ -68,36 +87,50 @@ export class KernelEvents implements Disposable {
   constructor(namespace: NetworkNamespace, listener: (event: KernelEvent) => void) {
     this.#listener = listener;
     try {
-      const routeGroups = [
-        RTNLGRP_LINK,
-        RTNLGRP_IPV4_IFADDR,
-        RTNLGRP_IPV4_ROUTE,
-        RTNLGRP_IPV6_IFADDR,
-        RTNLGRP_IPV6_ROUTE,
-      ];
-      this.#watch(new NetlinkSocket(NETLINK_ROUTE, namespace), routeGroups, parseRouteEvent);
-      this.#watch(new NetlinkSocket(NETLINK_NETFILTER, namespace), [NFNLGRP_NFTABLES], parseFirewallEvent);
+      this.#watchRoutes(new NetlinkSocket(NETLINK_ROUTE, namespace));
+      this.#watchFirewall(new NetlinkSocket(NETLINK_NETFILTER, namespace));
     } catch (error) {
       this.#resources.dispose();
       throw error;
     }
   }
 
-  #watch(socket: NetlinkSocket, groups: readonly number[], parse: (message: Message) => KernelEvent | undefined): void {
+  #watchRoutes(socket: NetlinkSocket): void {
     this.#resources.use(socket);
-    socket.join(groups);
-    this.#resources.use(watchReadable(socket.fd, () => this.#drain(socket, parse)));
+    socket.listenEverywhere();
+    const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE];
+    socket.join([...groups, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF]);
+    const datagrams = new NumberedDatagrams();
+    this.#watch(socket, (add) =>
+      datagrams.drain(socket.fd, (message, namespace) => {
+        const event = parseRouteEvent(message);
+        if (event !== undefined) add(namespace === undefined ? event : { ...event, namespace });
+      }),
+    );
   }
 
-  /** The listener is called when all is read, since it may well dispose this. */
-  #drain(socket: NetlinkSocket, parse: (message: Message) => KernelEvent | undefined): void {
-    const events: KernelEvent[] = [];
-    const add = (message: Message) => {
-      const event = parse(message);
-      if (event !== undefined) events.push(event);
+  #watchFirewall(socket: NetlinkSocket): void {
+    this.#resources.use(socket);
+    socket.join([NFNLGRP_NFTABLES]);
+    this.#watch(socket, (add) =>
+      socket.drain((message) => {
+        const event = parseFirewallEvent(message);
+        if (event !== undefined) add(event);
+      }),
+    );
+  }
+
+  /**
+   * The listener is called when all is read, since it may well dispose this.
+   * @param read hands over what waits @throws KernelError ENOBUFS when messages were lost and reading must go on
+   */
+  #watch(socket: NetlinkSocket, read: (add: (event: KernelEvent) => void) => void): void {
+    const drain = (): void => {
+      const events: KernelEvent[] = [];
+      while (!drained(() => read((event) => void events.push(event)))) events.push({ kind: 'overrun' });
+      for (const event of events) this.#listener(event);
     };
-    while (!drained(socket, add)) events.push({ kind: 'overrun' });
-    for (const event of events) this.#listener(event);
+    this.#resources.use(watchReadable(socket.fd, drain));
   }
 
   [Symbol.dispose](): void {
@@ -106,9 +139,9 @@ export class KernelEvents implements Disposable {
 }
 
 /** @returns false when messages were lost and reading must go on */
-function drained(socket: NetlinkSocket, add: (message: Message) => void): boolean {
+function drained(read: () => void): boolean {
   try {
-    socket.drain(add);
+    read();
     return true;
   } catch (error) {
     if (error instanceof KernelError && error.code === 'ENOBUFS') return false;
@@ -117,7 +150,7 @@ function drained(socket: NetlinkSocket, add: (message: Message) => void): boolea
 }
 
 /** @returns undefined for what nobody watches */
-export function parseRouteEvent(message: Message): KernelEvent | undefined {
+export function parseRouteEvent(message: Message): RouteEvent | undefined {
   switch (message.type) {
     case rt.RTM_NEWLINK:
     case rt.RTM_DELLINK: {
@@ -136,6 +169,8 @@ export function parseRouteEvent(message: Message): KernelEvent | undefined {
       const route = rt.parseRoute(message);
       return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
     }
+    case rt.RTM_NEWNETCONF:
+      return { kind: 'settings', link: rt.parseSettingsOwner(message) };
     default:
       return undefined;
   }

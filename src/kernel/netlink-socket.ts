@@ -22,6 +22,7 @@ const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
+const NETLINK_LISTEN_ALL_NSID = 8;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
@@ -84,6 +85,11 @@ export class NetlinkSocket implements Disposable {
     );
     sys.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, EVENT_QUEUE_SIZE);
     sys.bind(this.fd, address, 'join netlink groups');
+  }
+
+  /** What happens in namespaces that have a number here is told as well: see NumberedDatagrams. netlink(7), NETLINK_LISTEN_ALL_NSID */
+  listenEverywhere(): void {
+    sys.setsockopt(this.fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1);
   }
 
   /**

@@ -1,7 +1,10 @@
+import { closeSync, openSync } from 'node:fs';
 import * as sys from './sys.ts';
 
 interface Watch {
   readonly handle: sys.PollHandle;
+  /** UV_* */
+  readonly events: number;
   readonly callback: () => void;
 }
 
@@ -11,11 +14,11 @@ class Poller {
   readonly #ready = new Set<bigint>();
   #native: sys.Pointer;
 
-  watch(fd: number, callback: () => void, keepsAlive: boolean): Disposable {
+  watch(fd: number, events: number, callback: () => void, keepsAlive: boolean): Disposable {
     this.#native ??= sys.pollCallback((id, status) => this.#wake(id, status));
     const handle = sys.pollOpen(fd);
-    this.#watches.set(handle.id, { handle, callback });
-    sys.pollStart(handle, this.#native);
+    this.#watches.set(handle.id, { handle, events, callback });
+    sys.pollStart(handle, events, this.#native);
     if (!keepsAlive) sys.pollUnref(handle);
     return { [Symbol.dispose]: () => this.#forget(handle) };
   }
@@ -25,7 +28,7 @@ class Poller {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
     // POLLERR, as netlink says after ENOBUFS, stops the handle
-    if (status < 0) sys.pollStart(watch.handle, this.#native);
+    if (status < 0) sys.pollStart(watch.handle, watch.events, this.#native);
     if (this.#ready.size === 0) setImmediate(() => this.#run());
     this.#ready.add(id);
   }
@@ -49,5 +52,20 @@ const poller = new Poller();
  * @param keepsAlive false: waiting for it is no reason for the process to stay
  */
 export function watchReadable(fd: number, callback: () => void, keepsAlive = true): Disposable {
-  return poller.watch(fd, callback, keepsAlive);
+  return poller.watch(fd, sys.UV_READABLE, callback, keepsAlive);
+}
+
+/**
+ * Calls back when something was mounted or unmounted where this process is (proc_pid_mountinfo(5)). Waiting for it is no
+ * reason for the process to stay.
+ */
+export function watchMounts(callback: () => void): Disposable {
+  const fd = openSync('/proc/self/mountinfo', 'r');
+  const watch = poller.watch(fd, sys.UV_PRIORITIZED, callback, false);
+  return {
+    [Symbol.dispose]: () => {
+      watch[Symbol.dispose]();
+      closeSync(fd);
+    },
+  };
 }

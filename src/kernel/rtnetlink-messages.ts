@@ -27,6 +27,9 @@ export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RTM_NEWNEIGH = 28;
 export const RTM_GETNEIGH = 30;
+export const RTM_NEWNETCONF = 80;
+export const RTM_NEWNSID = 88;
+export const RTM_GETNSID = 90;
 
 export const IFF_UP = 0x1;
 export const IFLA_ADDRESS = 1;
@@ -65,6 +68,14 @@ const RTM_F_CLONED = 0x200;
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
 const NUD_PERMANENT = 0x80;
+
+/** linux/netconf.h; sizeof(struct netconfmsg), padded */
+const NETCONFA_IFINDEX = 1;
+const NETCONF_SIZE = 4;
+/** linux/net_namespace.h; sizeof(struct rtgenmsg), padded */
+export const NETNSA_NSID = 1;
+export const NETNSA_FD = 3;
+const RTGEN_SIZE = 4;
 
 /** sizeof(struct ifinfomsg): family, type, index, flags, change */
 const IFINFO_SIZE = 16;
@@ -132,6 +143,18 @@ export interface NeighbourInfo {
   /** undefined while it is being asked for, or when nobody answered */
   readonly mac?: MacAddress;
   readonly permanent: boolean;
+}
+
+/** @returns the index of the link whose settings are told; −1 for all, −2 for those to come */
+export function parseSettingsOwner(message: Message): number {
+  const attributes = Attributes.parse(fixedHeader(message, NETCONF_SIZE), NETCONF_SIZE);
+  return (attributes.u32(NETCONFA_IFINDEX) ?? -1) | 0;
+}
+
+/** @returns the number of a namespace; −1 when it has none */
+export function parseNamespaceNumber(message: Message): number {
+  const attributes = Attributes.parse(fixedHeader(message, RTGEN_SIZE), RTGEN_SIZE);
+  return (attributes.u32(NETNSA_NSID) ?? -1) | 0;
 }
 
 /** @throws KernelError EBADMSG when it is too short */

@@ -19,6 +19,11 @@ export const FAIRWAY_PROTOCOL = 0x46;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const RT_TABLE_MAIN = 254;
 const ENODEV = 19;
+const EEXIST = 17;
+/** struct rtgenmsg, padded */
+const RTGEN = new Uint8Array(4);
+/** The kernel chooses: −1 */
+const ANY_NUMBER = 0xffffffff;
 
 /** rtnetlink(7) in one namespace, wherever the caller is. */
 export class RouteSocket implements Disposable {
@@ -68,6 +73,26 @@ export class RouteSocket implements Disposable {
 
   neighbours(): rt.NeighbourInfo[] {
     return this.#socket.dump(rt.RTM_GETNEIGH, (batch) => batch.raw(new Uint8Array(12)), rt.parseNeighbour);
+  }
+
+  /** What this namespace calls another one in events and answers; it is given a number when it has none. */
+  numberOf(namespace: NetworkNamespace): number {
+    const known = this.#readNumber(namespace);
+    if (known >= 0) return known;
+    const batch = new MessageBatch().begin(rt.RTM_NEWNSID, NLM_F_ACK).raw(RTGEN);
+    batch.u32(rt.NETNSA_NSID, ANY_NUMBER).u32(rt.NETNSA_FD, namespace.fd);
+    const refused = this.#socket.exchange(batch.end()).failures.get(0);
+    if (refused !== undefined && refused.errno !== EEXIST) throw failure('number a network namespace', refused);
+    return this.#readNumber(namespace);
+  }
+
+  #readNumber(namespace: NetworkNamespace): number {
+    const batch = new MessageBatch().begin(rt.RTM_GETNSID, NLM_F_ACK).raw(RTGEN).u32(rt.NETNSA_FD, namespace.fd);
+    const { echoes, failures } = this.#socket.exchange(batch.end());
+    const refused = failures.get(0);
+    if (refused !== undefined) throw failure('read the number of a network namespace', refused);
+    const [echo] = echoes;
+    return echo === undefined ? -1 : rt.parseNamespaceNumber(echo.message);
   }
 
   /** Changes to be collected and sent in one system call. */

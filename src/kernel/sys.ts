@@ -71,9 +71,6 @@ const rare = lazily(() => ({
   poll: libcFunction<(fds: Uint8Array, count: number, timeout: number) => number>(
     'int poll(void*, unsigned long, int)',
   ),
-  ioctl: libcFunction<(fd: number, request: number, argument: Uint8Array) => number>(
-    'int ioctl(int, unsigned long, void*)',
-  ),
 }));
 
 /** The error of the last call of this thread. */
@@ -141,7 +138,7 @@ export function poll(fd: number, events: number, timeout: number): boolean {
 
 /** ioctl(2) with a struct. @param what named in the error */
 export function ioctl(fd: number, request: number, argument: Uint8Array, what: string): void {
-  if (rare().ioctl(fd, request, argument) < 0) throw failure(what);
+  if (native.ioctl(fd, request, argument) < 0) throw failure(what);
 }
 
 /** listen(2) */
@@ -326,7 +323,9 @@ export const libnftables: () => LibNftables = lazily(() => {
 });
 
 const UV_POLL = 8;
-const UV_READABLE = 1;
+export const UV_READABLE = 1;
+/** POLLPRI (poll(2)) */
+export const UV_PRIORITIZED = 8;
 
 type PollCallback = (handle: Pointer, status: number, events: number) => void;
 
@@ -377,9 +376,9 @@ export function pollOpen(fd: number): PollHandle {
   return { id: BigInt(koffi.address(pointer)), pointer };
 }
 
-/** uv_poll_start(3) for reading. */
-export function pollStart(handle: PollHandle, callback: Pointer): void {
-  checkUv('watch a descriptor', libuv().start(handle.pointer, UV_READABLE, callback));
+/** uv_poll_start(3). @param events UV_* */
+export function pollStart(handle: PollHandle, events: number, callback: Pointer): void {
+  checkUv('watch a descriptor', libuv().start(handle.pointer, events, callback));
 }
 
 /** uv_unref(3): the handle does not keep the process alive. */

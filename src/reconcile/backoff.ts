@@ -1,17 +1,20 @@
-/** Milliseconds before the same thing is repaired again: 0, 0, then 200 doubling up to 30,000. */
-const PATIENCE = { freely: 2, first: 200, longest: 30_000 } as const;
+/** Milliseconds before the same thing is repaired again: five times at once, then 200 doubling up to 30,000. */
+const PATIENCE = { freely: 5, first: 200, longest: 30_000 } as const;
+/** Milliseconds: what stayed whole for so long after it could have been repaired again is nobody's quarrel any more. */
+const WHOLE = 10_000;
 
-interface Streak {
+/** Something that somebody undoes again and again, or that cannot be mended. Times are of the caller's clock, in ms. */
+export interface Streak {
+  readonly key: string;
   readonly count: number;
-  /** When it was last repaired, and when it may be repaired again; milliseconds of the caller's clock */
-  readonly last: number;
+  readonly since: number;
+  /** Not repaired again before */
   readonly next: number;
+  /** Why the last repair failed */
+  readonly failure?: string;
 }
 
-/**
- * Keeps two programs that undo each other's work from doing so at full speed. What stayed whole for as long as it would
- * have had to wait, and at least half a minute, starts afresh.
- */
+/** Keeps two programs that undo each other's work from doing so at full speed. */
 export class Backoff {
   readonly #streaks = new Map<string, Streak>();
 
@@ -20,19 +23,34 @@ export class Backoff {
     return Math.max(now, this.#streaks.get(key)?.next ?? now);
   }
 
-  /** @param longest milliseconds it waits at most */
-  repaired(key: string, now: number, longest: number = PATIENCE.longest): void {
+  /**
+   * @param failure why it could not be done
+   * @param longest milliseconds it waits at most
+   * @returns true when it waits for the first time
+   */
+  repaired(key: string, now: number, { failure, longest = PATIENCE.longest }: Attempt = {}): boolean {
+    this.#forgetWhole(now);
     const before = this.#streaks.get(key);
-    const count = before === undefined || now - before.last > 2 * PATIENCE.longest ? 1 : before.count + 1;
+    const count = (before?.count ?? 0) + 1;
     const doublings = Math.min(count - PATIENCE.freely, 10);
     const wait = count <= PATIENCE.freely ? 0 : Math.min(longest, PATIENCE.first * 2 ** (doublings - 1));
-    this.#streaks.set(key, { count, last: now, next: now + wait });
-    this.#forgetOld(now);
+    const since = before?.since ?? now;
+    this.#streaks.set(key, { key, count, since, next: now + wait, ...(failure === undefined ? {} : { failure }) });
+    return count === PATIENCE.freely + 1;
   }
 
-  #forgetOld(now: number): void {
-    for (const [key, { last }] of this.#streaks) {
-      if (now - last > 2 * PATIENCE.longest) this.#streaks.delete(key);
-    }
+  /** What waits, and what could not be mended. */
+  contested(now: number): Streak[] {
+    this.#forgetWhole(now);
+    return [...this.#streaks.values()].filter(({ count, failure }) => count > PATIENCE.freely || failure !== undefined);
   }
+
+  #forgetWhole(now: number): void {
+    for (const [key, { next }] of this.#streaks) if (now - next > WHOLE) this.#streaks.delete(key);
+  }
+}
+
+interface Attempt {
+  readonly failure?: string | undefined;
+  readonly longest?: number | undefined;
 }

@@ -25,9 +25,9 @@ export function mustBeRemade(observed: Resource, wished: Resource): boolean {
   return [...kernelFields(wished)].some(([name, value]) => fixed(name) && is.get(name) !== value);
 }
 
-/** Of the other end only the MTU can be changed from here. */
+/** Of the other end MTU and MAC address can be changed from here. */
 function isOfPeer(field: string): boolean {
-  return field.startsWith('peer.') && field !== 'peer.mtu';
+  return field.startsWith('peer.') && field !== 'peer.mtu' && field !== 'peer.mac';
 }
 
 /** What a link that hangs from another one is told when it is made. */

@@ -73,6 +73,11 @@ export class Executor {
     if (link.kind === 'link') this.#links.rename(index, link.name);
   }
 
+  /** Gives a sandbox its file back. @param pid of a process in it */
+  pin(sandbox: Resource, pid: number): void {
+    if (sandbox.kind === 'namespace') this.#parts.places.pin(sandbox.name, pid);
+  }
+
   /** In the order things rest on each other, what rests on others first. */
   #remove(steps: readonly PlanStep[]): void {
     const namespaces = stepsOf(steps, 'namespace', 'remove').map(({ resource }) => resource.name);

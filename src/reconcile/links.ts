@@ -117,14 +117,15 @@ export class Links {
       for (const { link, owner } of group) batch.setLink(place.index(link.name), this.#changeOf(link, owner));
       batch.send();
     }
-    for (const { link } of changed) if (link.type === 'veth') this.#setPeerMtu(link.peer);
+    for (const { link } of changed) if (link.type === 'veth') this.#setPeer(link.peer);
   }
 
   /** A sandbox that is just going needs nothing any more. */
-  #setPeerMtu({ namespace, name, mtu }: VethLink['peer']): void {
+  #setPeer({ namespace, name, mtu, mac }: VethLink['peer']): void {
     unlessGone(() => {
       const place = this.#places.at(namespace);
-      place.socket.batch().setLink(place.index(name), { mtu }).send();
+      const change = mac === undefined ? { mtu } : { mtu, mac };
+      place.socket.batch().setLink(place.index(name), change).send();
     });
   }
 

@@ -1,9 +1,10 @@
-import { type Owner, resourceKey } from '../model/resource.ts';
+import { type Owner, type Resource, resourceKey } from '../model/resource.ts';
 import { diff } from './diff.ts';
 import type { Executor } from './executor.ts';
+import { foundations, linkEnd, rank } from './foundation.ts';
 import type { Observer, Renamed, Scope } from './observer.ts';
 import type { PlanStep } from './plan.ts';
-import type { Wishes } from './wishes.ts';
+import type { Wish, Wishes } from './wishes.ts';
 
 /** A step that was carried out, or what was thrown instead. */
 export interface Outcome {
@@ -41,16 +42,29 @@ export class Mender {
 
   /**
    * Never throws for what a step does: everybody's things are mended as far as they can be.
-   * @param admit steps it refuses are left out, together with all others of their owner
+   * @param admit steps it refuses are left out, together with what rests on them
    */
   mend(scope: Scope, admit: (step: PlanStep) => boolean = () => true): Outcome[] {
-    const outcomes = this.#observer
-      .renamed(this.#wishes.keys)
-      .map((renamed) => attempt(asStep(renamed), () => this.#executor.rename(renamed.index, renamed.wish.resource)));
-    const all = this.#plan(scope);
-    const waiting = new Set(all.filter((step) => !admit(step)).map(({ owner }) => owner));
-    const plan = all.filter(({ owner }) => !waiting.has(owner));
+    const outcomes = [...this.#putBack(admit), ...this.#nameAnew(admit)];
+    const plan = admitted(this.#plan(scope), admit);
     return plan.length === 0 ? outcomes : [...outcomes, ...this.#carryOut(plan, scope)];
+  }
+
+  /** Links that bear another name than they were given. */
+  #nameAnew(admit: (step: PlanStep) => boolean): Outcome[] {
+    return this.#observer
+      .renamed(this.#wishes.keys)
+      .filter((renamed) => admit(asStep(renamed)))
+      .map((renamed) => attempt(asStep(renamed), () => this.#executor.rename(renamed.index, renamed.wish.resource)));
+  }
+
+  /** Sandboxes whose file is gone, while somebody is in them. */
+  #putBack(admit: (step: PlanStep) => boolean): Outcome[] {
+    return this.#observer
+      .unpinned(this.#wishes)
+      .map(({ wish, pid }) => ({ pid, step: putBackStep(wish) }))
+      .filter(({ step }) => admit(step))
+      .map(({ pid, step }) => attempt(step, () => this.#executor.pin(step.resource, pid)));
   }
 
   /** What differs within the scope, read anew. */
@@ -80,6 +94,26 @@ export class Mender {
   }
 }
 
+/** Those that may be carried out now: neither refused, nor resting on what is. In the plan's order, foundations come first. */
+function admitted(plan: readonly PlanStep[], admit: (step: PlanStep) => boolean): PlanStep[] {
+  const waiting = new Set(plan.filter((step) => !admit(step)).map(({ resource }) => resourceKey(resource)));
+  if (waiting.size === 0) return [...plan];
+  const waits = ({ resource }: PlanStep): boolean =>
+    [resourceKey(resource), ...restsOn(resource)].some((key) => waiting.has(key));
+  for (const step of plan.toSorted(byRank)) if (waits(step)) waiting.add(resourceKey(step.resource));
+  return plan.filter((step) => !waiting.has(resourceKey(step.resource)));
+}
+
+function byRank(a: PlanStep, b: PlanStep): number {
+  return rank(a.resource) - rank(b.resource);
+}
+
+/** What it cannot be made without, and the bridge of a port. */
+function restsOn(resource: Resource): string[] {
+  const isPort = resource.kind === 'link' && resource.type === 'veth' && resource.master !== '';
+  return [...foundations(resource), ...(isPort ? [linkEnd(resource.namespace, resource.master)] : [])];
+}
+
 /** Garbage, which nobody owns, comes first. */
 function turn(owner: Owner | undefined): number {
   return TURNS.indexOf(owner?.split(':')[0]);
@@ -93,6 +127,10 @@ function attempt<S extends PlanStep | undefined>(step: S, work: () => void): { s
   } catch (failure) {
     return { step, failure };
   }
+}
+
+function putBackStep({ owner, resource }: Wish): PlanStep {
+  return { action: 'update', owner, resource, because: 'its file was unmounted' };
 }
 
 function asStep({ from, wish: { owner, resource } }: Renamed): PlanStep {

@@ -1,28 +1,24 @@
-import type { AddressInfo, LinkInfo, RouteInfo } from '../kernel/rtnetlink.ts';
 import { FAIRWAY_PROTOCOL } from '../kernel/rtnetlink.ts';
-import { type InterfaceAddress, lengthOf, prefixOf } from '../model/address.ts';
 import {
-  type AddressResource,
   type FirewallResource,
   isChild,
   type LinkResource,
   type NamespaceName,
   type PassageResource,
   type Resource,
-  type RouteResource,
   resourceKey,
   type SwitchPortResource,
   type SysctlResource,
 } from '../model/resource.ts';
 import type { Applier } from './applier.ts';
-import { difference } from './compare.ts';
-import { foundations } from './foundation.ts';
+import { foundations, linkOfSysctl } from './foundation.ts';
 import type { Listeners } from './listeners.ts';
 import { aliasOf, isOurs, isTrash } from './marks.ts';
-import type { Place, Places } from './places.ts';
+import { type Picture, pictureOf, seeAddress, seeRoute } from './picture.ts';
+import type { Places } from './places.ts';
 import { type LinkView, seeLink, unwishedLink } from './see-link.ts';
 import { readSetting } from './settings.ts';
-import type { Wish } from './wishes.ts';
+import type { Wish, Wishes } from './wishes.ts';
 
 /** How much is read. What is not read is taken to be as it is wished. */
 export interface Scope {
@@ -31,10 +27,11 @@ export interface Scope {
   readonly firewall: boolean;
   /** Other programs' firewalls */
   readonly passages: boolean;
-  readonly sysctls: boolean;
+  /** Of the host: of these links, and with '' of no link */
+  readonly settings: 'all' | ReadonlySet<string>;
 }
 
-export const EVERYTHING: Scope = { sandboxes: 'all', firewall: true, passages: true, sysctls: true };
+export const EVERYTHING: Scope = { sandboxes: 'all', firewall: true, passages: true, settings: 'all' };
 
 export interface Renamed {
   /** The link's index */
@@ -43,15 +40,10 @@ export interface Renamed {
   readonly wish: Wish;
 }
 
-const RTN_UNICAST = 1;
-
-/** One namespace as it was read. */
-interface Picture extends LinkView {
-  readonly namespace: NamespaceName;
-  readonly place: Place;
-  readonly links: readonly LinkInfo[];
-  readonly addresses: readonly AddressInfo[];
-  readonly routes: readonly RouteInfo[];
+export interface Unpinned {
+  readonly wish: Wish;
+  /** As the daemon counts */
+  readonly pid: number;
 }
 
 /** Reads the kernel and says what it found in the words of the wishes. Needs no memory: ownership is written in the kernel. */
@@ -61,19 +53,23 @@ export class Observer {
   readonly #firewall: Applier<FirewallResource>;
   readonly #switchPorts: Applier<SwitchPortResource>;
   readonly #passages: Applier<PassageResource>;
+  readonly #occupant: (sandbox: NamespaceName) => number | undefined;
 
+  /** @param occupant a process in a sandbox */
   constructor(
     places: Places,
     listeners: Listeners,
     firewall: Applier<FirewallResource>,
     switchPorts: Applier<SwitchPortResource>,
     passages: Applier<PassageResource>,
+    occupant: (sandbox: NamespaceName) => number | undefined,
   ) {
     this.#places = places;
     this.#listeners = listeners;
     this.#firewall = firewall;
     this.#switchPorts = switchPorts;
     this.#passages = passages;
+    this.#occupant = occupant;
   }
 
   /** What is wished and there, in whatever state, and what carries our mark and is not wished. */
@@ -90,7 +86,7 @@ export class Observer {
     for (const resource of this.#listeners.observe()) add(resource);
     if (scope.firewall) for (const resource of this.#firewall.observe([])) add(resource);
     // Another program's database is asked when all is read, and when something of ours is in it.
-    const asksSwitch = scope.sysctls || wishes.some(({ kind }) => kind === 'switch-port');
+    const asksSwitch = scope.settings === 'all' || wishes.some(({ kind }) => kind === 'switch-port');
     if (asksSwitch) for (const resource of this.#switchPorts.observe([])) add(resource);
     const passages = wishes.filter((wish) => wish.kind === 'passage');
     if (scope.passages) for (const resource of this.#passages.observe(passages)) add(resource);
@@ -102,14 +98,13 @@ export class Observer {
     return found;
   }
 
-  /** Whether these links of the host are as they are wished; asks for them alone. */
-  linksAreWhole(names: Iterable<string>, wished: ReadonlyMap<string, Wish>): boolean {
-    const view: LinkView = { namespace: 'host', link: (which) => this.#places.host.socket.link(which) };
-    return [...names].every((name) => {
-      const wish = wished.get(`link host ${name}`)?.resource;
-      if (wish?.kind !== 'link') return true;
-      const seen = seeLink(wish, view, new Map());
-      return seen !== undefined && difference(seen, wish) === '';
+  /** Sandboxes that are not to be found by their file any more, and a process that is in them. */
+  unpinned(wishes: Wishes): Unpinned[] {
+    return wishes.sandboxes.flatMap((name) => {
+      const wish = wishes.keys.get(`namespace ${name}`);
+      if (wish === undefined || this.#places.isPinned(name)) return [];
+      const pid = this.#occupant(name);
+      return pid === undefined ? [] : [{ wish, pid }];
     });
   }
 
@@ -193,25 +188,6 @@ function isHostLink(resource: Resource): resource is LinkResource {
   return resource.kind === 'link' && resource.namespace === 'host';
 }
 
-/** Three dumps; links are found by name and by index. */
-function pictureOf(place: Place): Picture {
-  const links = place.links();
-  const known = new Map<string | number, LinkInfo>(
-    links.flatMap((link) => [
-      [link.index, link],
-      [link.name, link],
-    ]),
-  );
-  return {
-    namespace: place.name,
-    place,
-    links,
-    link: (which) => known.get(which),
-    addresses: place.socket.addresses(),
-    routes: place.socket.routes('main').filter((route) => route.type === RTN_UNICAST),
-  };
-}
-
 /** Links, addresses and routes with our mark that nobody wishes. In sandboxes only routes are marked. */
 function garbage(
   { place, links, link: find, addresses, routes }: Picture,
@@ -233,37 +209,11 @@ function garbage(
   return found.filter((resource) => !wished.has(resourceKey(resource)));
 }
 
-/** An address without the route the kernel makes with it is not there as far as anybody can use it. */
-function seeAddress(wish: AddressResource, { link: find, addresses, routes }: Picture): AddressResource | undefined {
-  const link = find(wish.link);
-  if (link === undefined) return undefined;
-  if (!addresses.some((found) => found.link === link.index && found.address === wish.address)) return undefined;
-  if (!link.up || isHostAddress(wish.address)) return wish;
-  const subnet = prefixOf(wish.address);
-  return routes.some((route) => route.destination === subnet && route.link === link.index) ? wish : undefined;
-}
-
-/** /32 and /128: the kernel makes no route with them. */
-function isHostAddress(address: InterfaceAddress): boolean {
-  return lengthOf(address) === (address.includes(':') ? 128 : 32);
-}
-
-/** A container that may change its own routes has done so for a reason: any route to the destination will do there. */
-function seeRoute(wish: RouteResource, { place, link: find, routes }: Picture): RouteResource | undefined {
-  const there = routes.filter((route) => route.destination === wish.destination);
-  const ours = there.find((route) => route.protocol === FAIRWAY_PROTOCOL);
-  if (ours !== undefined) {
-    const { gateway: _, ...rest } = wish;
-    const link = find(ours.link)?.name ?? '';
-    return { ...rest, link, ...(ours.gateway === undefined ? {} : { gateway: ours.gateway }) };
-  }
-  const index = find(wish.link)?.index;
-  return there.some((route) => place.name !== 'host' || route.link === index) ? wish : undefined;
-}
-
 /** In a sandbox it is a value at birth: what the container makes of its own network is its own affair. */
 function seeSysctl(wish: SysctlResource, { place }: Picture, scope: Scope): SysctlResource | undefined {
-  if (place.name !== 'host' || !scope.sysctls) return wish;
+  const { settings } = scope;
+  const isRead = settings === 'all' || settings.has(linkOfSysctl(wish.path) ?? '');
+  if (place.name !== 'host' || !isRead) return wish;
   const value = readSetting(place.namespace, wish);
   return value === undefined ? undefined : { ...wish, value };
 }

@@ -74,6 +74,9 @@ export class Places {
   readonly host: Place;
   readonly #directory: string;
   readonly #sandboxes = new Map<NamespaceName, Place>();
+  /** The numbers by which the host's events speak of sandboxes */
+  readonly #numbers = new Map<NamespaceName, number>();
+  readonly #numbered = new Map<number, NamespaceName>();
   /** Made by others, without a name yet */
   readonly #provided = new Map<NamespaceName, NetworkNamespace>();
 
@@ -93,9 +96,29 @@ export class Places {
     if (name === 'host') return this.host;
     const known = this.#sandboxes.get(name);
     if (known !== undefined) return known;
-    const place = new Place(name, NetworkNamespace.open(this.path(name)));
+    return this.#enter(new Place(name, NetworkNamespace.open(this.path(name))));
+  }
+
+  /** The sandbox that the host's events call by this number. */
+  numbered(number: number): NamespaceName | undefined {
+    return this.#numbered.get(number);
+  }
+
+  #enter(place: Place): Place {
+    const { name, namespace } = place;
     this.#sandboxes.set(name, place);
+    if (!this.#numbers.has(name)) {
+      const number = this.host.socket.numberOf(namespace);
+      this.#numbers.set(name, number);
+      this.#numbered.set(number, name);
+    }
     return place;
+  }
+
+  #forgetNumber(name: NamespaceName): void {
+    const number = this.#numbers.get(name);
+    this.#numbers.delete(name);
+    if (number !== undefined && this.#numbered.get(number) === name) this.#numbered.delete(number);
   }
 
   /** Closes what is open to sandboxes. With a thousand of them, descriptors are better spent on their sockets. */
@@ -117,12 +140,30 @@ export class Places {
     const provided = this.#provided.get(name);
     provided?.pin(path);
     this.#provided.delete(name);
-    this.#sandboxes.set(name, new Place(name, provided ?? NetworkNamespace.create(path)));
+    this.#forgetNumber(name);
+    this.#enter(new Place(name, provided ?? NetworkNamespace.create(path)));
+  }
+
+  /** Gives the namespace of a process the sandbox's name among the files again. @throws KernelError ENOENT when it has ended */
+  pin(name: NamespaceName, pid: number): void {
+    using namespace = NetworkNamespace.open(`/proc/${pid}/ns/net`);
+    NetworkNamespace.unpin(this.path(name));
+    namespace.pin(this.path(name));
+  }
+
+  /** Whether a sandbox has its file. */
+  isPinned(name: NamespaceName): boolean {
+    try {
+      return isPinned(this.path(name));
+    } catch {
+      return false; // the file itself is gone
+    }
   }
 
   /** The kernel takes the namespace apart in the background when nothing uses it any more. */
   discard(name: NamespaceName): void {
     this.#close(name);
+    this.#forgetNumber(name);
     this.#provided.get(name)?.[Symbol.dispose]();
     this.#provided.delete(name);
     NetworkNamespace.unpin(this.path(name));

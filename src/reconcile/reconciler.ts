@@ -8,10 +8,10 @@ import type { FirewallMark } from '../model/network.ts';
 import type { RunProgram } from '../model/program.ts';
 import { type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
 import { Announcer } from './announcer.ts';
-import { Backoff } from './backoff.ts';
 import { diff } from './diff.ts';
 import { Executor } from './executor.ts';
 import { FirewallApplier } from './firewall/applier.ts';
+import { Glance } from './glance.ts';
 import { Listeners, type ResolverSockets } from './listeners.ts';
 import { isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
@@ -21,9 +21,10 @@ import { PassageApplier } from './passage/applier.ts';
 import type { Knock, Verdict } from './passage/verdict.ts';
 import { Places } from './places.ts';
 import type { PlanStep, Repair } from './plan.ts';
-import { describeStep } from './steps.ts';
-import { type Suspicion, Watch } from './watch.ts';
-import { type Changes, Wishes } from './wishes.ts';
+import { RepairBook, type Repairs } from './repairs.ts';
+import type { Suspicion } from './suspects.ts';
+import { Watch } from './watch.ts';
+import { type Changes, sandboxesOf, Wishes } from './wishes.ts';
 
 export interface ReconcilerOptions {
   /** Sandboxes are pinned in its directory "netns" */
@@ -39,6 +40,7 @@ export interface ReconcilerOptions {
   readonly home?: NetworkNamespace;
   /** Runs a program of the host: iptables alone can change rules of iptables */
   readonly run?: RunProgram;
+  readonly occupants?: Occupants;
   /** Told how long each step of every change took */
   readonly trace?: (step: string, milliseconds: number) => void;
   /** Called when a sandbox's resolver sockets are open, which it owns from then on; disposed when they must close */
@@ -50,17 +52,18 @@ const OPEN_VSWITCH = '/run/openvswitch/db.sock';
 /** Whoever gives no way to run programs has no iptables. */
 const NO_PROGRAMS: RunProgram = () => ({ status: null, stdout: '', stderr: 'programs cannot be run' });
 
-/** Milliseconds between two repairs of another program's firewall, at most. */
-const PASSAGE_WAIT = 500;
-
-/** Milliseconds before what failed is tried again, at least. */
+/** Milliseconds before what could not be read is read again. */
 const RETRY = 1000;
 
-/** How much was mended that nobody had asked for. */
-export interface Repairs {
-  readonly count: number;
-  readonly last?: { readonly at: string; readonly text: string };
+/** Who is in sandboxes. */
+export interface Occupants {
+  /** A process in the sandbox, as the daemon counts */
+  pidIn(sandbox: NamespaceName): number | undefined;
+  /** Whether somebody in it may set up the network: what he makes of it is his own affair */
+  maySetUp(sandbox: NamespaceName): boolean;
 }
+
+const NOBODY: Occupants = { pidIn: () => undefined, maySetUp: () => false };
 
 /**
  * Makes the kernel agree with what is wished, and keeps it so. All work on the kernel is synchronous, so that changes of
@@ -69,7 +72,7 @@ export interface Repairs {
 export class Reconciler {
   readonly #logger: Logger;
   readonly #wishes = new Wishes();
-  readonly #backoff = new Backoff();
+  readonly #book: RepairBook;
   readonly #places: Places;
   readonly #bin: LinkBin;
   readonly #announcer: Announcer;
@@ -79,8 +82,9 @@ export class Reconciler {
   readonly #observer: Observer;
   readonly #executor: Executor;
   readonly #mender: Mender;
+  readonly #glance: Glance;
+  readonly #occupants: Occupants;
   #watch: Watch | undefined;
-  #repairs: Repairs = { count: 0 };
 
   /**
    * `restore` comes first: before, what is wished is not known, and nothing is watched or called garbage.
@@ -91,8 +95,10 @@ export class Reconciler {
   }
 
   private constructor(options: ReconcilerOptions) {
-    const { logger, home = NetworkNamespace.home(), trace = () => undefined } = options;
+    const { logger, home = NetworkNamespace.home(), trace = () => undefined, occupants = NOBODY } = options;
     this.#logger = logger;
+    this.#book = new RepairBook(logger);
+    this.#occupants = occupants;
     this.#places = new Places(join(options.execRoot, 'netns'), home);
     this.#bin = new LinkBin({ logger, namespace: home });
     this.#announcer = new Announcer(this.#places);
@@ -102,7 +108,15 @@ export class Reconciler {
     const { run = NO_PROGRAMS } = options;
     const own = new Set([...this.#firewall.tables].flatMap((table) => [table, `${table}-admin`]));
     this.#passages = new PassageApplier({ namespace: home, logger, own, run });
-    this.#observer = new Observer(this.#places, this.#listeners, this.#firewall, switchPorts, this.#passages);
+    this.#observer = new Observer(
+      this.#places,
+      this.#listeners,
+      this.#firewall,
+      switchPorts,
+      this.#passages,
+      occupants.pidIn,
+    );
+    this.#glance = new Glance(this.#places, this.#wishes);
     this.#executor = new Executor({
       places: this.#places,
       bin: this.#bin,
@@ -129,7 +143,7 @@ export class Reconciler {
       this.#make(before, changes);
     } catch (error) {
       this.#wishes.replace(before);
-      this.#retryFailed(this.#mender.mend(touched(before, changes)));
+      this.#retryIn(this.#book.noteFailures(this.#mender.mend(touched(before, changes))));
       throw error;
     }
   }
@@ -165,7 +179,7 @@ export class Reconciler {
     this.#watch ??= this.#startWatch();
     this.#mender.removesGarbage = true;
     const outcomes = this.#mender.mend(EVERYTHING);
-    this.#retryFailed(outcomes);
+    this.#retryIn(this.#book.noteFailures(outcomes));
     return outcomes.map(asRepair);
   }
 
@@ -191,7 +205,7 @@ export class Reconciler {
   }
 
   get repairs(): Repairs {
-    return this.#repairs;
+    return this.#book.repairs;
   }
 
   /** Packets that the firewall has dropped since its table was made, by the reason. */
@@ -248,6 +262,8 @@ export class Reconciler {
         return ours ? name : undefined;
       },
       isParent: (name) => this.#wishes.isParent(name),
+      sandboxOf: (number) => this.#places.numbered(number),
+      linksWithSettings: () => this.#wishes.linksWithSettings,
       look: (suspicion) => this.#lookSafely(suspicion),
     });
   }
@@ -263,48 +279,50 @@ export class Reconciler {
   }
 
   /** @returns in how many milliseconds to look again, when something had to wait or could not be mended */
-  #look({ links, host, firewall, passages, parents }: Suspicion): number | undefined {
-    if (!host && !firewall && !passages && this.#observer.linksAreWhole(links, this.#wishes.keys)) return undefined;
-    const now = performance.now();
-    let next = Number.POSITIVE_INFINITY;
-    const admit = (step: PlanStep): boolean => {
-      const ready = this.#backoff.readyAt(resourceKey(step.resource), now);
-      if (ready > now) next = Math.min(next, ready);
-      return ready <= now;
+  #look(suspicion: Suspicion): number | undefined {
+    const { firewall, passages, parents, settings } = suspicion;
+    const sandboxes = this.#mendable(suspicion.sandboxes);
+    if (this.#isUnfounded(suspicion, sandboxes)) return undefined;
+    const { waiting } = this.#book;
+    const scope: Scope = {
+      sandboxes: new Set([...sandboxes, ...waiting.sandboxes, ...this.#wishes.sandboxesOn(parents)]),
+      firewall,
+      passages,
+      settings: settings === 'all' ? 'all' : new Set([...settings, ...waiting.settings]),
     };
-    const outcomes = this.#mender.mend(
-      { sandboxes: this.#wishes.sandboxesOn(parents), firewall, passages, sysctls: false },
-      admit,
-    );
-    for (const { step } of outcomes) {
-      // Reloading a firewall is no quarrel, however often it is done.
-      const longest = step.resource.kind === 'passage' ? PASSAGE_WAIT : undefined;
-      this.#backoff.repaired(resourceKey(step.resource), now, longest);
-    }
-    this.#tell(outcomes);
-    return next === Number.POSITIVE_INFINITY ? undefined : next - now;
-  }
-
-  /** One line, however much was found. */
-  #tell(outcomes: readonly Outcome[]): void {
-    this.#retryFailed(outcomes);
-    const done = outcomes.filter(({ failure }) => failure === undefined).map(({ step }) => describeStep(step));
-    if (done.length === 0) return;
-    const text = done.length === 1 ? done.join() : `${done[0]} and ${done.length - 1} more`;
-    this.#repairs = { count: this.#repairs.count + done.length, last: { at: new Date().toISOString(), text } };
-    this.#logger.info(`network mended: ${text}`, { steps: done });
-  }
-
-  #retryFailed(outcomes: readonly Outcome[]): void {
-    const failed = outcomes.filter(({ failure }) => failure !== undefined);
-    if (failed.length === 0) return;
     const now = performance.now();
-    const keys = failed.map(({ step }) => resourceKey(step.resource));
-    for (const key of keys) this.#backoff.repaired(key, now);
-    const wait = Math.max(RETRY, ...keys.map((key) => this.#backoff.readyAt(key, now) - now));
-    this.#watch?.lookAgain(wait);
-    const [first] = failed;
-    this.#logger.warn(`network cannot be mended: ${errorMessage(first?.failure)}`, { keys, retryInMs: wait });
+    const admission = this.#book.admission(now);
+    const outcomes = this.#mender.mend(scope, admission.admit);
+    const retry = this.#book.note(outcomes, true);
+    const next = admission.next();
+    return next === undefined ? retry : Math.min(retry ?? Number.POSITIVE_INFINITY, next - now);
+  }
+
+  /** Looks at the suspects alone. */
+  #isUnfounded(
+    { links, host, firewall, passages, settings, pins }: Suspicion,
+    sandboxes: readonly NamespaceName[],
+  ): boolean {
+    if (host || firewall || passages || settings === 'all') return false;
+    return (
+      this.#glance.linksAreWhole(links) &&
+      this.#glance.settingsAreWhole(settings) &&
+      this.#glance.sandboxesAreWhole(sandboxes) &&
+      !(pins && !this.#glance.pinsAreWhole())
+    );
+  }
+
+  #mendable(sandboxes: Suspicion['sandboxes']): NamespaceName[] {
+    const suspects = sandboxes === 'all' ? this.#wishes.sandboxes : [...sandboxes];
+    return suspects.filter((sandbox) => !this.#occupants.maySetUp(sandbox));
+  }
+
+  #tell(outcomes: readonly Outcome[]): void {
+    this.#retryIn(this.#book.note(outcomes, false));
+  }
+
+  #retryIn(milliseconds: number | undefined): void {
+    if (milliseconds !== undefined) this.#watch?.lookAgain(milliseconds);
   }
 }
 
@@ -323,11 +341,6 @@ function resources(changes: Changes, counts: (resource: Resource) => boolean): M
 
 /** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */
 function touched(before: Changes, after: Changes): Scope {
-  const sandboxes = new Set<NamespaceName>();
-  for (const resource of [...before.values(), ...after.values()].flat()) {
-    if (resource.kind === 'namespace') sandboxes.add(resource.name);
-    else if (resource.kind !== 'firewall' && resource.kind !== 'passage') sandboxes.add(resource.namespace);
-    if (resource.kind === 'link' && resource.type === 'veth') sandboxes.add(resource.peer.namespace);
-  }
-  return { sandboxes, firewall: true, passages: false, sysctls: true };
+  const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
+  return { sandboxes, firewall: true, passages: false, settings: 'all' };
 }

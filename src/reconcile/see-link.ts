@@ -49,16 +49,29 @@ function ownFields({ mtu, mac }: LinkResource, link: LinkInfo): Pick<LinkResourc
 
 function seeVeth(wish: VethLink, link: LinkInfo, view: LinkView, views: Views): LinkResource {
   const inside = views.get(wish.peer.namespace);
-  const end = inside?.link(wish.peer.name);
-  const whole = inside === undefined || (end !== undefined && end.index === link.peer);
+  const seen = inside === undefined ? wish : seeEnd(wish, inside, link.peer);
   return {
     ...wish,
     ...ownFields(wish, link),
-    up: link.up && (end === undefined || end.up),
+    up: link.up && seen.up,
     master: link.master === 0 ? '' : (view.link(link.master)?.name ?? ''),
     isolated: link.isolated,
-    peer: whole ? wish.peer : { ...wish.peer, name: '' },
+    peer: seen.peer,
   };
+}
+
+/**
+ * A wished pair by what is seen of its end in a sandbox alone.
+ * @param index of the end, where it is known
+ */
+export function seeEnd(wish: VethLink, inside: LinkView, index?: number): VethLink {
+  const { peer } = wish;
+  const end = inside.link(peer.name);
+  if (end?.kind !== 'veth' || (index !== undefined && end.index !== index)) {
+    return { ...wish, peer: { ...peer, name: '' } };
+  }
+  const mac = peer.mac === undefined || end.mac === undefined ? {} : { mac: end.mac };
+  return { ...wish, up: end.up, peer: { ...peer, mtu: end.mtu, ...mac } };
 }
 
 /** A VLAN is down while its parent is, and goes up with it. */

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
+import { watchMounts } from '../kernel/poll.ts';
+import type { NamespaceName } from '../model/resource.ts';
+import { Suspects, type Suspicion } from './suspects.ts';
 
 /** Milliseconds: what changes together is looked at together. */
 const DEBOUNCE = 5;
@@ -10,21 +13,12 @@ const LINK_DEBOUNCE = 25;
 
 /** Another program changes its rules in many transactions: to load all of them takes it about as long. */
 const PASSAGE_DEBOUNCE = 50;
+/** A container that starts mounts several things. */
+const MOUNT_DEBOUNCE = 50;
 /** Milliseconds between looks at what the kernel tells nothing of. */
 const PERIOD = 5000;
-
-/** What events say may have changed, since it was last looked at. */
-export interface Suspicion {
-  /** Links of the host to be asked for one by one */
-  readonly links: ReadonlySet<string>;
-  /** Something of ours is gone for certain, or events were lost: read the host's links, addresses and routes */
-  readonly host: boolean;
-  /** Links that others hang from, which came or went: read also the sandboxes with something on them */
-  readonly parents: 'all' | ReadonlySet<string>;
-  readonly firewall: boolean;
-  /** Rules of other programs */
-  readonly passages: boolean;
-}
+/** Links whose settings are looked at each time: one takes some 20 µs. */
+const LINKS_A_TIME = 200;
 
 export interface WatchOptions {
   readonly namespace: NetworkNamespace;
@@ -36,6 +30,10 @@ export interface WatchOptions {
   nameOf(index: number): string | undefined;
   /** Whether something of ours hangs, or should hang, from the link of this name */
   isParent(name: string): boolean;
+  /** The sandbox that has this number to the host */
+  sandboxOf(number: number): NamespaceName | undefined;
+  /** Links of the host that have settings; '' where some belong to none */
+  linksWithSettings(): readonly string[];
   /** Called a few milliseconds after the first event; returns in how many milliseconds to look again, if at all */
   look(suspicion: Suspicion): number | undefined;
 }
@@ -47,11 +45,8 @@ export interface WatchOptions {
 export class Watch implements Disposable {
   readonly #options: WatchOptions;
   readonly #events: KernelEvents;
-  readonly #links = new Set<string>();
-  #parents: 'all' | Set<string> = new Set();
-  #host = false;
-  #firewall = false;
-  #passages = false;
+  readonly #mounts: Disposable;
+  #suspicion = new Suspects();
   /** Events of the nftables transaction that is being told */
   #touched = false;
   #foreign = false;
@@ -59,11 +54,18 @@ export class Watch implements Disposable {
   #again: NodeJS.Timeout | undefined;
   readonly #ticks: NodeJS.Timeout;
   #due = Number.POSITIVE_INFINITY;
+  #againDue = Number.POSITIVE_INFINITY;
+  /** Where the next look at settings begins */
+  #turn = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#events = new KernelEvents(options.namespace, (event) => this.#hear(event));
     this.#ticks = setInterval(() => this.#tick(), PERIOD).unref();
+    this.#mounts = watchMounts(() => {
+      this.#suspicion.pins = true;
+      this.#schedule(MOUNT_DEBOUNCE);
+    });
   }
 
   /** Resolves when what the kernel told so far has been looked at. */
@@ -72,19 +74,26 @@ export class Watch implements Disposable {
     while (this.#due !== Number.POSITIVE_INFINITY) await sleep(DEBOUNCE);
   }
 
-  /** Looks at everything again, in so many milliseconds. What happens before then is looked at as usual. */
+  /** Looks at the host again, in so many milliseconds; an earlier appointment stays. What happens before then is looked at as usual. */
   lookAgain(milliseconds: number): void {
+    const due = performance.now() + milliseconds;
+    if (due >= this.#againDue) return;
     clearTimeout(this.#again);
+    this.#againDue = due;
     this.#again = setTimeout(() => {
-      this.#suspectAll();
+      this.#againDue = Number.POSITIVE_INFINITY;
+      this.#suspicion.addHost();
       this.#schedule(0);
     }, milliseconds);
     this.#again.unref();
   }
 
   #tick(): void {
-    if (!this.#options.unwatched()) return;
-    this.#passages = true;
+    const links = this.#options.linksWithSettings();
+    if (this.#turn >= links.length) this.#turn = 0;
+    for (const link of links.slice(this.#turn, this.#turn + LINKS_A_TIME)) this.#suspicion.addSettings(link);
+    this.#turn += LINKS_A_TIME;
+    if (this.#options.unwatched()) this.#suspicion.passages = true;
     this.#schedule(0);
   }
 
@@ -93,10 +102,19 @@ export class Watch implements Disposable {
     clearTimeout(this.#again);
     clearTimeout(this.#timer);
     this.#due = Number.POSITIVE_INFINITY;
+    this.#mounts[Symbol.dispose]();
     this.#events[Symbol.dispose]();
   }
 
   #hear(event: KernelEvent): void {
+    if ('namespace' in event) this.#hearInside(event);
+    else this.#hearHost(event);
+    const { host, firewall, passages, isEmpty } = this.#suspicion;
+    if (host || firewall) this.#schedule(DEBOUNCE);
+    else if (!isEmpty) this.#schedule(passages ? PASSAGE_DEBOUNCE : LINK_DEBOUNCE);
+  }
+
+  #hearHost(event: KernelEvent): void {
     switch (event.kind) {
       case 'link':
         this.#hearLink(event);
@@ -107,6 +125,9 @@ export class Watch implements Disposable {
       case 'route':
         if (event.removed) this.#suspectHost(event.route.link);
         break;
+      case 'settings':
+        this.#hearSettings(event.link);
+        break;
       case 'firewall':
         if (this.#options.tables.has(event.table)) this.#touched = true;
         else if (!event.element) this.#foreign = true;
@@ -115,11 +136,15 @@ export class Watch implements Disposable {
         this.#hearGeneration(event.author);
         break;
       case 'overrun':
-        this.#suspectAll();
+        this.#suspicion.addAll();
     }
-    if (this.#host || this.#firewall) this.#schedule(DEBOUNCE);
-    else if (this.#passages) this.#schedule(PASSAGE_DEBOUNCE);
-    else if (this.#links.size > 0) this.#schedule(LINK_DEBOUNCE);
+  }
+
+  /** Nobody waits for what comes: somebody inside may have a use for it. */
+  #hearInside(event: KernelEvent & { readonly namespace?: number }): void {
+    const told = event.kind === 'link' || ('removed' in event && event.removed);
+    const sandbox = told ? this.#options.sandboxOf(event.namespace ?? -1) : undefined;
+    if (sandbox !== undefined) this.#suspicion.addSandbox(sandbox);
   }
 
   #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {
@@ -127,34 +152,36 @@ export class Watch implements Disposable {
     const changed = removed || known !== name;
     if (changed) for (const parent of [known, name]) if (parent !== undefined) this.#suspectParent(parent);
     if (known === undefined) return;
-    if (changed) this.#host = true;
-    else this.#links.add(name);
+    if (changed) this.#suspicion.host = true;
+    else this.#suspicion.links.add(name);
   }
 
   #suspectParent(name: string): void {
     if (!this.#options.isParent(name)) return;
-    if (this.#parents !== 'all') this.#parents.add(name);
-    this.#host = true;
+    this.#suspicion.addParent(name);
   }
 
-  #suspectAll(): void {
-    this.#host = true;
-    this.#firewall = true;
-    this.#passages = true;
-    this.#parents = 'all';
+  /** @param link index; negative for all and for those that come */
+  #hearSettings(link: number): void {
+    const name = link < 0 ? '' : this.#options.nameOf(link);
+    if (name !== undefined) this.#suspicion.addSettings(name);
   }
 
   /** @param author of the transaction whose events have just been told */
   #hearGeneration(author: string): void {
     const own = author === ownName();
-    if (this.#touched && !own) this.#firewall = true;
-    if (this.#foreign && !own) this.#passages = true;
+    if (this.#touched && !own) this.#suspicion.firewall = true;
+    if (this.#foreign && !own) this.#suspicion.passages = true;
     this.#touched = false;
     this.#foreign = false;
   }
 
+  /** Who switches a link's IPv6 off takes its addresses away. */
   #suspectHost(index: number): void {
-    if (this.#options.nameOf(index) !== undefined) this.#host = true;
+    const name = this.#options.nameOf(index);
+    if (name === undefined) return;
+    this.#suspicion.host = true;
+    this.#suspicion.addSettings(name);
   }
 
   /** An earlier appointment stays. */
@@ -168,18 +195,8 @@ export class Watch implements Disposable {
 
   #look(): void {
     this.#due = Number.POSITIVE_INFINITY;
-    const suspicion = {
-      links: new Set(this.#links),
-      host: this.#host,
-      firewall: this.#firewall,
-      passages: this.#passages,
-      parents: this.#parents,
-    };
-    this.#links.clear();
-    this.#parents = new Set();
-    this.#host = false;
-    this.#firewall = false;
-    this.#passages = false;
+    const suspicion = this.#suspicion;
+    this.#suspicion = new Suspects();
     const again = this.#options.look(suspicion);
     if (again !== undefined) this.lookAgain(again);
   }

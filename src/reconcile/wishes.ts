@@ -1,5 +1,6 @@
 import { EngineError } from '../model/errors.ts';
 import { isChild, isShared, type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
+import { linkOfSysctl } from './foundation.ts';
 
 /** A resource and who wishes it. */
 export interface Wish {
@@ -16,7 +17,11 @@ export class Wishes {
   /** Of what is shared: who wishes it besides the one in `#byKey` */
   readonly #sharers = new Map<string, readonly Wish[]>();
   /** Keys of what hangs from a link of the host, by the link's name */
-  readonly #hanging = new Map<string, Set<string>>();
+  readonly #hanging = new Groups<string>();
+  /** Keys of the host's settings, by the link they belong to; '' for those of no link */
+  readonly #settings = new Groups<string>();
+  /** Keys of what is in a sandbox or has an end there */
+  readonly #inside = new Groups<NamespaceName>();
 
   get owners(): Changes {
     return this.#byOwner;
@@ -54,14 +59,35 @@ export class Wishes {
   /** Sandboxes with links that hang from these links of the host. */
   sandboxesOn(parents: 'all' | ReadonlySet<string>): Set<NamespaceName> {
     const sandboxes = new Set<NamespaceName>();
-    for (const [parent, keys] of this.#hanging) {
-      if (parents !== 'all' && !parents.has(parent)) continue;
-      for (const key of keys) {
-        const resource = this.#byKey.get(key)?.resource;
-        if (resource?.kind === 'link' && resource.namespace !== 'host') sandboxes.add(resource.namespace);
+    for (const parent of parents === 'all' ? this.#hanging.names() : parents) {
+      for (const { resource } of this.#found(this.#hanging.of(parent))) {
+        if (resource.kind === 'link' && resource.namespace !== 'host') sandboxes.add(resource.namespace);
       }
     }
     return sandboxes;
+  }
+
+  /** Links of the host that have settings; '' where some belong to none. */
+  get linksWithSettings(): string[] {
+    return this.#settings.names();
+  }
+
+  /** Settings of a link of the host; with '', those that belong to none. */
+  settingsOf(link: string): Wish[] {
+    return this.#found(this.#settings.of(link));
+  }
+
+  get sandboxes(): NamespaceName[] {
+    return this.#inside.names();
+  }
+
+  /** What is in a sandbox, and links that have an end there. */
+  inside(sandbox: NamespaceName): Wish[] {
+    return this.#found(this.#inside.of(sandbox));
+  }
+
+  #found(keys: Iterable<string>): Wish[] {
+    return Array.from(keys).flatMap((key) => this.#byKey.get(key) ?? []);
   }
 
   /**
@@ -89,10 +115,7 @@ export class Wishes {
     const key = resourceKey(resource);
     if (this.#byKey.has(key)) this.#sharers.set(key, [...(this.#sharers.get(key) ?? []), wish]);
     else this.#byKey.set(key, wish);
-    const parent = parentOf(resource);
-    if (parent === undefined) return;
-    const hanging = this.#hanging.get(parent) ?? new Set();
-    this.#hanging.set(parent, hanging.add(key));
+    this.#group(resource, (groups, name) => groups.add(name, key));
   }
 
   /** The next one who wishes it, if any, takes the place of the owner. */
@@ -109,11 +132,17 @@ export class Wishes {
 
   #forget(key: string, resource: Resource): void {
     this.#byKey.delete(key);
+    this.#group(resource, (groups, name) => groups.delete(name, key));
+  }
+
+  /** Calls `put` for each group the resource belongs to. */
+  #group(resource: Resource, put: <N extends string>(groups: Groups<N>, name: N) => void): void {
     const parent = parentOf(resource);
-    if (parent === undefined) return;
-    const hanging = this.#hanging.get(parent);
-    hanging?.delete(key);
-    if (hanging?.size === 0) this.#hanging.delete(parent);
+    if (parent !== undefined) put(this.#hanging, parent);
+    if (resource.kind === 'sysctl' && resource.namespace === 'host') {
+      put(this.#settings, linkOfSysctl(resource.path) ?? '');
+    }
+    for (const sandbox of sandboxesOf(resource)) put(this.#inside, sandbox);
   }
 
   #check(changes: Changes): void {
@@ -128,6 +157,42 @@ export class Wishes {
       }
     }
   }
+}
+
+/** Keys under names; a name without keys is none. */
+class Groups<N extends string> {
+  readonly #keys = new Map<N, Set<string>>();
+
+  has(name: N): boolean {
+    return this.#keys.has(name);
+  }
+
+  names(): N[] {
+    return [...this.#keys.keys()];
+  }
+
+  of(name: N): Iterable<string> {
+    return this.#keys.get(name) ?? [];
+  }
+
+  add(name: N, key: string): void {
+    const keys = this.#keys.get(name) ?? new Set();
+    this.#keys.set(name, keys.add(key));
+  }
+
+  delete(name: N, key: string): void {
+    const keys = this.#keys.get(name);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys.delete(name);
+  }
+}
+
+/** The sandboxes in which a part of the resource is. */
+export function sandboxesOf(resource: Resource): NamespaceName[] {
+  if (resource.kind === 'firewall' || resource.kind === 'passage') return [];
+  if (resource.kind === 'namespace') return [resource.name];
+  const ends = resource.kind === 'link' && resource.type === 'veth' ? [resource.peer.namespace] : [];
+  return [resource.namespace, ...ends].filter((name) => name !== 'host');
 }
 
 /** The link of the host that the resource cannot be without, when it is not one of its own kind of wish. */

@@ -88,7 +88,8 @@ export class FakeEngine {
         info: async () => info,
         counters: () => ({
           containers: info.containers,
-          repairs: 0,
+          repairs: {},
+          contested: 0,
           drops: {},
           dns: { questions: 0, answered: 0, cached: 0, forwarded: 0, failed: 0, refused: 0, upstreams: [] },
           eventListeners: 0,

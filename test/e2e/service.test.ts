@@ -176,7 +176,7 @@ describe('a daemon with figures and a docker context', () => {
     await daemon.host.shell('ip addr flush dev docker0');
     await eventually(
       'the repair is counted',
-      async () => ((await figures()).get('fairway_repairs_total{by="reconciler"}') ?? 0) > 0,
+      async () => ((await figures()).get('fairway_repairs_total{kind="address"}') ?? 0) > 0,
     );
     const other = await daemon.host.exec([
       'curl',

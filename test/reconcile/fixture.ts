@@ -22,6 +22,10 @@ export class Fixture implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly steps: [string, number][] = [];
   readonly served: NamespaceName[] = [];
+  /** Processes in sandboxes */
+  readonly pids = new Map<NamespaceName, number>();
+  /** Sandboxes with somebody who may set up the network */
+  readonly selfMade = new Set<NamespaceName>();
   reconciler: Reconciler;
 
   private constructor() {
@@ -50,6 +54,10 @@ export class Fixture implements AsyncDisposable {
       execRoot: this.execRoot,
       logger,
       home: this.home,
+      occupants: {
+        pidIn: (sandbox) => this.pids.get(sandbox),
+        maySetUp: (sandbox) => this.selfMade.has(sandbox),
+      },
       trace: (step, milliseconds) => void this.steps.push([step, milliseconds]),
       resolver: (namespace, sockets) => this.#serve(namespace, sockets),
     });

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { describeHost } from '../../src/drivers/machine.ts';
 import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
 import { eventually } from '../host.ts';
 import { endpointOf, Fixture, networkOf, sandboxOf, told, wishesOf } from './fixture.ts';
@@ -8,74 +11,128 @@ const web = { network: networkOf(1), sandbox: sandboxOf('a'), host: 2 };
 const db = { network: networkOf(1), sandbox: sandboxOf('b'), host: 3 };
 const BRIDGE = 'br-000000000001';
 const VETH = `veth${endpointOf(web).id.slice(0, 7)}`;
+const OTHERS = `veth${endpointOf(db).id.slice(0, 7)}`;
+
+const SETTINGS = `net.ipv4.conf.${BRIDGE}.route_localnet=0 net.ipv6.conf.${BRIDGE}.disable_ipv6=0`;
 
 /** What somebody does to the host, and what must work again soon after without anybody asking. */
 const BLOWS: readonly [string, string][] = [
   ['the bridge is deleted', `ip link del ${BRIDGE}`],
   ['the bridge is set down', `ip link set ${BRIDGE} down`],
   ['the bridge is renamed', `ip link set ${BRIDGE} name other`],
+  ['the bridge gets another MTU', `ip link set ${BRIDGE} mtu 1300`],
   ['the bridge loses its address', `ip addr del 10.1.0.1/24 dev ${BRIDGE}`],
   ['the bridge loses all addresses', `ip addr flush dev ${BRIDGE}`],
   ['the subnet’s route is deleted', 'ip route del 10.1.0.0/24'],
-  ['the firewall is flushed', 'nft flush ruleset'],
+  ['all of nftables is flushed', 'nft flush ruleset'],
+  ['our table is deleted', 'nft delete table inet fairway'],
+  ['a chain of ours is flushed', 'nft flush chain inet fairway prerouting'],
   ['a rule is put into our table', 'nft add rule inet fairway prerouting drop'],
-  ['an element of ours is deleted', 'nft flush set inet fairway bridges'],
+  ['the elements of a set of ours are deleted', 'nft flush set inet fairway bridges'],
+  ['forwarding is switched off', 'sysctl -qw net.ipv4.ip_forward=0'],
+  ['settings of a bridge are changed, of which the kernel tells nothing', `sysctl -qw ${SETTINGS}`],
   ['a veth is deleted', `ip link del ${VETH}`],
   ['a veth is taken out of its bridge', `ip link set ${VETH} nomaster`],
+  ['a veth is moved to another bridge', `ip link add else type bridge; ip link set ${OTHERS} master else`],
   ['a veth is set down', `ip link set ${VETH} down`],
-  ['a veth is renamed', `ip link set ${VETH} name other`],
+  ['a veth is renamed', `ip link set ${OTHERS} name another`],
+  ['a veth is isolated', `bridge link set dev ${OTHERS} isolated on`],
 ];
 
-for (const [what, blow] of BLOWS) {
-  test(`it heals when ${what}`, async () => {
-    await using fixture = await Fixture.create();
-    const { reconciler } = fixture;
-    await reconciler.commit(wishesOf(web, db));
-    await reconciler.settled();
-    assert.equal(reconciler.repairs.count, 0, fixture.lines.join('\n'));
-    fixture.sh(blow);
-    await eventually('it was noticed', () => reconciler.repairs.count > 0);
-    await reconciler.settled();
-    assert.ok(fixture.reaches('host', '10.1.0.2'));
-    assert.ok(fixture.reaches(web.sandbox.namespace, '10.1.0.3'));
-    fixture.inside(web.sandbox.namespace, 'ip route get 192.0.2.1');
-    assert.deepEqual(told(reconciler.plan()), []);
-    assert.equal(fixture.lines.filter((line) => line.startsWith('network mended')).length, 1, fixture.lines.join('\n'));
-  });
-}
-
-/** What happens inside a sandbox is found when everything is looked at. */
+/** What somebody does from outside to what is in a sandbox. */
 const INSIDE: readonly [string, string][] = [
   ['the default route is deleted', 'ip route del default'],
   ['the address is deleted', 'ip addr del 10.1.0.2/24 dev eth0'],
+  ['all addresses are deleted', 'ip addr flush dev eth0'],
   ['the link is set down', 'ip link set eth0 down'],
   ['the link is deleted', 'ip link del eth0'],
+  ['the link is renamed', 'ip link set eth0 down; ip link set eth0 name eth9; ip link set eth9 up'],
+  ['the link gets another MTU', 'ip link set eth0 mtu 1280'],
+  ['the link gets another MAC address', 'ip link set eth0 address 02:00:00:00:00:99'],
   ['loopback is set down', 'ip link set lo down'],
 ];
 
-for (const [what, blow] of INSIDE) {
-  test(`reconcile() mends a sandbox where ${what}`, async () => {
-    await using fixture = await Fixture.create();
-    const { reconciler } = fixture;
-    await reconciler.commit(wishesOf(web, db));
-    fixture.inside(web.sandbox.namespace, blow);
-    await reconciler.reconcile();
+describe('it heals when', () => {
+  let fixture: Fixture;
+  before(async () => {
+    fixture = await Fixture.create();
+    await fixture.reconciler.commit(
+      new Map([...wishesOf(web, db), ['host', describeHost([{ family: 4, guard: true }])]]),
+    );
+    await fixture.reconciler.settled();
+    assert.equal(fixture.reconciler.repairs.count, 0, fixture.lines.join('\n'));
+  });
+  after(() => fixture[Symbol.asyncDispose]());
+
+  async function heals(blow: () => void): Promise<void> {
+    const { reconciler, lines } = fixture;
+    const known = reconciler.repairs.count;
+    lines.splice(0);
+    blow();
+    await eventually('it was noticed', () => reconciler.repairs.count > known);
+    await eventually('all is as it is wished', () => told(reconciler.plan()).length === 0);
+    await reconciler.settled();
+    assert.ok(fixture.reaches('host', '10.1.0.2'));
     assert.ok(fixture.reaches(web.sandbox.namespace, '10.1.0.3'));
     assert.ok(fixture.reaches(web.sandbox.namespace, '127.0.0.1'));
     fixture.inside(web.sandbox.namespace, 'ip route get 192.0.2.1');
-    assert.deepEqual(told(reconciler.plan()), []);
-  });
-}
+    assert.equal(lines.filter((line) => line.startsWith('network mended: ')).length, 1, lines.join('\n'));
+  }
 
-test('reconcile() sets settings of the host back', async () => {
+  for (const [what, blow] of BLOWS) test(what, () => heals(() => fixture.sh(blow)));
+  for (const [what, blow] of INSIDE) {
+    test(`in a sandbox, ${what}`, () => heals(() => fixture.inside(web.sandbox.namespace, blow)));
+  }
+
+  test('in a sandbox, the link is moved to another one', () =>
+    heals(() => {
+      const elsewhere = fixture.reconciler.sandboxPath(db.sandbox.namespace);
+      fixture.inside(web.sandbox.namespace, `ip link set eth0 netns ${elsewhere} name eth7`);
+    }));
+
+  test('a sandbox’s file is unmounted, and it stays the same sandbox', async () => {
+    const path = fixture.reconciler.sandboxPath(web.sandbox.namespace);
+    const inhabitant = spawn('nsenter', [`--net=${path}`, 'sleep', 'infinity']);
+    await once(inhabitant, 'spawn');
+    await eventually(
+      'it is inside',
+      () =>
+        fixture.inside(web.sandbox.namespace, `readlink /proc/${inhabitant.pid}/ns/net`) ===
+        fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'),
+    );
+    fixture.pids.set(web.sandbox.namespace, inhabitant.pid ?? 0);
+    const identity = fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net');
+    try {
+      await heals(() => fixture.sh(`umount ${path}`));
+      assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
+      await heals(() => fixture.sh(`umount ${path}; rm ${path}`));
+      assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
+    } finally {
+      fixture.pids.clear();
+      inhabitant.kill();
+    }
+  });
+
+  test('a sandbox’s file is unmounted and nobody is in it: it is made anew', () =>
+    heals(() => fixture.sh(`umount ${fixture.reconciler.sandboxPath(db.sandbox.namespace)}`)));
+
+  test('and what was mended is counted by its kind', () => {
+    const { kinds } = fixture.reconciler.repairs;
+    assert.deepEqual(Object.keys(kinds).sort(), ['address', 'firewall', 'link', 'namespace', 'route', 'sysctl']);
+  });
+});
+
+test('who may set up the network of his sandbox keeps what he makes of it', async () => {
   await using fixture = await Fixture.create();
-  await fixture.reconciler.commit(wishesOf(web));
-  fixture.sh(`sysctl -qw net.ipv4.conf.${BRIDGE}.route_localnet=0`);
-  const repairs = await fixture.reconciler.reconcile();
-  assert.deepEqual(
-    repairs.map(({ because }) => because),
-    ['value is 0, wanted 1'],
-  );
+  const { reconciler } = fixture;
+  fixture.selfMade.add(web.sandbox.namespace);
+  await reconciler.commit(wishesOf(web, db));
+  fixture.inside(web.sandbox.namespace, 'ip route del default; ip addr del 10.1.0.2/24 dev eth0');
+  fixture.inside(db.sandbox.namespace, 'ip route del default');
+  await eventually('the other one is mended', () => reconciler.repairs.count > 0);
+  await reconciler.settled();
+  assert.deepEqual(reconciler.repairs.kinds, { route: 1 });
+  assert.equal(fixture.inside(web.sandbox.namespace, 'ip route'), '');
 });
 
 test('our own changes are no repairs, however many', async () => {
@@ -106,21 +163,36 @@ test('when events are lost, everything is read', async () => {
       batch.send();
     }
     fixture.sh(`ip addr del 10.1.0.1/24 dev ${BRIDGE}; nft flush ruleset`);
+    fixture.inside(web.sandbox.namespace, 'ip route del default');
   }
   await eventually('what nobody told was found', () => reconciler.repairs.count > 0);
   await reconciler.settled();
   assert.deepEqual(told(reconciler.plan()), []);
 });
 
-test('somebody who breaks the same thing again and again does not keep us busy', async () => {
+test('somebody who breaks the same thing again and again is told of and waited for, and the rest is mended at once', async () => {
   await using fixture = await Fixture.create();
-  const { reconciler } = fixture;
-  await reconciler.commit(wishesOf(web));
+  const { reconciler, lines } = fixture;
+  await reconciler.commit(wishesOf(web, db));
   await reconciler.settled();
-  for (let round = 0; round < 40; round++) {
+  const fights = async () => {
     fixture.sh(`ip link set ${VETH} nomaster`);
     await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.ok(reconciler.repairs.count < 10, String(reconciler.repairs.count));
+    return reconciler.repairs.contested.some(({ times, next }) => times > 6 && Date.parse(next) > Date.now() + 300);
+  };
+  await eventually('it is waited for', fights);
+  const told_ = lines.filter((line) => line.startsWith('somebody undoes what was mended'));
+  assert.deepEqual(told_, [
+    `somebody undoes what was mended, again and again: link host ${VETH}; it is mended less often from now on`,
+  ]);
+  fixture.sh(`ip link set ${VETH} nomaster`);
+  fixture.inside(web.sandbox.namespace, 'ip route del default');
+  fixture.sh('nft flush ruleset');
+  await eventually('all but the contested is whole', () =>
+    told(reconciler.plan()).every((step) => step === `update link host ${VETH}`),
+  );
   await eventually('the last blow is mended too', () => told(reconciler.plan()).length === 0);
+  const [contested] = reconciler.repairs.contested;
+  assert.equal(contested?.resource, `link host ${VETH}`);
+  assert.ok(Date.parse(contested.since) < Date.parse(contested.next));
 });

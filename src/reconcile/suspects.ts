@@ -1,0 +1,77 @@
+import type { NamespaceName } from '../model/resource.ts';
+
+/** What events say may have changed, since it was last looked at. */
+export interface Suspicion {
+  /** Links of the host to be asked for one by one */
+  readonly links: ReadonlySet<string>;
+  /** Something of ours is gone for certain, or events were lost: read the host's links, addresses and routes */
+  readonly host: boolean;
+  /** Links that others hang from, which came or went: read also the sandboxes with something on them */
+  readonly parents: 'all' | ReadonlySet<string>;
+  readonly firewall: boolean;
+  /** Rules of other programs */
+  readonly passages: boolean;
+  /** Links of the host whose settings are to be read; '' for settings that belong to none */
+  readonly settings: 'all' | ReadonlySet<string>;
+  /** What is inside them is to be read */
+  readonly sandboxes: 'all' | ReadonlySet<NamespaceName>;
+  /** Whether the sandboxes have their files */
+  readonly pins: boolean;
+}
+
+/** A suspicion that grows. */
+export class Suspects implements Suspicion {
+  readonly links = new Set<string>();
+  host = false;
+  firewall = false;
+  passages = false;
+  pins = false;
+  #parents: 'all' | Set<string> = new Set();
+  #settings: 'all' | Set<string> = new Set();
+  #sandboxes: 'all' | Set<NamespaceName> = new Set();
+
+  get parents(): 'all' | ReadonlySet<string> {
+    return this.#parents;
+  }
+
+  get settings(): 'all' | ReadonlySet<string> {
+    return this.#settings;
+  }
+
+  get sandboxes(): 'all' | ReadonlySet<NamespaceName> {
+    return this.#sandboxes;
+  }
+
+  get isEmpty(): boolean {
+    const some = this.host || this.firewall || this.passages || this.pins || this.links.size > 0;
+    return !some && ![this.#parents, this.#settings, this.#sandboxes].some((set) => set === 'all' || set.size > 0);
+  }
+
+  addParent(link: string): void {
+    if (this.#parents !== 'all') this.#parents.add(link);
+    this.host = true;
+  }
+
+  addSettings(link: string): void {
+    if (this.#settings !== 'all') this.#settings.add(link);
+  }
+
+  addSandbox(sandbox: NamespaceName): void {
+    if (this.#sandboxes !== 'all') this.#sandboxes.add(sandbox);
+  }
+
+  /** The host, and what hangs from its links. */
+  addHost(): void {
+    this.host = true;
+    this.firewall = true;
+    this.passages = true;
+    this.#parents = 'all';
+  }
+
+  addAll(): void {
+    this.addHost();
+    this.pins = true;
+    this.#settings = 'all';
+    this.#sandboxes = 'all';
+  }
+}
