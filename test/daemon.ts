@@ -42,8 +42,8 @@ export class TestDaemon implements AsyncDisposable {
     }
   }
 
-  /** Starts the daemon and waits until it answers. */
-  async start(extra: readonly string[] = []): Promise<void> {
+  /** Starts the daemon and waits until it answers. @param checkout another one's daemon, as a path of the test host */
+  async start(extra: readonly string[] = [], checkout = ROOT): Promise<void> {
     const flags = [
       '--data-root',
       '/run/data',
@@ -54,7 +54,7 @@ export class TestDaemon implements AsyncDisposable {
       ...this.#flags,
       ...extra,
     ];
-    const child = this.host.spawn([join(ROOT, 'bin/fairwayd'), ...flags]);
+    const child = this.host.spawn([join(checkout, 'bin/fairwayd'), ...flags]);
     const note = (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-1_000_000);
     };

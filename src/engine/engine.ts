@@ -20,6 +20,7 @@ import { Processes } from '../runtime/process/processes.ts';
 import { runProgram } from '../runtime/program.ts';
 import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
+import { SocketHolder } from '../runtime/socket-holder.ts';
 import { readHostFacts } from '../runtime/spec/host.ts';
 import { UserNamespace } from '../runtime/userns/user-namespace.ts';
 import { Store } from '../store/store.ts';
@@ -244,6 +245,7 @@ function openNetwork(
       config.trace?.(step, milliseconds);
     },
     resolver: (namespace, sockets) => dns.attach(namespace, sockets),
+    keeper: stack.use(new SocketHolder(execRoot, logger)),
   });
   stack.defer(() => reconciler.close());
   return { reconciler, dns, hostResolver };

@@ -161,11 +161,16 @@ function open(
     if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     beforeBind(fd);
     sys.bind(fd, socketAddress(address, port), `bind ${protocol} ${address} port ${port}`);
-    return { fd, port: sys.getsockname(fd).readUInt16BE(2) };
+    return { fd, port: portOf(fd) };
   } catch (error) {
     sys.close(fd);
     throw error;
   }
+}
+
+/** The port a socket is bound to. */
+export function portOf(fd: number): number {
+  return sys.getsockname(fd).readUInt16BE(2);
 }
 
 /** struct sockaddr_in (ip(7)) or sockaddr_in6 (ipv6(7)) */

@@ -1,5 +1,14 @@
 import { nftResolverRedirect, removeResolverRedirect } from '../kernel/resolver-redirect.ts';
-import { closeSocket, type KeepSocket, openTcpListener, openUdp, reservePorts } from '../kernel/socket.ts';
+import {
+  closeSocket,
+  type KeepSocket,
+  type OpenSocket,
+  openTcpListener,
+  openUdp,
+  portOf,
+  reservePorts,
+} from '../kernel/socket.ts';
+import { isSocketOf } from '../kernel/socket-queue.ts';
 import type { IpAddress } from '../model/address.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
 import {
@@ -12,7 +21,7 @@ import {
   resourceKey,
 } from '../model/resource.ts';
 import { unlessGone } from './gone.ts';
-import type { Places } from './places.ts';
+import type { Place, Places } from './places.ts';
 import { openRelay } from './relay.ts';
 
 /** Descriptors of the resolver's sockets. */
@@ -24,10 +33,28 @@ export interface ResolverSockets {
 /** The sockets belong to the callee from here on, also when it throws; it closes them when it is disposed. */
 export type ServeResolver = (namespace: NamespaceName, sockets: ResolverSockets) => Disposable;
 
+/** Keeps sockets open, and what arrives for them, until the next daemon takes them out. */
+export interface SocketKeeper {
+  /** What a former daemon gave it, by name: the caller's from then on */
+  takeOut(): Map<string, number[]>;
+  /** These and no others, which stay open here as well */
+  hold(sockets: ReadonlyMap<string, readonly number[]>): void;
+}
+
 interface Held {
   readonly resource: ListenerResource;
   readonly handle: Disposable;
+  /** Of a resolver */
+  readonly sockets?: ResolverSockets;
 }
+
+interface Opened {
+  readonly handle: Disposable;
+  readonly sockets?: ResolverSockets;
+}
+
+/** Milliseconds in which sockets that are opened are given to the keeper together. */
+const TOGETHER = 20;
 
 /** What a program hears when a bind fails (strerror(3) as Go writes it), for Docker's sentence. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -36,15 +63,21 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
 };
 
-/** Sockets the daemon holds. They end with it, so after a start there are none. */
+/** Sockets the daemon holds. They end with it, but for those of resolvers: where there is a keeper, the next daemon goes on with them. */
 export class Listeners {
   readonly #places: Places;
   readonly #serve: ServeResolver;
+  readonly #keeper: SocketKeeper | undefined;
   readonly #held = new Map<string, Held>();
+  /** Of the former daemon, by namespace, as long as nobody asked for them */
+  readonly #inherited: Map<string, number[]>;
+  #keeping: NodeJS.Timeout | undefined;
 
-  constructor(places: Places, serve: ServeResolver) {
+  constructor(places: Places, serve: ServeResolver, keeper?: SocketKeeper) {
     this.#places = places;
     this.#serve = serve;
+    this.#keeper = keeper;
+    this.#inherited = keeper?.takeOut() ?? new Map();
   }
 
   /** Memory is the truth here: nobody else can close a socket of ours. */
@@ -58,19 +91,25 @@ export class Listeners {
    */
   create(resource: ListenerResource, find: (key: string) => Resource | undefined): void {
     this.#close(resource);
-    const handle = resource.purpose === 'resolver' ? this.#openResolver(resource) : this.#reserve(resource, find);
-    this.#held.set(resourceKey(resource), { resource, handle });
+    const opened =
+      resource.purpose === 'resolver' ? this.#openResolver(resource) : { handle: this.#reserve(resource, find) };
+    this.#held.set(resourceKey(resource), { resource, ...opened });
+    if (resource.purpose === 'resolver') this.#keepSoon();
   }
 
   /** @param going sandboxes that go as well, and what is in them with them */
   remove(resource: ListenerResource, going: ReadonlySet<NamespaceName>): void {
     this.#close(resource);
-    if (resource.purpose !== 'resolver' || going.has(resource.namespace)) return;
+    if (resource.purpose !== 'resolver') return;
+    // At once: a socket that is kept would keep its namespace.
+    this.#keep();
+    if (going.has(resource.namespace)) return;
     unlessGone(() => removeResolverRedirect(this.#places.at(resource.namespace).namespace));
   }
 
   /** Sockets only: what is in the kernel stays for the next daemon. */
   close(): void {
+    this.#keep();
     for (const { resource } of [...this.#held.values()]) this.#close(resource);
   }
 
@@ -81,16 +120,52 @@ export class Listeners {
     held?.handle[Symbol.dispose]();
   }
 
+  /** To be called when all that is wished has been made: what nobody asked for of the former daemon's is closed. */
+  settle(): void {
+    this.#keep();
+    for (const fds of this.#inherited.values()) closeAll(fds);
+    this.#inherited.clear();
+  }
+
+  #keepSoon(): void {
+    this.#keeping ??= setTimeout(() => this.#keep(), TOGETHER).unref();
+  }
+
+  #keep(): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
+    const sockets = new Map<string, readonly number[]>();
+    for (const { resource, sockets: own } of this.#held.values()) {
+      if (own !== undefined && resource.purpose === 'resolver') sockets.set(resource.namespace, [own.udp, own.tcp]);
+    }
+    this.#keeper?.hold(sockets);
+  }
+
   /** On free ports: 53 stays the container's. Sockets first, so that the redirect never leads to nobody. */
-  #openResolver(resource: ResolverListener): Disposable {
-    const place = this.#places.at(resource.namespace);
+  #openResolver(resource: ResolverListener): Opened {
+    const { address, namespace } = resource;
+    const place = this.#places.at(namespace);
     using opening = new DisposableStack();
-    const udp = opening.adopt(openUdp(place.namespace, resource.address, 0), closeSocket);
-    const tcp = opening.adopt(openTcpListener(place.namespace, resource.address, 0), closeSocket);
-    const { address } = resource;
+    const [udp, tcp] = this.#inheritedBy(resource, place) ?? [
+      openUdp(place.namespace, address, 0),
+      openTcpListener(place.namespace, address, 0),
+    ];
+    for (const socket of [udp, tcp]) opening.adopt(socket, closeSocket);
     nftResolverRedirect(place.namespace, { address, udpPort: udp.port, tcpPort: tcp.port });
     opening.move();
-    return this.#serve(resource.namespace, { udp: udp.fd, tcp: tcp.fd });
+    const sockets = { udp: udp.fd, tcp: tcp.fd };
+    return { handle: this.#serve(namespace, sockets), sockets };
+  }
+
+  /** Those of the former daemon, with what was asked meanwhile. Of a namespace that was replaced they are of no use. */
+  #inheritedBy({ namespace }: ResolverListener, place: Place): readonly [OpenSocket, OpenSocket] | undefined {
+    const [udp, tcp] = this.#inherited.get(namespace) ?? [];
+    if (udp === undefined || tcp === undefined || !isSocketOf(place.namespace, udp)) return undefined;
+    this.#inherited.delete(namespace);
+    return [
+      { fd: udp, port: portOf(udp) },
+      { fd: tcp, port: portOf(tcp) },
+    ];
   }
 
   /** @throws PortUnavailable for what a user can do about it; anything else as it came */
@@ -106,6 +181,10 @@ export class Listeners {
       throw new PortUnavailable(resource, failed, rule as PublishRule | undefined, reason, error);
     }
   }
+}
+
+function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeSocket({ fd, port: 0 });
 }
 
 /** What takes the sockets of ports that are relayed. */

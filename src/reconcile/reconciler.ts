@@ -12,7 +12,7 @@ import { diff } from './diff.ts';
 import { Executor } from './executor.ts';
 import { FirewallApplier } from './firewall/applier.ts';
 import { Glance } from './glance.ts';
-import { Listeners, type ResolverSockets } from './listeners.ts';
+import { Listeners, type ResolverSockets, type SocketKeeper } from './listeners.ts';
 import { isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
@@ -45,6 +45,8 @@ export interface ReconcilerOptions {
   readonly trace?: (step: string, milliseconds: number) => void;
   /** Called when a sandbox's resolver sockets are open, which it owns from then on; disposed when they must close */
   resolver(namespace: NamespaceName, sockets: ResolverSockets): Disposable;
+  /** Keeps resolvers' sockets for the next daemon; unless told, they end with this one */
+  readonly keeper?: SocketKeeper;
 }
 
 /** As Debian and Fedora have it (ovsdb-server(1)). */
@@ -102,7 +104,7 @@ export class Reconciler {
     this.#places = new Places(join(options.execRoot, 'netns'), home);
     this.#bin = new LinkBin({ logger, namespace: home });
     this.#announcer = new Announcer(this.#places);
-    this.#listeners = new Listeners(this.#places, options.resolver);
+    this.#listeners = new Listeners(this.#places, options.resolver, options.keeper);
     this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home, options.acceptMark);
     const switchPorts = new SwitchPorts(this.#places, options.openVswitch ?? OPEN_VSWITCH);
     const { run = NO_PROGRAMS } = options;
@@ -179,6 +181,7 @@ export class Reconciler {
     this.#watch ??= this.#startWatch();
     this.#mender.removesGarbage = true;
     const outcomes = this.#mender.mend(EVERYTHING);
+    this.#listeners.settle();
     this.#retryIn(this.#book.noteFailures(outcomes));
     return outcomes.map(asRepair);
   }

@@ -9,6 +9,7 @@ import { interfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '
 import type { Logger } from '../../src/model/logger.ts';
 import type { DriverOptions, Endpoint, Network, PublishedPort, Sandbox } from '../../src/model/network.ts';
 import { type NamespaceName, type Owner, type Resource, resourceKey } from '../../src/model/resource.ts';
+import type { SocketKeeper } from '../../src/reconcile/listeners.ts';
 import type { PlanStep } from '../../src/reconcile/plan.ts';
 import { Reconciler } from '../../src/reconcile/reconciler.ts';
 
@@ -26,6 +27,8 @@ export class Fixture implements AsyncDisposable {
   readonly pids = new Map<NamespaceName, number>();
   /** Sandboxes with somebody who may set up the network */
   readonly selfMade = new Set<NamespaceName>();
+  /** Of reconcilers that are opened from now on */
+  keeper: SocketKeeper | undefined;
   reconciler: Reconciler;
 
   private constructor() {
@@ -60,6 +63,7 @@ export class Fixture implements AsyncDisposable {
       },
       trace: (step, milliseconds) => void this.steps.push([step, milliseconds]),
       resolver: (namespace, sockets) => this.#serve(namespace, sockets),
+      ...(this.keeper === undefined ? {} : { keeper: this.keeper }),
     });
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SocketQueue } from '../../src/kernel/socket-queue.ts';
 import { but, Fixture, gone, networkOf, sandboxOf, wishesOf } from './fixture.ts';
 
 const web = { network: networkOf(1), sandbox: sandboxOf('a', true), host: 2 };
@@ -40,6 +41,31 @@ test('when the sandbox goes its resolver is told to close', async () => {
   await fixture.reconciler.commit(wishes);
   await fixture.reconciler.commit(gone(wishes));
   assert.deepEqual(fixture.served, []);
+});
+
+test('the next daemon goes on with the resolver’s sockets, unless their namespace is another', async () => {
+  await using fixture = await Fixture.create();
+  using queue = SocketQueue.create();
+  fixture.keeper = { takeOut: () => queue.takeOut(), hold: (sockets) => queue.replace(sockets) };
+  const both = wishesOf(web, { network: networkOf(1), sandbox: sandboxOf('b', true), host: 3 });
+  await fixture.restart(both);
+  const before = bound(fixture);
+  await fixture.reconciler.close();
+  assert.equal(bound(fixture), before, 'they are open without a daemon');
+  const next = async () => {
+    fixture.reconciler = fixture.open();
+    await fixture.reconciler.restore(wishesOf(web));
+  };
+  await next();
+  assert.equal(bound(fixture), before);
+  assert.deepEqual([...queue.takeOut().keys()], [web.sandbox.namespace], 'of a sandbox that is gone nothing is kept');
+  await fixture.restart(wishesOf(web));
+  await fixture.reconciler.close();
+  fixture.sh(`umount ${fixture.reconciler.sandboxPath(web.sandbox.namespace)}`);
+  await next();
+  assert.match(bound(fixture), /udp\s+UNCONN.*127\.0\.0\.11:\d+/);
+  await fixture.reconciler.commit(gone(wishesOf(web), /^network/));
+  assert.deepEqual([...queue.takeOut().keys()], [], 'with the sandbox its sockets go');
 });
 
 test('published ports are really held, all of a range, and free again afterwards', async () => {
