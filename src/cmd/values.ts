@@ -51,16 +51,11 @@ export function parseBoolean(name: string, text: string): boolean {
   );
 }
 
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
 /** dockerd's names; "fatal" says no less than "error" here. @throws EngineError invalidArgument */
 export function parseLogLevel(text: string): LogLevel {
-  const known: Readonly<Record<string, LogLevel>> = {
-    debug: 'debug',
-    info: 'info',
-    warn: 'warn',
-    error: 'error',
-    fatal: 'error',
-  };
-  const level = known[text];
+  const level = text === 'fatal' ? 'error' : LOG_LEVELS.find((known) => known === text);
   if (level === undefined) throw new EngineError('invalidArgument', `invalid logging level: ${text}`);
   return level;
 }

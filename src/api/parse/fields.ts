@@ -134,7 +134,7 @@ export class Fields {
   close(flags: Readonly<Record<string, string>> = {}): void {
     for (const [key, { name, value }] of this.#fields) {
       if (this.#read.has(key) || isZero(value)) continue;
-      const flag = flags[name];
+      const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
       const option = flag === undefined ? `option ${this.#pathOf(name)}` : `${flag} (${this.#pathOf(name)})`;
       throw unsupportedOption(option);
     }

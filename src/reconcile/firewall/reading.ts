@@ -11,41 +11,41 @@ const FAMILIES = [4, 6] as const;
  * @returns undefined when something is missing or left over, so that they do not mean anything exactly
  */
 export function decompile(elements: readonly Element[]): FirewallResource[] | undefined {
-  const resources = readLeniently(elements);
-  const found = new Set(elements.map(elementId));
-  const meant = new Set(resources?.flatMap(compile).map(elementId));
-  return found.size === meant.size && found.isSubsetOf(meant) ? resources : undefined;
+  try {
+    const resources = readLeniently(elements);
+    const found = new Set(elements.map(elementId));
+    const meant = new Set(resources.flatMap(compile).map(elementId));
+    return found.size === meant.size && found.isSubsetOf(meant) ? resources : undefined;
+  } catch (error) {
+    if (error instanceof EngineError) return undefined; // an address or a name that is none of ours
+    throw error;
+  }
 }
 
-function readLeniently(elements: readonly Element[]): FirewallResource[] | undefined {
+function readLeniently(elements: readonly Element[]): FirewallResource[] {
   const bySet = Map.groupBy(elements, (element) => element.set);
   const of = (set: Element['set']) => bySet.get(set) ?? [];
   const marks = (set: Element['set']) => new Set(of(set).map(({ key }) => key));
   const bridges = new BridgeMarks(marks);
-  try {
-    return [
-      ...of('carried').map(({ key }): FirewallResource => {
-        return { kind: 'firewall', meaning: 'carry', bridge: key.slice(1, key.indexOf('" . "')) };
-      }),
-      ...of('guarded').map(({ key }): FirewallResource => {
-        return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
-      }),
-      ...of('linked4').map(linkRule),
-      ...FAMILIES.flatMap((family) => {
-        const ports = [`port${family}`, `range${family}`, `port${family}_any`, `range${family}_any`] as const;
-        const publishing = ports.flatMap(of).map((element) => published(element, family));
-        return [
-          ...of(`subnets${family}`).map((element) => bridges.rule(element, family)),
-          ...[...of(`masqueraded${family}`), ...of(`sources${family}`)].map(masqueradeRule),
-          ...new Map(publishing.map((one) => [rangeOf(one), one])).values().map(publishRule),
-          ...[...of(`opened${family}`), ...of(`through${family}`)].map(openRule),
-        ];
-      }),
-    ];
-  } catch (error) {
-    if (error instanceof EngineError) return undefined; // an address that is none of ours
-    throw error;
-  }
+  return [
+    ...of('carried').map(({ key }): FirewallResource => {
+      return { kind: 'firewall', meaning: 'carry', bridge: key.slice(1, key.indexOf('" . "')) };
+    }),
+    ...of('guarded').map(({ key }): FirewallResource => {
+      return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
+    }),
+    ...of('linked4').map(linkRule),
+    ...FAMILIES.flatMap((family) => {
+      const ports = [`port${family}`, `range${family}`, `port${family}_any`, `range${family}_any`] as const;
+      const publishing = ports.flatMap(of).map((element) => published(element, family));
+      return [
+        ...of(`subnets${family}`).map((element) => bridges.rule(element, family)),
+        ...[...of(`masqueraded${family}`), ...of(`sources${family}`)].map(masqueradeRule),
+        ...new Map(publishing.map((one) => [rangeOf(one), one])).values().map(publishRule),
+        ...[...of(`opened${family}`), ...of(`through${family}`)].map(openRule),
+      ];
+    }),
+  ];
 }
 
 /** What the table says of bridges by their names. */

@@ -25,7 +25,7 @@ export function familiesOf({ family }: BaseChain): readonly AddressFamily[] {
 /** All filter chains packets of IPv4 and IPv6 pass there; those of a bridge's own frames are none. */
 export function chainsAt(nftables: Nftables, at: 'forward' | 'input'): BaseChain[] {
   return objects(nftables.run('list chains'), 'chain').flatMap(({ family, table, name, hook, type }) =>
-    hook === at && type === 'filter' && String(family) in FAMILIES
+    hook === at && type === 'filter' && Object.hasOwn(FAMILIES, String(family))
       ? [{ family: String(family), table: String(table), name: String(name) }]
       : [],
   );

@@ -38,9 +38,9 @@ export class Archive {
         if (count > MAX_ENTRIES) throw new EngineError('tooLarge', `invalid archive: more than ${MAX_ENTRIES} files`);
         const path = insidePath(entry.header.name);
         const { type } = entry.header;
-        if (type === 'link') archive.#links.set(path, insidePath(entry.header.linkname));
+        if (type === 'link') archive.#links.set(path, insidePath(entry.header.linkname ?? ''));
         if (type === 'symlink')
-          archive.#links.set(path, insidePath(posix.join(posix.dirname(path), entry.header.linkname)));
+          archive.#links.set(path, insidePath(posix.join(posix.dirname(path), entry.header.linkname ?? '')));
         const wanted = type === 'file' && !OBSOLETE.has(posix.basename(path));
         if (wanted) archive.#files.set(path, await blobs.write(entry as AsyncIterable<Buffer>, { lease }));
         else entry.resume();

@@ -14,12 +14,12 @@ const UNITS: Readonly<Record<string, number>> = {
 const SHORTEST = 1_000_000;
 
 /** Flags of the instruction and what they set. */
-const DURATIONS: Readonly<Record<string, 'Interval' | 'Timeout' | 'StartPeriod' | 'StartInterval'>> = {
-  interval: 'Interval',
-  timeout: 'Timeout',
-  'start-period': 'StartPeriod',
-  'start-interval': 'StartInterval',
-};
+const DURATIONS: ReadonlyMap<string, 'Interval' | 'Timeout' | 'StartPeriod' | 'StartInterval'> = new Map([
+  ['interval', 'Interval'],
+  ['timeout', 'Timeout'],
+  ['start-period', 'StartPeriod'],
+  ['start-interval', 'StartInterval'],
+]);
 
 /**
  * The instruction HEALTHCHECK: "NONE", or "--interval=30s --retries=3 CMD command".
@@ -48,7 +48,7 @@ function parseFlags(flags: readonly string[]): HealthcheckSection {
   const entries = flags.map((flag): [string, number] => {
     const [, name = '', value = ''] = /^--([^=]+)=(.*)$/.exec(flag) ?? [];
     if (name === 'retries') return ['Retries', parseRetries(value)];
-    const field = DURATIONS[name];
+    const field = DURATIONS.get(name);
     if (field === undefined) throw invalid(`unknown flag: ${flag.split('=')[0]}`);
     return [field, parseDuration(value, name)];
   });

@@ -5,16 +5,19 @@ import type { IndexEntry } from './manifest.ts';
 /** Node's names for architectures in the image specification's, which are Go's. */
 const NODE_NAMES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 /** Other names users know, with the variant they mean. */
-const ALIASES: Readonly<Record<string, readonly [architecture: string, variant: string]>> = {
-  x86_64: ['amd64', ''],
-  'x86-64': ['amd64', ''],
-  i386: ['386', ''],
-  aarch64: ['arm64', ''],
-  armhf: ['arm', 'v7'],
-  armel: ['arm', 'v6'],
-};
+const ALIASES: ReadonlyMap<string, readonly [architecture: string, variant: string]> = new Map([
+  ['x86_64', ['amd64', '']],
+  ['x86-64', ['amd64', '']],
+  ['i386', ['386', '']],
+  ['aarch64', ['arm64', '']],
+  ['armhf', ['arm', 'v7']],
+  ['armel', ['arm', 'v6']],
+]);
 /** What an architecture means where no variant is told. */
-const BASE_VARIANT: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' };
+const BASE_VARIANT: ReadonlyMap<string, string> = new Map([
+  ['arm', 'v7'],
+  ['arm64', 'v8'],
+]);
 
 /** This machine's architecture as in an image's platform: "amd64". */
 export function hostArchitecture(): string {
@@ -34,7 +37,7 @@ export function parsePlatformName(text: string): Platform {
   const [first = '', second, third] = parts;
   const isOs = ['linux', 'windows', 'freebsd', 'darwin'].includes(first);
   const name = second ?? (isOs ? hostArchitecture() : first);
-  const [architecture, variant] = ALIASES[name] ?? [name, ''];
+  const [architecture, variant] = ALIASES.get(name) ?? [name, ''];
   return { os: isOs || second !== undefined ? first : 'linux', architecture, variant: third ?? variant };
 }
 
@@ -51,7 +54,7 @@ export function choosePlatform(entries: readonly IndexEntry[], wanted: Platform)
   const fitting = entries.filter(
     ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
   );
-  const base = BASE_VARIANT[wanted.architecture] ?? '';
+  const base = BASE_VARIANT.get(wanted.architecture) ?? '';
   const variant = (platform: Platform | undefined) => platform?.variant || base;
   const chosen =
     fitting.find(({ platform }) => variant(platform) === (wanted.variant || base)) ??

@@ -20,14 +20,14 @@ export interface Delivery {
 /** What each driver understands beside `mode` and `max-buffer-size`. */
 const ROTATION = ['max-size', 'max-file', 'compress'];
 const ATTRIBUTES = ['labels', 'labels-regex', 'env', 'env-regex', 'tag'];
-const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  'json-file': [...ROTATION, ...ATTRIBUTES],
-  local: ROTATION,
-  journald: ATTRIBUTES,
-};
+const OPTIONS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['json-file', [...ROTATION, ...ATTRIBUTES]],
+  ['local', ROTATION],
+  ['journald', ATTRIBUTES],
+]);
 
 /** The drivers `docker info` lists; `none` is one more. */
-export const LOG_DRIVERS: readonly string[] = Object.keys(OPTIONS).sort();
+export const LOG_DRIVERS: readonly string[] = [...OPTIONS.keys()].sort();
 
 /** Open files a reader needs at once. */
 const MAX_FILES = 1000;
@@ -54,7 +54,7 @@ export function mergeLogConfig(asked: LogConfig, defaults: LogConfig): LogConfig
 export function checkLogConfig({ driver, options }: LogConfig): void {
   if (driver === 'none') return;
   delivery(options);
-  const known = OPTIONS[driver];
+  const known = OPTIONS.get(driver);
   if (known === undefined) throw invalid(`logger: no log driver named '${driver}' is registered`);
   for (const name of Object.keys(options)) {
     if (known.includes(name) || name === 'mode' || name === 'max-buffer-size') continue;

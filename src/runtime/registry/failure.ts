@@ -29,29 +29,29 @@ export class Unreachable extends EngineError {
  * Codes of the distribution specification that have a status of their own in the Engine API. UNAUTHORIZED has none, as in
  * Docker: to 401 the CLI answers by asking for a password, for which there may be nobody.
  */
-const KINDS: Readonly<Record<string, ErrorKind>> = {
-  DENIED: 'notFound',
-  MANIFEST_UNKNOWN: 'notFound',
-  NAME_UNKNOWN: 'notFound',
-};
+const KINDS: ReadonlyMap<string, ErrorKind> = new Map([
+  ['DENIED', 'notFound'],
+  ['MANIFEST_UNKNOWN', 'notFound'],
+  ['NAME_UNKNOWN', 'notFound'],
+]);
 
 function kindOf(code: string): ErrorKind {
-  return KINDS[code] ?? 'internal';
+  return KINDS.get(code) ?? 'internal';
 }
 
 /** What the specification's codes say when a registry gives no words of its own. */
-const DEFAULT_WORDS: Readonly<Record<string, string>> = {
-  UNAUTHORIZED: 'authentication required',
-  DENIED: 'requested access to the resource is denied',
-  TOOMANYREQUESTS: 'too many requests',
-  UNAVAILABLE: 'service unavailable',
-};
+const DEFAULT_WORDS: ReadonlyMap<string, string> = new Map([
+  ['UNAUTHORIZED', 'authentication required'],
+  ['DENIED', 'requested access to the resource is denied'],
+  ['TOOMANYREQUESTS', 'too many requests'],
+  ['UNAVAILABLE', 'service unavailable'],
+]);
 
 const LONGEST_MESSAGE = 2000;
 
 /** In Docker's form: "manifest unknown: manifest unknown". */
 export function registryError(code: string, status: number, message: string, retryAfter?: number): RegistryError {
-  const words = (message === '' ? (DEFAULT_WORDS[code] ?? 'unknown error') : message).slice(0, LONGEST_MESSAGE);
+  const words = (message === '' ? (DEFAULT_WORDS.get(code) ?? 'unknown error') : message).slice(0, LONGEST_MESSAGE);
   return new RegistryError(code, status, `${code.toLowerCase().replaceAll('_', ' ')}: ${words}`, retryAfter);
 }
 

@@ -54,7 +54,9 @@ interface Group {
 
 function findAccount(files: AccountFiles, user: string): Account {
   const id = user === '' ? 0 : parseId(user);
-  const found = entries(files.passwd).find(([name, , uid]) => (id === undefined ? name === user : Number(uid) === id));
+  const found = entries(files.passwd, [2, 3]).find(([name, , uid]) =>
+    id === undefined ? name === user : Number(uid) === id,
+  );
   if (found !== undefined) return { name: found[0], uid: Number(found[2] ?? 0), gid: Number(found[3] ?? 0) };
   if (id !== undefined) return { uid: id, gid: 0 };
   throw new EngineError('internal', `unable to find user ${user}: no matching entries in passwd file`);
@@ -84,16 +86,23 @@ function parseId(text: string): number | undefined {
 }
 
 function parseGroups(text: string | undefined): Group[] {
-  return entries(text).map(([name = '', , gid, members = '']) => ({
+  return entries(text, [2]).map(([name = '', , gid, members = '']) => ({
     name,
     gid: Number(gid ?? 0),
     members: members.split(',').map((member) => member.trim()),
   }));
 }
 
-/** Lines split at colons, as glibc reads them: comments and blank lines are skipped; nonsense for a number is no entry. */
-function entries(text: string | undefined): string[][] {
+/**
+ * Lines split at colons, as glibc reads them: comments and blank lines are skipped; nonsense for a number is no entry.
+ * @param numbers which fields hold ids; one that is missing is 0
+ */
+function entries(text: string | undefined, numbers: readonly number[]): string[][] {
   const lines = (text ?? '').split('\n').map((line) => line.trim());
   const fields = lines.filter((line) => line !== '' && !line.startsWith('#')).map((line) => line.split(':'));
-  return fields.filter(([, , id = '0']) => /^\d+$/.test(id) && Number(id) <= MAX_ID);
+  return fields.filter((line) => numbers.every((at) => isId(line[at] ?? '0')));
+}
+
+function isId(text: string): boolean {
+  return /^\d+$/.test(text) && Number(text) <= MAX_ID;
 }
