@@ -134,6 +134,19 @@ export function linkedEndpoints(state: State, endpoint: Endpoint): { to: Endpoin
   });
 }
 
+/** Those whose links on user networks name a container, naming it as it is called from now on. */
+export function linkedByName(state: State, former: string, name: string): Container[] {
+  return [...state.containers.values()].flatMap((container) => {
+    const endpoints = container.spec.endpoints.map((request) => {
+      if (request.links?.some((link) => link.container === former) !== true) return request;
+      const links = request.links.map((link) => (link.container === former ? { ...link, container: name } : link));
+      return { ...request, links };
+    });
+    const isSame = endpoints.every((request, index) => request === container.spec.endpoints[index]);
+    return isSame ? [] : [{ ...container, spec: { ...container.spec, endpoints } }];
+  });
+}
+
 /** After the target's start or rename: who runs with a link to it finds it under its address of today. */
 export function tellLinked(core: Core, targetId: string): void {
   for (const parent of core.state.containers.values()) {

@@ -7,7 +7,7 @@ import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
 import { type ContainerCommit, commitContainer } from './container-commit.ts';
 import { checkName, createContainer } from './container-create.ts';
-import { tellLinked } from './container-links.ts';
+import { linkedByName, tellLinked } from './container-links.ts';
 import { containerPaths } from './container-paths.ts';
 import { removeContainer } from './container-remove.ts';
 import { restartContainer } from './container-restart.ts';
@@ -117,7 +117,8 @@ export class Containers {
     await withContainer(core, id, async () => {
       const container = this.#find(id);
       const renamed = { ...container, name: this.#newName(container.name, name) };
-      core.state.apply({ put: { containers: [renamed] } });
+      const linked = linkedByName(core.state, container.name, renamed.name);
+      core.state.apply({ put: { containers: [renamed, ...linked] } });
       containerEvent(core, renamed, 'rename', { oldName: `/${container.name}` });
       tellLinked(core, id);
     });

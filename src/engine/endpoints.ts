@@ -21,7 +21,7 @@ import { announcementOf, linkSettings, wantedLinkName } from './endpoint-options
 import { chooseGateway, gatewayOf } from './gateway.ts';
 import { newId } from './ids.ts';
 import { isBare, traitsOf } from './intent.ts';
-import { exactContainer, findNetwork, tryFindNetwork } from './lookup.ts';
+import { findNetwork, tryFindNetwork } from './lookup.ts';
 import { type HeldPort, portWishes, type Way } from './ports.ts';
 import type { State } from './state.ts';
 import { sharing } from './surroundings.ts';
@@ -69,11 +69,6 @@ export function allocateEndpoint(
 ): Endpoint {
   const { state } = core;
   const network = findNetwork(state.networks, request.network);
-  for (const link of request.links ?? []) {
-    if (exactContainer(state.containers, link.container) === undefined) {
-      throw new EngineError('notFound', `Could not get container for ${link.container}`);
-    }
-  }
   const addresses = allocateAddresses(core, container, network, request);
   if (addresses.length === 0 && network.pools.length > 0) {
     throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);

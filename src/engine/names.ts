@@ -1,6 +1,6 @@
 import type { NameSource, Outside, Service, ServiceQuestion } from '../dns/names.ts';
 import { outsideOf } from '../dns/outside.ts';
-import { addressOf, familyOf, type IpAddress } from '../model/address.ts';
+import { familyOf, type IpAddress } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import type { Network } from '../model/network.ts';
 import type { NamespaceName } from '../model/resource.ts';
@@ -8,7 +8,6 @@ import type { EngineConfig } from './config.ts';
 import { isUserDefined, requestFor } from './endpoints.ts';
 import { gatewayOf } from './gateway.ts';
 import type { HostResolver } from './host-resolver.ts';
-import { exactContainer } from './lookup.ts';
 import { buildDirectory, type Directory, type Holder } from './name-directory.ts';
 import { type ResolverSettings, resolvConf } from './resolv-conf.ts';
 import { hostGateways } from './sandbox-files.ts';
@@ -151,15 +150,17 @@ export class Names implements NameSource {
       : (near.find((addresses) => addresses.length > 0) ?? hostGateways(this.#state, this.#config));
   }
 
-  /** Whoever does not run has no address, and then its link is no name. */
-  #linked(owner: Container, network: Network): Map<string, Holder[]> {
-    const { containers, endpoints } = this.#state;
-    const linked = new Map<string, Holder[]>();
+  /**
+   * By whatever name the target has on the network, or by its id. Whoever does not run has no address, and then its link is no
+   * name; whoever is not there yet need not be.
+   */
+  #linked(owner: Container, network: Network): Map<string, readonly Holder[]> {
+    const { holders } = this.#directory(network);
+    const linked = new Map<string, readonly Holder[]>();
     for (const { container: reference, alias } of requestFor(this.#state, owner, network)?.links ?? []) {
-      const container = exactContainer(containers, reference);
-      const endpoint = endpoints.values().find((one) => one.container === container?.id && one.network === network.id);
-      if (container === undefined || endpoint === undefined) continue;
-      linked.set(alias.toLowerCase(), [{ container, addresses: endpoint.addresses.map(addressOf) }]);
+      const own = this.#state.containers.get(reference)?.name;
+      const found = holders.get((own ?? reference).toLowerCase());
+      if (found !== undefined) linked.set(alias.toLowerCase(), found);
     }
     return linked;
   }

@@ -66,6 +66,36 @@ describe('names', () => {
     await daemon.ok('rm', '-f', 'squatter');
   });
 
+  test('a link on a user network may come before its target, and follows it through its end and a rename', async () => {
+    await daemon.ok('run', '-d', '--name', 'early', '--network', 'app', 'busybox', 'sleep', '600');
+    await daemon.ok('network', 'connect', '--link', 'late:cache', '--link', 'stored:shelf', 'db', 'early');
+    const answers = async (name: string) => (await resolve('early', name)).stdout.includes('10.81.0.');
+    assert.equal(await answers('cache'), false);
+    await daemon.ok(
+      'run',
+      '-d',
+      '--name',
+      'late',
+      '--network',
+      'db',
+      '--network-alias',
+      'stored',
+      'busybox',
+      'sleep',
+      '600',
+    );
+    assert.deepEqual([await answers('cache'), await answers('shelf')], [true, true]);
+    await daemon.ok('rename', 'late', 'later');
+    assert.ok(await answers('cache'));
+    await daemon.ok('stop', '-t', '0', 'later');
+    assert.equal(await answers('cache'), false);
+    assert.equal((await resolve('web', 'cache')).stdout.includes('10.81.0.'), false, 'it is nobody else’s name');
+    await daemon.ok('restart', '-t', '0', 'early');
+    await daemon.ok('start', 'later');
+    assert.ok(await answers('cache'));
+    await daemon.ok('rm', '-f', 'early', 'later');
+  });
+
   test('everything else goes to the host’s resolvers, by UDP and TCP', async () => {
     daemon.host.spawnLan([
       'dnsmasq',
