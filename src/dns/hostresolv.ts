@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { familyOf, type IpAddress, isIpAddress, parseIpAddress } from '../model/address.ts';
+import { familyOf, type IpAddress, isIpAddress, isLoopback, parseIpAddress } from '../model/address.ts';
 import { hasCode } from '../model/errors.ts';
 import type { Upstream } from './names.ts';
 
@@ -189,10 +189,6 @@ function forLegacy(draft: Draft, ipv6: boolean): Draft {
   if (nameservers.length > 0) return { ...draft, nameservers, transform: 'legacy' };
   const fallback = ipv6 ? [...FALLBACK_IPV4, ...FALLBACK_IPV6] : FALLBACK_IPV4;
   return { ...draft, nameservers: fallback, transform: 'legacy', warning: 'Used default nameservers.' };
-}
-
-function isLoopback(address: IpAddress): boolean {
-  return address.startsWith('127.') || address === '::1';
 }
 
 function hasNdots(options: readonly string[]): boolean {

@@ -29,7 +29,7 @@ export function tryFindContainer(containers: ReadonlyMap<string, Container>, ref
 }
 
 /** By full id or name, with or without its slash, or by a link's: "web/db". */
-export function exactContainer(containers: ReadonlyMap<string, Container>, reference: string): Container | undefined {
+function exactContainer(containers: ReadonlyMap<string, Container>, reference: string): Container | undefined {
   const name = reference.replace(/^\//, '');
   const target = linkByName(containers, name)?.link.container;
   return containers.get(reference) ?? containerByName(containers, name) ?? containers.get(target ?? '');

@@ -28,6 +28,11 @@ export function isIpAddress(text: string): boolean {
   return (text.includes(':') ? parseIPv6(text) : parseIPv4(text)) !== undefined;
 }
 
+/** 127.0.0.0/8, ::1. */
+export function isLoopback(address: IpAddress): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
 /** "0.0.0.0" or "::": no address in particular. */
 export function isUnspecified(address: IpAddress): boolean {
   return address === '0.0.0.0' || address === '::';

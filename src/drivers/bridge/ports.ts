@@ -1,4 +1,11 @@
-import { type AddressFamily, addressOf, familyOf, type IpAddress, isUnspecified } from '../../model/address.ts';
+import {
+  type AddressFamily,
+  addressOf,
+  familyOf,
+  type IpAddress,
+  isLoopback,
+  isUnspecified,
+} from '../../model/address.ts';
 import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
 import type { Resource, TransportProtocol } from '../../model/resource.ts';
 import { bridgeName } from './name.ts';
@@ -85,10 +92,6 @@ function opened(
   // A port of 127.0.0.1 is the host's own affair, also where a link is trusted.
   const outside = ports.filter(({ hostAddress }) => !isLoopback(hostAddress));
   return trustedLinks.flatMap((link) => rules(outside, link));
-}
-
-function isLoopback(address: IpAddress): boolean {
-  return address.startsWith('127.') || address === '::1';
 }
 
 /** A port may be published more than once; it is opened once, and neighbours together. */

@@ -43,6 +43,8 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
   readonly #wanted = new Map<string, PassageResource>();
   /** The rules may not be what is wanted */
   #doubtful = true;
+  /** What the host's own firewall says, while nobody has changed it */
+  readonly #input = new Map<AddressFamily, (knock: Knock) => Verdict>();
   /** What could not be done, and was told */
   readonly #told = new Set<string>();
 
@@ -62,9 +64,15 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
 
   /**
    * What the host's own firewall would say of packets to a port of the host, if Fairway did not lead them elsewhere. Reads
-   * it once; the answers hold for that moment.
+   * it once, and again after somebody has changed something.
    */
   hostInput(family: AddressFamily): (knock: Knock) => Verdict {
+    const known = this.#input.get(family) ?? this.#readInput(family);
+    this.#input.set(family, known);
+    return known;
+  }
+
+  #readInput(family: AddressFamily): (knock: Knock) => Verdict {
     const foreign = chainsAt(this.#nftables, 'input').filter(({ table }) => !this.#options.own.has(table));
     const texts: string[] = [];
     const unread: Verdict[] = [];
@@ -84,6 +92,7 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
 
   /** What is wished, but for families that do not pass everywhere; and what passes that nobody wishes. */
   observe(wished: readonly PassageResource[]): PassageResource[] {
+    this.#input.clear();
     this.#wanted.clear();
     for (const passage of wished) this.#wanted.set(resourceKey(passage), passage);
     const repairs = this.#repairs().filter(({ where }) => !this.#told.has(where));
