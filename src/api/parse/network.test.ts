@@ -49,6 +49,16 @@ describe('network create', () => {
   }
 });
 
+test('connect does not read the MAC address that inspect shows', () => {
+  const shown = { NetworkID: 'n', MacAddress: '02:00:00:00:00:01', Aliases: ['www'] };
+  assert.deepEqual(parseConnect('n', { Container: 'web', EndpointConfig: shown }).endpoint, {
+    network: 'n',
+    aliases: ['www'],
+    driverOptions: {},
+    gatewayPriority: 0,
+  });
+});
+
 test('connect and disconnect need a container', () => {
   assert.throws(() => parseConnect('n', {}), { message: 'invalid container name or ID: value is empty' });
   assert.throws(() => parseDisconnect(undefined), { message: 'invalid container name or ID: value is empty' });

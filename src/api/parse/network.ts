@@ -64,11 +64,15 @@ interface ConnectRequest {
   readonly endpoint: EndpointRequest;
 }
 
-/** The body of POST /networks/{id}/connect. @throws EngineError invalidArgument */
+/**
+ * The body of POST /networks/{id}/connect. Clients before API 1.54 send back what inspect showed of another endpoint, and its
+ * MAC address is one of the fields that were never read: two links with the same one would break both.
+ * @throws EngineError invalidArgument
+ */
 export function parseConnect(network: string, body: unknown): ConnectRequest {
   const fields = new Fields(body, '');
   const container = fields.text('Container');
-  const endpoint = parseEndpoint(network, fields.child('EndpointConfig'));
+  const { mac: _, ...endpoint } = parseEndpoint(network, fields.child('EndpointConfig'));
   fields.close();
   if (container === '') throw invalid('invalid container name or ID: value is empty');
   return { container, endpoint };
