@@ -1,10 +1,11 @@
 import { DhcpClient, type DhcpIdentity, type Outgoing, type Step } from '../ipam/dhcp/client.ts';
 import { readFrame, writeFrame } from '../ipam/dhcp/frame.ts';
 import { decode, encode } from '../ipam/dhcp/message.ts';
+import { claims, writeProbe } from '../ipam/dhcp/probe.ts';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
 import { RouteSocket } from '../kernel/rtnetlink.ts';
-import { parseIpAddress, parseMacAddress } from '../model/address.ts';
+import { type IpAddress, parseIpAddress, parseMacAddress } from '../model/address.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Endpoint, Lease } from '../model/network.ts';
@@ -23,6 +24,8 @@ interface Holder {
   readonly identity: DhcpIdentity;
   readonly client: DhcpClient;
   socket?: PacketSocket;
+  /** While it is asked whether somebody has the address */
+  ears?: PacketSocket;
   timer?: NodeJS.Timeout;
   /** Told of the first lease */
   obtained?: (error?: unknown) => void;
@@ -96,9 +99,10 @@ export class Leases implements Disposable {
     this.#holders.delete(id);
     clearTimeout(holder.timer);
     holder.socket?.[Symbol.dispose]();
+    holder.ears?.[Symbol.dispose]();
   }
 
-  #perform(holder: Holder, { send, wait, lease }: Step): void {
+  #perform(holder: Holder, { send, probe, wait, lease }: Step): void {
     clearTimeout(holder.timer);
     holder.timer = setTimeout(() => this.#perform(holder, holder.client.timeout(Date.now())), wait);
     holder.timer.unref();
@@ -109,7 +113,35 @@ export class Leases implements Disposable {
     } else {
       this.#send(holder, send);
     }
+    this.#probe(holder, probe);
     if (lease !== undefined) void this.#follow(holder, lease ?? undefined);
+  }
+
+  /** @param address undefined: nothing is asked any more */
+  #probe(holder: Holder, address: IpAddress | undefined): void {
+    if (address === undefined) {
+      holder.ears?.[Symbol.dispose]();
+      delete holder.ears;
+      return;
+    }
+    const { mac } = holder.identity;
+    this.#try(holder, () => {
+      holder.ears ??= this.#open(holder, 'arp', (frame) => this.#hearArp(holder, frame, address));
+      holder.ears.send(writeProbe(mac, address));
+    });
+  }
+
+  #hearArp(holder: Holder, frame: Buffer, address: IpAddress): void {
+    if (this.#holders.get(holder.endpoint.id) !== holder || !claims(frame, holder.identity.mac, address)) return;
+    const step = holder.client.conflict(Date.now());
+    if (step === undefined) return;
+    const { id, interfaceName } = holder.endpoint;
+    this.#options.logger.warn('another machine has the address that DHCP gave', {
+      endpoint: id,
+      link: interfaceName,
+      address,
+    });
+    this.#perform(holder, step);
   }
 
   async #follow(holder: Holder, lease: Lease | undefined): Promise<void> {
@@ -129,19 +161,24 @@ export class Leases implements Disposable {
 
   /** What cannot be sent now is sent again when its time is over. */
   #send(holder: Holder, { message, from, to = EVERYBODY }: Outgoing): void {
+    const frame = writeFrame({
+      fromMac: holder.identity.mac,
+      toMac: to.mac,
+      from,
+      to: to.address,
+      fromPort: CLIENT_PORT,
+      toPort: SERVER_PORT,
+      payload: encode(message),
+    });
+    this.#try(holder, () => {
+      holder.socket ??= this.#open(holder, 'ip', (bytes) => this.#hear(holder, bytes));
+      holder.socket.send(frame);
+    });
+  }
+
+  #try(holder: Holder, send: () => void): void {
     try {
-      holder.socket ??= this.#open(holder);
-      holder.socket.send(
-        writeFrame({
-          fromMac: holder.identity.mac,
-          toMac: to.mac,
-          from,
-          to: to.address,
-          fromPort: CLIENT_PORT,
-          toPort: SERVER_PORT,
-          payload: encode(message),
-        }),
-      );
+      send();
     } catch (error) {
       const { id, interfaceName } = holder.endpoint;
       this.#options.logger.debug('a DHCP message could not be sent', {
@@ -152,13 +189,12 @@ export class Leases implements Disposable {
     }
   }
 
-  #open(holder: Holder): PacketSocket {
-    const { endpoint } = holder;
+  #open({ endpoint }: Holder, kind: 'ip' | 'arp', listener: (frame: Buffer) => void): PacketSocket {
     using namespace = NetworkNamespace.open(this.#options.sandboxPath(endpoint));
     using route = new RouteSocket(namespace);
     const link = route.link(endpoint.interfaceName);
     if (link === undefined) throw new EngineError('internal', `there is no link ${endpoint.interfaceName}`);
-    return new PacketSocket(namespace, link.index, (frame) => this.#hear(holder, frame));
+    return new PacketSocket(namespace, link.index, kind, listener);
   }
 
   #hear(holder: Holder, bytes: Buffer): void {

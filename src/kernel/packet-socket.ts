@@ -4,14 +4,14 @@ import * as sys from './sys.ts';
 
 /** packet(7), linux/if_packet.h, linux/if_ether.h */
 const AF_PACKET = 17;
-const ETH_P_IP = 0x0800;
+const PROTOCOLS = { ip: 0x0800, arp: 0x0806 } as const;
 /** Ethernet's largest frame without jumbo frames, and some room */
 const FRAME = 2048;
 /** Frames read in one go: on a busy link others must have their turn, too */
 const BURST = 64;
 
 /**
- * Whole Ethernet frames of IPv4 on one link, in and out; it works before the link has an address. Every frame that arrives
+ * Whole Ethernet frames of IPv4 or of ARP on one link, in and out; it works before the link has an address. Every frame that arrives
  * is copied here, so it should be open only while something is awaited.
  */
 export class PacketSocket implements Disposable {
@@ -19,8 +19,13 @@ export class PacketSocket implements Disposable {
   readonly #watch: Disposable;
 
   /** @param link index in that namespace @param listener called on the main thread; it may dispose the socket */
-  constructor(namespace: NetworkNamespace, link: number, listener: (frame: Buffer) => void) {
-    const protocol = ((ETH_P_IP & 0xff) << 8) | (ETH_P_IP >> 8); // htons
+  constructor(
+    namespace: NetworkNamespace,
+    link: number,
+    kind: keyof typeof PROTOCOLS,
+    listener: (frame: Buffer) => void,
+  ) {
+    const protocol = ((PROTOCOLS[kind] & 0xff) << 8) | (PROTOCOLS[kind] >> 8); // htons
     // Without a protocol it hears nothing yet: else frames of other links would come before bind.
     this.#fd = namespace.run(() => sys.socket(AF_PACKET, sys.SOCK_RAW, 0));
     try {

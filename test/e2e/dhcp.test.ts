@@ -134,6 +134,18 @@ describe('the dhcp IPAM driver', () => {
     assert.equal(await address('web'), own, 'the same container has the same address');
   });
 
+  test('an address that somebody on the LAN has taken is declined, and the container gets another', async () => {
+    const own = await address('web');
+    await daemon.ok('stop', '-t', '0', 'web');
+    await daemon.host.lanShell(`ip addr add ${own}/32 dev lo`);
+    await daemon.ok('start', 'web');
+    const now = await address('web');
+    assert.notEqual(now, own);
+    assert.match(server.log, new RegExp(`DHCPDECLINE\\(lan0\\) ${own.replaceAll('.', '\\.')} `));
+    assert.equal(await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.lan.IPAddress}}', 'web'), now);
+    await daemon.host.lanShell(`ip addr del ${own}/32 dev lo`);
+  });
+
   test('when the server gives another address, the container, its files and inspect follow', async () => {
     const own = await address('web');
     await server.stop();

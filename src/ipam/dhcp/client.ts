@@ -28,6 +28,8 @@ export interface Outgoing {
 /** What follows from what happened. */
 export interface Step {
   readonly send?: Outgoing;
+  /** Others shall be asked by ARP whether they have this address; `conflict` is due when one has */
+  readonly probe?: IpAddress;
   /** Milliseconds until `timeout` is due */
   readonly wait: number;
   /** A new or prolonged lease; null: there is none any more */
@@ -38,6 +40,7 @@ type State =
   | { readonly phase: 'selecting'; readonly wanted?: IpAddress }
   | { readonly phase: 'requesting'; readonly wanted: IpAddress; readonly server: IpAddress }
   | { readonly phase: 'rebooting'; readonly wanted: IpAddress }
+  | { readonly phase: 'probing'; readonly given: Lease; readonly probes: number }
   | { readonly phase: 'bound' | 'renewing' | 'rebinding'; readonly lease: Lease };
 
 const NOWHERE = parseIpAddress('0.0.0.0');
@@ -48,12 +51,18 @@ const LONGEST_RETRY = 64_000;
 const REQUESTS = 4;
 /** Section 4.4.5: renewals are repeated after half of what remains, but not more often. */
 const RENEWAL_PAUSE = 60_000;
+/** RFC 5227 section 1.1 has PROBE_NUM 3, and 6 s in all; a container's start waits for it, and who is there answers in a few ms. */
+const PROBES = 3;
+const PROBE_PAUSE = 150;
+/** Section 3.1 point 5 waits 10 s after an address in use, so that nobody asks in a circle: here, after this many. */
+const PATIENT_DECLINES = 3;
+const DECLINE_PAUSE = 10_000;
 /** setTimeout's limit, 2³¹ − 1 ms; what is due later is looked at again then. */
 const LONGEST_WAIT = 0x7fffffff;
 
 /**
- * A client of RFC 2131 for one link, without clock or socket: told what happens, it says what to do. Addresses are not
- * probed by ARP before they are used (section 2.2 leaves that to clients), the server does.
+ * A client of RFC 2131 for one link, without clock or socket: told what happens, it says what to do. A new address is used
+ * when nobody answers for it by ARP (section 2.2, RFC 5227); else it is declined, and another one asked for.
  */
 export class DhcpClient {
   readonly #identity: DhcpIdentity;
@@ -62,6 +71,7 @@ export class DhcpClient {
   #xid = 0;
   #attempt = 0;
   #began = 0;
+  #declines = 0;
 
   /** @param random from 0 to 1, as Math.random */
   constructor(identity: DhcpIdentity, random: () => number) {
@@ -87,8 +97,9 @@ export class DhcpClient {
 
   /** The message that gives the lease back; undefined when there is none. */
   release(now: number): Outgoing | undefined {
-    if (!('lease' in this.#state)) return undefined;
-    const { lease } = this.#state;
+    const state = this.#state;
+    const lease = 'lease' in state ? state.lease : state.phase === 'probing' ? state.given : undefined;
+    if (lease === undefined) return undefined;
     this.#enter({ phase: 'selecting' }, now);
     const options = new Map([
       [OPTION.messageType, Uint8Array.of(MESSAGE.release)],
@@ -102,6 +113,7 @@ export class DhcpClient {
   /** What it waited for did not happen, or a time of the lease has come. */
   timeout(now: number): Step {
     const state = this.#state;
+    if (state.phase === 'probing') return this.#probe(state.given, state.probes, now);
     if (!('lease' in state)) return this.#retry(state, now);
     const { lease } = state;
     if (now >= ends(lease)) {
@@ -125,7 +137,7 @@ export class DhcpClient {
     const type = reply.options.get(OPTION.messageType)?.[0];
     const [server] = addressesOf(reply, OPTION.server);
     const state = this.#state;
-    if (state.phase === 'bound') return undefined;
+    if (state.phase === 'bound' || state.phase === 'probing') return undefined;
     if (type === MESSAGE.offer && state.phase === 'selecting' && server !== undefined) {
       this.#state = { phase: 'requesting', wanted: reply.yours, server };
       this.#attempt = 0;
@@ -136,6 +148,34 @@ export class DhcpClient {
     if (type !== MESSAGE.ack) return undefined;
     const lease = readLease(reply, mac, now);
     if (lease === undefined) return undefined;
+    return 'lease' in state ? this.#bind(lease, now) : this.#probe(lease, PROBES, now);
+  }
+
+  /** Somebody else has the address that is being probed. @returns undefined when none is */
+  conflict(now: number): Step | undefined {
+    const state = this.#state;
+    if (state.phase !== 'probing') return undefined;
+    const { server } = state.given;
+    this.#enter({ phase: 'selecting' }, now);
+    this.#declines++;
+    const options = new Map([
+      [OPTION.messageType, Uint8Array.of(MESSAGE.decline)],
+      [OPTION.requestedAddress, addressBytes(addressIn(state.given))],
+      [OPTION.server, addressBytes(server)],
+      [OPTION.clientId, this.#identity.clientId],
+    ]);
+    const send = { message: this.#message(options, NOWHERE, now), from: NOWHERE };
+    return { send, wait: this.#declines > PATIENT_DECLINES ? DECLINE_PAUSE : 0 };
+  }
+
+  #probe(given: Lease, probes: number, now: number): Step {
+    if (probes === 0) return this.#bind(given, now);
+    this.#state = { phase: 'probing', given, probes: probes - 1 };
+    return { probe: addressIn(given), wait: PROBE_PAUSE };
+  }
+
+  #bind(lease: Lease, now: number): Step {
+    this.#declines = 0;
     this.#state = { phase: 'bound', lease };
     return { lease, wait: this.#pause(now) };
   }

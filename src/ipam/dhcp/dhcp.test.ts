@@ -12,6 +12,7 @@ import {
 import { DhcpClient, type Step } from './client.ts';
 import { checksum, readFrame, writeFrame } from './frame.ts';
 import { type DhcpMessage, decode, encode, MESSAGE, OPTION } from './message.ts';
+import { claims, writeProbe } from './probe.ts';
 
 const address = fc.uint8Array({ minLength: 4, maxLength: 4 }).map(addressFromBytes);
 const mac = fc.uint8Array({ minLength: 6, maxLength: 6 }).map(macFromBytes);
@@ -125,6 +126,15 @@ class Talk {
     return this.step;
   }
 
+  /** Three questions by ARP, and no answer. */
+  nobodyHasIt(now: number): Step {
+    for (let probes = 0; probes < 3; probes++) {
+      assert.deepEqual(this.step, { probe: GIVEN, wait: 150 });
+      this.later(now);
+    }
+    return this.step;
+  }
+
   get xid(): number {
     return this.step.send?.message.xid ?? 0;
   }
@@ -148,6 +158,7 @@ function bound(now = 0): Talk {
   const talk = new Talk((client) => client.start(now));
   talk.answer(MESSAGE.offer, now);
   talk.answer(MESSAGE.ack, now);
+  talk.nobodyHasIt(now);
   return talk;
 }
 
@@ -158,7 +169,8 @@ test('discover, offer, request, ack: a lease, and a rest until half of it is ove
   assert.deepEqual(talk.said, { type: 1, from: nobody, to: 'everybody', requested: undefined, hostName: 'web' });
   talk.answer(MESSAGE.offer, 10);
   assert.deepEqual(talk.said, { type: 3, from: nobody, to: 'everybody', requested: GIVEN, hostName: 'web' });
-  const { lease, wait, send } = talk.answer(MESSAGE.ack, 20);
+  talk.answer(MESSAGE.ack, 20);
+  const { lease, wait, send } = talk.nobodyHasIt(20);
   assert.equal(lease?.address, '192.0.2.50/24');
   assert.equal(lease?.gateway, '192.0.2.1');
   assert.deepEqual([lease?.renewAfter, lease?.rebindAfter, lease?.endsAfter], [60, 105, 120]);
@@ -222,7 +234,44 @@ test('a daemon that comes back goes on with its lease, or asks for the same addr
   const late = new Talk((client) => client.resume(lease, 500_000));
   assert.equal(late.step.lease, null);
   assert.deepEqual([late.said.type, late.said.requested], [MESSAGE.request, GIVEN]);
-  assert.equal(late.answer(MESSAGE.ack, 500_001).lease?.address, '192.0.2.50/24');
+  late.answer(MESSAGE.ack, 500_001);
+  assert.equal(late.nobodyHasIt(500_001).lease?.address, '192.0.2.50/24');
+});
+
+test('an address that somebody has is declined, and another one asked for; after some, more slowly', () => {
+  const talk = new Talk();
+  const waits = [1, 2, 3, 4].map((now) => {
+    talk.answer(MESSAGE.offer, now);
+    talk.answer(MESSAGE.ack, now);
+    talk.later(now);
+    const step = talk.client.conflict(now);
+    assert.ok(step !== undefined);
+    talk.step = step;
+    assert.deepEqual(talk.said, { type: 4, from: nobody, to: 'everybody', requested: GIVEN, hostName: '' });
+    assert.equal(talk.client.conflict(now), undefined, 'it is no longer ours to give up');
+    talk.later(now);
+    assert.deepEqual([talk.said.type, talk.said.requested], [MESSAGE.discover, undefined]);
+    return step.wait;
+  });
+  assert.deepEqual(waits, [0, 0, 0, 10_000]);
+  assert.equal(bound().client.conflict(9), undefined, 'an address in use is kept');
+});
+
+test('who answers a probe or probes as well has the address; questions of others and own ones say nothing', () => {
+  const probe = writeProbe(OWN, GIVEN);
+  assert.equal(claims(probe, OWN, GIVEN), false);
+  assert.equal(claims(probe, SERVER, GIVEN), true, 'somebody is about to take it');
+  assert.equal(claims(probe, SERVER, ip('192.0.2.9')), false);
+  const asking = Buffer.from(probe);
+  asking.set(addressBytes(ip('192.0.2.9')), 28);
+  assert.equal(claims(asking, SERVER, GIVEN), false, 'it only wants to talk to us');
+  const answer = Buffer.from(asking);
+  answer.set(addressBytes(GIVEN), 28);
+  answer.writeUInt16BE(2, 20);
+  assert.equal(claims(answer, SERVER, GIVEN), true);
+  for (let length = 0; length < answer.length; length++) {
+    assert.equal(claims(answer.subarray(0, length), SERVER, GIVEN), false);
+  }
 });
 
 test('release names server and address; who has none has nothing to give back', () => {
