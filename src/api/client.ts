@@ -1,6 +1,6 @@
-import { request } from 'node:http';
 import type { EngineStatus, PlanLine } from '../engine/system-views.ts';
 import { EngineError } from '../model/errors.ts';
+import { http } from '../model/http.ts';
 
 export interface ClientOptions {
   readonly socketPath: string;
@@ -48,7 +48,7 @@ export class ApiClient {
       const data = body === undefined ? '' : JSON.stringify(body);
       const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
       const headers = { Host: 'fairway', Connection: 'close', 'Content-Length': Buffer.byteLength(data), ...type };
-      const asked = request({ socketPath, method, path, timeout, headers });
+      const asked = http().request({ socketPath, method, path, timeout, headers });
       asked.once('error', unreachable);
       asked.once('timeout', () => asked.destroy(new Error(`no answer within ${timeout} ms`)));
       asked.once('response', (response) => {

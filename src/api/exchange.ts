@@ -1,6 +1,7 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { errorMessage } from '../model/errors.ts';
+import { http } from '../model/http.ts';
 import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
 import { statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
@@ -154,7 +155,7 @@ export class Exchange {
   /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */
   #hijackPlain(contentType: string): Connection {
     const { socket } = this.request;
-    socket.write(`HTTP/1.1 200 ${STATUS_CODES[200]}\r\n${contentType}Connection: close\r\n\r\n`);
+    socket.write(`HTTP/1.1 200 ${http().STATUS_CODES[200]}\r\n${contentType}Connection: close\r\n\r\n`);
     return { input: this.request, output: socket, signal: this.#watch(socket) };
   }
 

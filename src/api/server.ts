@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { http, https } from '../model/http.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Upgrade } from './body.ts';
 import { Exchange } from './exchange.ts';
@@ -117,8 +117,8 @@ export class ApiServer {
     const listener: RequestListener = (request, response) => void this.#serve(request, response);
     const server: Server =
       tls === undefined
-        ? createServer(limits, listener)
-        : createTlsServer({ ...limits, ...readTls(tls), requestCert: true, rejectUnauthorized: true }, listener);
+        ? http().createServer(limits, listener)
+        : https().createServer({ ...limits, ...readTls(tls), requestCert: true, rejectUnauthorized: true }, listener);
     server.on('upgrade', (request, socket, head) => this.#serveUpgrade(request, socket, head));
     server.on('clientError', (error: Error & { code?: string }, socket) => {
       // What a client sends behind a stream that began without an upgrade is no HTTP, and nothing to answer either.
@@ -136,7 +136,7 @@ export class ApiServer {
     socket.once('close', () => this.#raw.delete(socket));
     // Until a handler listens, nobody else would hear that the client broke off.
     socket.on('error', () => undefined);
-    const response = new ServerResponse(request);
+    const response = new (http().ServerResponse)(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
     response.once('finish', () => socket.end());

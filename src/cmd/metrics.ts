@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { cpus, totalmem } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Served } from '../api/server.ts';
 import type { UpstreamStatistics } from '../dns/server.ts';
 import type { Engine } from '../engine/engine.ts';
+import { http } from '../model/http.ts';
 
 /** Docker's buckets of a container's actions, and ours of the reconciler's steps. Seconds */
 const ACTION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -70,7 +71,7 @@ export class Metrics implements AsyncDisposable {
     this.#describe(engine);
     void this.#countEvents(engine);
     collectDefaultMetrics({ register: this.#registry });
-    const server = createServer(async (request, response) => {
+    const server = http().createServer(async (request, response) => {
       if (request.method !== 'GET' || request.url !== '/metrics') {
         response.writeHead(404).end();
         return;

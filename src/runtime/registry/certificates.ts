@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getCACertificates } from 'node:tls';
 import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
+import { tls } from '../../model/http.ts';
 
 /** Docker's directory and our own; each holds a directory for a host, named as in image names: "host:5000". */
 const FOLDERS = ['/etc/docker/certs.d', '/etc/fairway/certs.d'];
@@ -28,8 +28,8 @@ export function certificatesFor(host: string, folders: readonly string[] = FOLDE
 
 /** The system's, which is what an administrator adds to; Node's own where the system has none. */
 function trusted(): readonly string[] {
-  const system = getCACertificates('system');
-  return system.length > 0 ? system : getCACertificates('bundled');
+  const system = tls().getCACertificates('system');
+  return system.length > 0 ? system : tls().getCACertificates('bundled');
 }
 
 interface Folder {

@@ -1,7 +1,8 @@
-import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-import https from 'node:https';
+import type { Agent, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { AgentOptions } from 'node:https';
 import { Readable } from 'node:stream';
 import { EngineError } from '../../model/errors.ts';
+import { http, https } from '../../model/http.ts';
 import { certificatesFor } from './certificates.ts';
 import type { Endpoint } from './endpoints.ts';
 import { Unreachable } from './failure.ts';
@@ -43,7 +44,7 @@ const MAX_SOCKETS = 16;
 export class HttpClient implements Disposable {
   readonly #endpoint: Endpoint;
   readonly #options: HttpOptions;
-  readonly #agents = new Map<string, http.Agent>();
+  readonly #agents = new Map<string, Agent>();
 
   constructor(endpoint: Endpoint, options: HttpOptions) {
     this.#endpoint = endpoint;
@@ -84,7 +85,7 @@ export class HttpClient implements Disposable {
     signal.throwIfAborted();
     const timeout = this.#options.stallTimeout * (method === 'PUT' ? PATIENCE_WITH_UPLOADS : 1);
     const all = { 'User-Agent': this.#options.userAgent, ...headers };
-    const scheme = url.protocol === 'https:' ? https : http;
+    const scheme = url.protocol === 'https:' ? https() : http();
     const request = scheme.request(url, { method, headers: all, agent: this.#agent(url), signal, timeout });
     return new Promise((resolve, reject) => {
       request.on('timeout', () => request.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })));
@@ -103,7 +104,7 @@ export class HttpClient implements Disposable {
     });
   }
 
-  #agent(url: URL): http.Agent {
+  #agent(url: URL): Agent {
     const proxy = proxyFor(url, this.#options.environment);
     const key = `${url.protocol} ${proxy ?? ''}`;
     const known = this.#agents.get(key);
@@ -114,12 +115,13 @@ export class HttpClient implements Disposable {
       maxSockets: MAX_SOCKETS,
       ...(proxy === undefined ? {} : { proxyEnv: { [variable]: proxy } }),
     };
-    const agent = url.protocol === 'https:' ? new https.Agent({ ...options, ...this.#tls() }) : new http.Agent(options);
+    const agent =
+      url.protocol === 'https:' ? new (https().Agent)({ ...options, ...this.#tls() }) : new (http().Agent)(options);
     this.#agents.set(key, agent);
     return agent;
   }
 
-  #tls(): https.AgentOptions {
+  #tls(): AgentOptions {
     const { ca, ...pair } = certificatesFor(this.#endpoint.base.host);
     return this.#endpoint.verify ? { ca: [...ca], ...pair } : { rejectUnauthorized: false, ...pair };
   }
