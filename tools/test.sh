@@ -1,0 +1,21 @@
+#!/bin/sh
+# All tests: those of src/ in one process, those that build machines of their own side by side. They wait more than they work, hence
+# twice as many as processors. What is compiled once is kept for the processes that follow.
+set -eu
+cd "$(dirname "$0")/.."
+sh tools/setup.sh test
+npm run check
+mkdir -p .cache
+export NODE_COMPILE_CACHE="$PWD/.cache/compiled"
+
+# Usage: run NAME OPTION... ; a line for each passed test goes to .cache/ran-NAME.jsonl
+run() {
+  report=".cache/ran-$1.jsonl"
+  shift
+  node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=./tools/ran.ts --test-reporter-destination="$report" "$@"
+}
+run unit --test-isolation=none --test-timeout=60000 'src/**/*.test.ts'
+run machine --test-concurrency=$(($(nproc) * 2)) --test-timeout=240000 'test/**/*.test.ts'
+cat .cache/ran-unit.jsonl .cache/ran-machine.jsonl >.cache/ran.jsonl
+node --disable-warning=ExperimentalWarning tools/compatibility.ts
