@@ -3,6 +3,7 @@ import type { AttachedEnd, Attachment, AttachmentTarget, HostAttachment, PairAtt
 import type { Sandbox } from '../model/network.ts';
 import type { Resource, SwitchPortResource } from '../model/resource.ts';
 import { describeAddressing } from './addressing.ts';
+import { describeSilentPort } from './silent-port.ts';
 
 /**
  * What an attachment adds to its sandboxes and the host; wished by `attachment:<id>`.
@@ -64,6 +65,7 @@ function describeHostAttachment({ id, mtu, target, ends: [end] }: HostAttachment
   const master = target.kind === 'bridge' ? target.bridge : '';
   return [
     { ...pair, master, peer: { namespace, name, mac, mtu } },
+    ...(target.kind === 'bridge' ? describeSilentPort(port) : []),
     ...(target.kind === 'switch' ? [switchPort(target, port, { namespace, link: name })] : []),
     ...addressing(end, sandbox),
   ];

@@ -168,14 +168,19 @@ export class Executor {
     this.#links.update(ownedLinks(steps, 'update'));
   }
 
-  /** Addresses come before their link is up, so that it announces them; routes need it up. */
+  /**
+   * Addresses come before their link is up, so that it announces them; routes need it up. The host's ends come up first: their
+   * settings are there by now, and the other ends have a carrier.
+   */
   #makeAddressing(steps: readonly PlanStep[], careful: boolean): void {
-    const links = stepsOf(steps, 'link', 'create', 'update').flatMap(({ resource }) => endInSandbox(resource));
+    const ends = stepsOf(steps, 'link', 'create', 'update').flatMap(({ resource }) => endsToRaise(resource));
+    const [outside, inside] = [ends.filter(isOnHost), ends.filter((end) => !isOnHost(end))];
     const addresses = stepsOf(steps, 'address', 'create').map(({ resource }) => resource);
     const routes = stepsOf(steps, 'route', 'create').map(({ resource }) => resource);
     for (const [name, group] of byNamespace<AddressResource | RouteResource | End>([
+      ...outside,
       ...addresses,
-      ...links,
+      ...inside,
       ...routes,
     ])) {
       const place = this.#parts.places.at(name);
@@ -226,17 +231,21 @@ function ofTypes<T extends LinkResource['type']>(
   return links.filter((owned): owned is OwnedLink<Wanted> => types.some((type) => type === owned.link.type));
 }
 
-/** A link whose end in a sandbox is to be brought up, after its addresses. */
+/** An end of a link that is to be brought up when its settings and addresses are there. */
 interface End {
   readonly namespace: NamespaceName;
   readonly link: string;
 }
 
-function endInSandbox(link: LinkResource): End[] {
+function isOnHost({ namespace }: End): boolean {
+  return namespace === 'host';
+}
+
+function endsToRaise(link: LinkResource): End[] {
   if (!link.up) return [];
-  const peer = link.type === 'veth' ? [{ namespace: link.peer.namespace, link: link.peer.name }] : [];
-  const inside = link.type === 'loopback' || link.namespace !== 'host';
-  return inside ? [...peer, { namespace: link.namespace, link: link.name }] : peer;
+  const own = { namespace: link.namespace, link: link.name };
+  if (link.type === 'veth') return [own, { namespace: link.peer.namespace, link: link.peer.name }];
+  return link.type === 'loopback' || link.namespace !== 'host' ? [own] : [];
 }
 
 /** Whom others on its wire hear of: the end in a sandbox, where it has a MAC address of its own. */

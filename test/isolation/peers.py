@@ -5,6 +5,8 @@ peers.py serve JSON   {"ports": [80], "places": {"NAME": "/path/of/a/namespace"}
                       place with its name; says "ready" when it listens.
 peers.py ask          reads {"patience": seconds, "questions": [{"from": path, "protocol": "tcp" | "udp" | "icmp", "address", "port"}]}
                       and asks all at once; writes who answered each ("pong" for ICMP), or null.
+peers.py send         reads {"from": path, "by": "eth0", "to": path, "link": "eth0", "patience": seconds, "frames": [hexadecimal]},
+                      sends the frames by one link, and writes which of them were seen on the other.
 """
 
 import ctypes
@@ -192,7 +194,34 @@ def wait(selector, waiting, deadline):
                 waiting.discard(key.data)
 
 
-if sys.argv[1] == "serve":
+def packet_socket(path, link):
+    enter(path)
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
+    opened.bind((link, 3))
+    return opened
+
+
+def send(to, link, by, patience, frames, **source):
+    """A frame is told by what follows its two MAC addresses, or by what follows its VLAN tag, which the kernel takes off."""
+    frames = [bytes.fromhex(frame) for frame in frames]
+    ear, mouth = packet_socket(to, link), packet_socket(source["from"], by)
+    for frame in frames:
+        mouth.send(frame)
+    seen = set()
+    begin = time.monotonic()
+    while len(seen) < len(frames) and (left := begin + patience - time.monotonic()) > 0:
+        ear.settimeout(left)
+        try:
+            heard = ear.recv(2048)
+        except TimeoutError:
+            break
+        seen.update(at for at, frame in enumerate(frames) if heard in (frame, frame[:12] + frame[16:]))
+    json.dump([at in seen for at in range(len(frames))], sys.stdout)
+
+
+if sys.argv[1] == "send":
+    send(**json.load(sys.stdin))
+elif sys.argv[1] == "serve":
     serve(**json.loads(sys.argv[2]))
 else:
     ask(**json.load(sys.stdin))

@@ -99,6 +99,8 @@ test('an endpoint is a veth pair, an address, a default route, and for each port
       isolated: false,
       peer: { namespace, name: 'eth0', mac: '02:00:00:00:00:01', mtu: 1400 },
     },
+    { kind: 'sysctl', namespace: 'host', path: 'net/ipv4/conf/vethfedcba9/rp_filter', value: '1' },
+    { kind: 'sysctl', namespace: 'host', path: 'net/ipv6/conf/vethfedcba9/disable_ipv6', value: '1' },
     { kind: 'address', namespace, link: 'eth0', address: '10.0.0.2/24', adopt: false },
     { kind: 'route', namespace, destination: '0.0.0.0/0', gateway: '10.0.0.1', link: 'eth0' },
     {
@@ -155,7 +157,7 @@ test('a routed family has no masquerading, no bound port, and its containers’ 
   );
   const port = { protocol: 'tcp', hostAddress: parseIpAddress('0.0.0.0'), hostPort: 8080, count: 1 } as const;
   const ports = [80, 81, 80, 90].map((containerPort) => ({ ...port, containerPort }));
-  const opened = bridge.endpoint(routed, { ...endpoint, ports }, sandbox).slice(3);
+  const opened = bridge.endpoint(routed, { ...endpoint, ports }, sandbox).slice(5);
   const open = { kind: 'firewall', meaning: 'open', protocol: 'tcp', address: '10.0.0.2', bridge: 'br-0123456789ab' };
   assert.deepEqual(opened, [
     { ...open, port: 80, count: 2 },

@@ -14,6 +14,7 @@ import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
+import { describeSilentPort } from '../silent-port.ts';
 import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 import { published } from './ports.ts';
@@ -159,12 +160,13 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
   const mtu = mtuOf(network);
   const { namespace } = sandbox;
   const { interfaceName: link, mac } = endpoint;
+  const name = `veth${endpoint.id.slice(0, 7)}`;
   return [
     {
       kind: 'link',
       type: 'veth',
       namespace: 'host',
-      name: `veth${endpoint.id.slice(0, 7)}`,
+      name,
       mtu,
       up: true,
       master: bridgeName(network),
@@ -172,6 +174,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       ...(endpoint.announce === undefined ? {} : { announce: endpoint.announce }),
       peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
+    ...describeSilentPort(name),
     ...describeAddressing(endpoint, sandbox),
   ];
 }
