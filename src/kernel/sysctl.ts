@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import type { NetworkNamespace } from './netns.ts';
 import { asKernelError } from './syscall-error.ts';
 
@@ -23,4 +23,26 @@ function access<T>(operation: string, path: string, work: (file: string) => T): 
   } catch (error) {
     throw asKernelError(operation, error);
   }
+}
+
+/**
+ * Calls back when somebody writes a value of the directory, by the same mount of /proc: inotify(7). Held open, the directory is
+ * not forgotten by the kernel, and with it the watch.
+ * @param directory below /proc/sys: "net/ipv4/conf/br0" @throws KernelError ENOENT; ENOSPC when there are too many watches
+ */
+export function watchSysctls(namespace: NetworkNamespace, directory: string, callback: () => void): Disposable {
+  const opened = access(`watch sysctls of ${directory}`, directory, (path) =>
+    namespace.run(() => {
+      const watcher = watch(path, { persistent: false }, callback);
+      // What cannot be told any more is found by whoever looks.
+      watcher.on('error', () => undefined);
+      return { watcher, fd: openSync(path, 'r') };
+    }),
+  );
+  return {
+    [Symbol.dispose]: () => {
+      opened.watcher.close();
+      closeSync(opened.fd);
+    },
+  };
 }

@@ -267,6 +267,8 @@ export class Reconciler {
       isParent: (name) => this.#wishes.isParent(name),
       sandboxOf: (number) => this.#places.numbered(number),
       linksWithSettings: () => this.#wishes.linksWithSettings,
+      settingsOf: (link) =>
+        this.#wishes.settingsOf(link).flatMap(({ resource }) => (resource.kind === 'sysctl' ? [resource.path] : [])),
       look: (suspicion) => this.#lookSafely(suspicion),
     });
   }
@@ -307,8 +309,10 @@ export class Reconciler {
     sandboxes: readonly NamespaceName[],
   ): boolean {
     if (host || firewall || passages || settings === 'all') return false;
+    // What waits is looked at when its time has come: somebody who fights back sends many events.
+    const suspects = [...links].filter((link) => this.#book.isReady(`link host ${link}`));
     return (
-      this.#glance.linksAreWhole(links) &&
+      this.#glance.linksAreWhole(suspects) &&
       this.#glance.settingsAreWhole(settings) &&
       this.#glance.sandboxesAreWhole(sandboxes) &&
       !(pins && !this.#glance.pinsAreWhole())

@@ -63,6 +63,12 @@ export class RepairBook {
     };
   }
 
+  /** Whether this may be repaired now. @param key resourceKey */
+  isReady(key: string): boolean {
+    const now = performance.now();
+    return this.#backoff.readyAt(key, now) <= now;
+  }
+
   /** For one look: refuses what was repaired too often of late. `next` is when the first of these may be repaired. */
   admission(now: number): { admit(step: PlanStep): boolean; next(): number | undefined } {
     this.#waiting = [];

@@ -4,6 +4,7 @@ import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
 import { watchMounts } from '../kernel/poll.ts';
 import type { NamespaceName } from '../model/resource.ts';
+import { SettingWatches } from './setting-watches.ts';
 import { Suspects, type Suspicion } from './suspects.ts';
 
 /** Milliseconds: what changes together is looked at together. */
@@ -34,6 +35,8 @@ export interface WatchOptions {
   sandboxOf(number: number): NamespaceName | undefined;
   /** Links of the host that have settings; '' where some belong to none */
   linksWithSettings(): readonly string[];
+  /** Below /proc/sys */
+  settingsOf(link: string): readonly string[];
   /** Called a few milliseconds after the first event; returns in how many milliseconds to look again, if at all */
   look(suspicion: Suspicion): number | undefined;
 }
@@ -46,6 +49,7 @@ export class Watch implements Disposable {
   readonly #options: WatchOptions;
   readonly #events: KernelEvents;
   readonly #mounts: Disposable;
+  readonly #settings: SettingWatches;
   #suspicion = new Suspects();
   /** Events of the nftables transaction that is being told */
   #touched = false;
@@ -62,6 +66,11 @@ export class Watch implements Disposable {
     this.#options = options;
     this.#events = new KernelEvents(options.namespace, (event) => this.#hear(event));
     this.#ticks = setInterval(() => this.#tick(), PERIOD).unref();
+    this.#settings = new SettingWatches(options.namespace, (link) => {
+      this.#suspicion.addSettings(link);
+      this.#schedule(DEBOUNCE);
+    });
+    for (const link of options.linksWithSettings()) this.#followSettings(link);
     this.#mounts = watchMounts(() => {
       this.#suspicion.pins = true;
       this.#schedule(MOUNT_DEBOUNCE);
@@ -90,6 +99,7 @@ export class Watch implements Disposable {
 
   #tick(): void {
     const links = this.#options.linksWithSettings();
+    this.#settings.keep(new Set(links));
     if (this.#turn >= links.length) this.#turn = 0;
     for (const link of links.slice(this.#turn, this.#turn + LINKS_A_TIME)) this.#suspicion.addSettings(link);
     this.#turn += LINKS_A_TIME;
@@ -103,6 +113,7 @@ export class Watch implements Disposable {
     clearTimeout(this.#timer);
     this.#due = Number.POSITIVE_INFINITY;
     this.#mounts[Symbol.dispose]();
+    this.#settings[Symbol.dispose]();
     this.#events[Symbol.dispose]();
   }
 
@@ -148,6 +159,7 @@ export class Watch implements Disposable {
   }
 
   #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {
+    if (removed) this.#settings.drop(name);
     const known = this.#options.nameOf(index);
     const changed = removed || known !== name;
     if (changed) for (const parent of [known, name]) if (parent !== undefined) this.#suspectParent(parent);
@@ -164,7 +176,14 @@ export class Watch implements Disposable {
   /** @param link index; negative for all and for those that come */
   #hearSettings(link: number): void {
     const name = link < 0 ? '' : this.#options.nameOf(link);
-    if (name !== undefined) this.#suspicion.addSettings(name);
+    if (name === undefined) return;
+    this.#suspicion.addSettings(name);
+    // This is also how the kernel tells that a link's settings are there.
+    this.#followSettings(name);
+  }
+
+  #followSettings(link: string): void {
+    if (link !== '') this.#settings.follow(link, this.#options.settingsOf(link));
   }
 
   /** @param author of the transaction whose events have just been told */

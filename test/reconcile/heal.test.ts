@@ -30,7 +30,7 @@ const BLOWS: readonly [string, string][] = [
   ['a rule is put into our table', 'nft add rule inet fairway prerouting drop'],
   ['the elements of a set of ours are deleted', 'nft flush set inet fairway bridges'],
   ['forwarding is switched off', 'sysctl -qw net.ipv4.ip_forward=0'],
-  ['settings of a bridge are changed, of which the kernel tells nothing', `sysctl -qw ${SETTINGS}`],
+  ['settings of a bridge are changed', `sysctl -qw ${SETTINGS}`],
   ['a veth is deleted', `ip link del ${VETH}`],
   ['a veth is taken out of its bridge', `ip link set ${VETH} nomaster`],
   ['a veth is moved to another bridge', `ip link add else type bridge; ip link set ${OTHERS} master else`],
