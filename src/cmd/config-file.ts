@@ -92,7 +92,7 @@ function ulimitsOf(value: unknown, wrong: () => EngineError): string[] {
   if (!isObject(value)) throw wrong();
   return Object.entries(value).map(([name, limit]) => {
     if (!isObject(limit)) throw wrong();
-    return `${name}=${String(limit['Soft'])}:${String(limit['Hard'])}`;
+    return `${name}=${scalarText(limit['Soft'], wrong)}:${scalarText(limit['Hard'], wrong)}`;
   });
 }
 
@@ -109,8 +109,13 @@ function listItem(item: unknown, wrong: () => EngineError): string {
   if (typeof item === 'string') return item;
   if (!isObject(item)) throw wrong();
   return Object.entries(item)
-    .map(([name, value]) => `${name}=${String(value)}`)
+    .map(([name, value]) => `${name}=${scalarText(value, wrong)}`)
     .join();
+}
+
+function scalarText(value: unknown, wrong: () => EngineError): string {
+  if (typeof value !== 'string' && typeof value !== 'number') throw wrong();
+  return String(value);
 }
 
 function isObject(value: unknown): value is Content {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { SOCKET, TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
@@ -98,4 +99,45 @@ describe('clients and containers that behave badly, and many at once', () => {
     assert.equal(await daemon.ok('ps', '-aq'), '');
     assert.equal((await daemon.host.shell('ls /run/fairway/netns')).trim(), '');
   });
+
+  test('a damaged store is refused in one sentence and left as it is; mended, everything is there', async () => {
+    await daemon.ok('network', 'create', 'kept');
+    await daemon.stop('SIGTERM');
+    const path = daemon.host.path('/run/data/fairway.db');
+    const whole = readFileSync(path);
+    const damages: readonly (readonly [RegExp, (bytes: Buffer) => Buffer])[] = [
+      [/it was written by a newer Fairway/, (bytes) => bytes.fill(0x7f, 60, 64)],
+      [
+        /the file is damaged \(networks \w+: its text is not what was written\)/,
+        (bytes) => swapped(bytes, '"kept"', '"lost"'),
+      ],
+      [/the file is damaged/, (bytes) => bytes.fill(0, 4096, 8192)],
+      [/the file is damaged/, (bytes) => bytes.subarray(0, 0)],
+    ];
+    for (const [words, damage] of damages) {
+      const damaged = damage(Buffer.from(whole));
+      writeFileSync(path, damaged);
+      const { code, stderr } = await daemon.host.exec([
+        FAIRWAYD,
+        '--data-root',
+        '/run/data',
+        '--exec-root',
+        '/run/fairway',
+      ]);
+      assert.equal(code, 1);
+      assert.match(stderr, words);
+      assert.match(stderr, /^fairwayd: Cannot use \/run\/data\/fairway\.db: .*\n$/, 'one sentence, no stack');
+      assert.ok(readFileSync(path).equals(damaged));
+    }
+    writeFileSync(path, whole);
+    await daemon.start();
+    assert.equal(await daemon.ok('network', 'inspect', '-f', '{{.Name}}', 'kept'), 'kept');
+  });
 });
+
+const FAIRWAYD = join(import.meta.dirname, '../../bin/fairwayd');
+
+function swapped(bytes: Buffer, from: string, to: string): Buffer {
+  bytes.write(to, bytes.indexOf(from));
+  return bytes;
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CORPUS } from './corpus.ts';
 import { defectOf, hunt } from './fuzzer.ts';
-import { type HuntReport, huntApart, type Limits, shown } from './hunter.ts';
+import { type HuntReport, huntApart, inputOf, type Limits, shown } from './hunter.ts';
 import { targets } from './targets/index.ts';
 
 /** The long form is `npm run test:soak`: a million cases a parser. */
@@ -30,7 +30,7 @@ test('what once showed a defect shows none any more', async () => {
   for (const [name, input] of CORPUS) {
     const target = targets.find((each) => each.name === name);
     assert.ok(target, name);
-    const defect = await defectOf(target, Buffer.from(input));
+    const defect = await defectOf(target, inputOf(input));
     assert.equal(defect && `${name} ${input}: ${defect.thrown}`, undefined);
   }
 });

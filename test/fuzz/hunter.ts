@@ -1,6 +1,6 @@
 import { setInterval as every } from 'node:timers';
 import { Worker } from 'node:worker_threads';
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Findings } from './fuzzer.ts';
 
 export interface Limits {
@@ -86,10 +86,17 @@ export async function huntApart(
   await ended.finally(() => clearInterval(watch));
 }
 
-/** As one writes it into the corpus. */
+/** As one line of text; what is no text is packed. */
 export function shown(input: Uint8Array): string {
   const text = Buffer.from(input).toString('utf8');
   return Buffer.from(text).equals(input) && !/\0{8}/.test(text)
     ? JSON.stringify(text)
     : `base64 ${deflateRawSync(input).toString('base64')}`;
+}
+
+/** What was shown, or any text. */
+export function inputOf(text: string): Buffer {
+  const [, packed] = /^base64 (.*)$/.exec(text) ?? [];
+  if (packed !== undefined) return inflateRawSync(Buffer.from(packed, 'base64'));
+  return Buffer.from(text);
 }

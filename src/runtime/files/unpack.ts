@@ -24,6 +24,7 @@ import { type IdMaps, type IdRange, toHost } from '../../model/id-map.ts';
 import { makeDirectories } from './directories.ts';
 import type { UnpackOptions } from './job.ts';
 import { asBytes, asText, bytePath } from './paths.ts';
+import { tarError } from './tar-error.ts';
 import { TarGuard } from './tar-guard.ts';
 
 const CHUNK = 256 << 10;
@@ -55,7 +56,7 @@ export async function unpack(
     for await (const entry of extract) await unpacker.add(entry);
   } catch (error) {
     extract.destroy();
-    throw error;
+    throw tarError(error);
   }
   await feeding;
   unpacker.finish();

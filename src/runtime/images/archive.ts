@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
+import { tarError } from '../files/tar-error.ts';
 import { guarded } from '../files/tar-guard.ts';
 import type { Blob, Blobs } from './blobs.ts';
 import { decompress } from './decompress.ts';
@@ -47,7 +48,7 @@ export class Archive {
       }
     } catch (error) {
       // A file that nobody had begun to read when the source broke does not know why.
-      throw archiveError(errorMessage(error) === 'Stream was destroyed' ? (broken ?? error) : error);
+      throw tarError(errorMessage(error) === 'Stream was destroyed' ? (broken ?? error) : error);
     }
     return archive;
   }
@@ -85,13 +86,4 @@ function insidePath(name: string): string {
     throw new EngineError('invalidArgument', `invalid archive: path "${name}" leads out of it`);
   }
   return path;
-}
-
-/** tar-stream's failures in the words of Go's archive/tar, which users of docker know. */
-function archiveError(error: unknown): unknown {
-  const text = errorMessage(error);
-  if (text.startsWith('Invalid tar header'))
-    return new EngineError('invalidArgument', 'archive/tar: invalid tar header');
-  if (text === 'Unexpected end of data') return new EngineError('invalidArgument', 'unexpected EOF');
-  return error;
 }

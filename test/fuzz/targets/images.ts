@@ -188,7 +188,7 @@ function useProfile(text: string): void {
 function useLogOptions(value: unknown): void {
   const { driver, options = {} } = Object(value) as { driver?: unknown; options?: object };
   if (typeof driver !== 'string' || typeof options !== 'object' || options === null) return;
-  const texts = Object.entries(options).map(([name, text]) => [name, String(text)]);
+  const texts = Object.entries(options).filter(([, text]) => typeof text === 'string');
   checkLogConfig({ driver, options: Object.fromEntries(texts) });
 }
 

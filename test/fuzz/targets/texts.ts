@@ -111,7 +111,7 @@ function useHosts(text: string): void {
 
 function useDriverOptions(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
-  const options = Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)]));
+  const options = Object.fromEntries(Object.entries(value).filter(([, text]) => typeof text === 'string'));
   // Some refuse in Docker's words, with Docker's status: 500.
   for (const driver of drivers.values()) {
     try {
