@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { median, row, timed } from './measure.ts';
+import { median, timed } from './measure.ts';
 import { docker, type Peer } from './peer.ts';
+import { report } from './report.ts';
 
 /** Bytes a container prints, in lines of a usual length. */
 const OUTPUT = 200_000_000;
@@ -32,11 +33,10 @@ export async function benchLogs(ours: Peer, theirs: Peer | undefined, rounds: nu
   const times = (runs: readonly Run[]) => runs.map(({ milliseconds }) => milliseconds);
   const ratios = own.map(({ milliseconds }, i) => milliseconds / (other[i]?.milliseconds ?? Number.NaN));
   const compared = other.length === 0 ? {} : { theirs: median(times(other)), ratio: median(ratios) };
-  console.log(row({ name: '200 MB of logs', ours: median(times(own)), ...compared, bar: BAR }));
+  report({ name: '200 MB of logs', ours: median(times(own)), ...compared, bar: BAR });
   const p99 = percentile99(own);
-  const theirs99 = other.length === 0 ? '' : `, Docker ${percentile99(other).toFixed(1)} ms`;
-  const verdict = p99 <= PING_BAR ? 'held' : 'MISSED';
-  console.log(`  /_ping meanwhile, p99: ${p99.toFixed(1)} ms${theirs99}  (bar ${PING_BAR} ms ${verdict})`);
+  const theirs99 = other.length === 0 ? {} : { theirs: percentile99(other) };
+  report({ name: '/_ping meanwhile, p99', ours: p99, ...theirs99, bar: { limit: PING_BAR, unit: 'ms' } });
 }
 
 async function print(peer: Peer): Promise<Run> {

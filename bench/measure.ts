@@ -1,15 +1,18 @@
 import { performance } from 'node:perf_hooks';
 
+/** One line of the benchmark. */
 export interface Paired {
   readonly name: string;
   /** Of the medians; ms unless told */
   readonly unit?: string;
+  /** What `theirs` is; Docker's figure unless told */
+  readonly against?: string;
   /** Medians */
   readonly ours: number;
   readonly theirs?: number;
   /** Median of the pairwise ratios ours/theirs */
   readonly ratio?: number;
-  /** What the ratio, or a figure of ours alone, must not exceed; with `least`, must reach */
+  /** What the ratio (unit "×") or our own figure (any other unit) must not exceed; with `least`, must reach */
   readonly bar?: { readonly limit: number; readonly unit: string; readonly least?: true };
 }
 
@@ -66,15 +69,18 @@ export function row(result: Paired): string {
     value === undefined ? '' : `${value.toFixed(1)}${result.unit === '/s' ? '' : ' '}${result.unit ?? 'ms'}`;
   const figures = [figure(result.ours), figure(result.theirs)];
   const ratio = result.ratio === undefined ? '' : `${result.ratio.toFixed(2)} ×`;
-  const verdict =
-    result.bar === undefined || result.ratio === undefined
-      ? ''
-      : `bar ${result.bar.limit} × ${isHeld(result.ratio, result.bar) ? 'held' : 'MISSED'}`;
+  const held = isHeld(result);
+  const bar = result.bar === undefined ? '' : `bar ${result.bar.limit} ${result.bar.unit}`;
+  const verdict = held === undefined ? '' : `${bar} ${held ? 'held' : 'MISSED'}`;
   return [result.name.padEnd(44), ...figures.map((text) => text.padStart(12)), ratio.padStart(9), verdict]
     .join('  ')
     .trimEnd();
 }
 
-function isHeld(ratio: number, { limit, least }: NonNullable<Paired['bar']>): boolean {
-  return least === true ? ratio >= limit : ratio <= limit;
+/** Undefined: it has no bar, or nothing to compare with. */
+export function isHeld({ ours, ratio, bar }: Paired): boolean | undefined {
+  if (bar === undefined) return undefined;
+  const figure = bar.unit === '×' ? ratio : ours;
+  if (figure === undefined) return undefined;
+  return bar.least === true ? figure >= bar.limit : figure <= bar.limit;
 }

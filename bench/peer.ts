@@ -11,6 +11,8 @@ export interface Peer extends AsyncDisposable {
   /** The API's socket, as this process reaches it */
   readonly socket: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Of the daemon, on the host */
+  readonly pidfile: string;
 }
 
 export async function startFairway(flags: readonly string[] = []): Promise<Peer & { readonly daemon: TestDaemon }> {
@@ -21,6 +23,7 @@ export async function startFairway(flags: readonly string[] = []): Promise<Peer 
     host: daemon.host,
     socket: daemon.host.path('/run/fairway/fairway.sock'),
     environment: daemon.env(),
+    pidfile: '/run/fairway/fairwayd.pid',
     [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
   };
 }
@@ -70,6 +73,7 @@ export async function startDocker(dockerd: string): Promise<Peer> {
     host,
     socket: host.path('/run/docker.sock'),
     environment,
+    pidfile: '/run/docker.pid',
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
 }

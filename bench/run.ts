@@ -1,15 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execs, memoryPerContainer, parallelStarts } from './crowd.ts';
 import { benchLogs } from './logs.ts';
-import { median, type Paired, paired, row, timed } from './measure.ts';
+import { median, type Paired, paired, timed } from './measure.ts';
+import { names } from './names.ts';
 import { manyNetworks } from './networks.ts';
 import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
 import { pulls } from './pull.ts';
+import { machine, report, writeReport } from './report.ts';
 import { traffic } from './traffic.ts';
 
 /** The bars of the README, each measured beside Docker where a dockerd is to be had. Prints medians and ratios. */
@@ -18,12 +16,9 @@ const rounds = Number(process.env['FAIRWAY_BENCH_ROUNDS'] ?? 15);
 
 await using ours = await startFairway(['--debug']);
 await using theirs = dockerd === undefined ? undefined : await startDocker(dockerd);
-console.log(
-  `Fairway on ${cpus().length} × ${cpus()[0]?.model}, Linux ${readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()}`,
-);
-console.log(
-  theirs === undefined ? 'No dockerd found (FAIRWAY_BENCH_DOCKERD): Fairway alone.' : `Beside ${await version(theirs)}`,
-);
+const beside = theirs === undefined ? undefined : await version(theirs);
+console.log(`Fairway on ${machine().machine}, Linux ${machine().kernel}`);
+console.log(beside === undefined ? 'No dockerd found (FAIRWAY_BENCH_DOCKERD): Fairway alone.' : `Beside ${beside}`);
 console.log(`${'what'.padEnd(44)}  ${'Fairway'.padStart(12)}  ${'Docker'.padStart(12)}  ${'ratio'.padStart(9)}`);
 
 await compare('docker run --rm busybox true (whole CLI)', 0.55, (peer) => async () => {
@@ -32,10 +27,10 @@ await compare('docker run --rm busybox true (whole CLI)', 0.55, (peer) => async 
 await compare('docker run --rm --network none', undefined, (peer) => async () => {
   await docker(peer, 'run', '--rm', '--network', 'none', 'busybox', 'true');
 });
-await idle('idle, with a bar of 120 MB');
-console.log(row(await execs(ours, theirs, rounds)));
-console.log(row(await parallelStarts(ours, theirs, Math.ceil(rounds / 3))));
-console.log(row(await pulls(ours, theirs, rounds)));
+await idle('idle');
+report(await execs(ours, theirs, rounds));
+report(await parallelStarts(ours, theirs, Math.ceil(rounds / 3)));
+report(await pulls(ours, theirs, rounds));
 await networks();
 await crowdOfNetworks();
 await ranges();
@@ -44,7 +39,8 @@ await networkPart();
 await benchLogs(ours, theirs, Math.min(rounds, 5));
 await idle('idle after all of the above');
 await memory();
-await resolver();
+await names(ours, theirs, Math.min(rounds, 5));
+writeReport(process.env['FAIRWAY_BENCH_REPORT'] ?? '.cache/bench.json', beside, rounds);
 
 async function version(peer: Peer): Promise<string> {
   return `Docker ${await docker(peer, 'version', '--format', '{{.Server.Version}}')}`;
@@ -57,7 +53,7 @@ async function compare(
   times = rounds,
 ): Promise<Paired> {
   const result = await paired(name, work(ours), theirs === undefined ? undefined : work(theirs), times, limit);
-  console.log(row(result));
+  report(result);
   return result;
 }
 
@@ -92,9 +88,7 @@ async function networks(): Promise<void> {
       other === undefined
         ? {}
         : { theirs: median(other), ratio: median(own.map((value, i) => value / (other[i] ?? Number.NaN))) };
-    console.log(
-      row({ name: `network ${what} (API)`, ours: median(own), ...compared, bar: { limit: 0.25, unit: '×' } }),
-    );
+    report({ name: `network ${what} (API)`, ours: median(own), ...compared, bar: { limit: 0.15, unit: '×' } });
   }
   for (const peer of peers) await docker(peer, 'rm', '-f', 'member');
 }
@@ -102,10 +96,9 @@ async function networks(): Promise<void> {
 /** The last of 2,000 networks against the first. Docker has none to compare: its pools end at 31. */
 async function crowdOfNetworks(): Promise<void> {
   const { first, last } = await manyNetworks(ours);
+  const name = 'network create, the last of 2,000 / first';
   const bar = { limit: 1.5, unit: '×' };
-  console.log(
-    row({ name: 'network create, the last of 2,000 / first', ours: last, theirs: first, ratio: last / first, bar }),
-  );
+  report({ name, ours: last, theirs: first, against: 'the first', ratio: last / first, bar });
 }
 
 /** A start with 500 published ports in one range, against a start with one. */
@@ -129,19 +122,17 @@ async function ranges(): Promise<void> {
   for (let round = 0; round < rounds; round++) pairs.push([await start(ours, 500), await start(ours, 1)]);
   const many = median(pairs.map(([a]) => a));
   const ratio = median(pairs.map(([a, b]) => a / b));
-  console.log(
-    row({
-      name: 'start with 500 ports in a range / with one',
-      ours: many,
-      theirs: median(pairs.map(([, b]) => b)),
-      ratio,
-      bar: { limit: 1.1, unit: '×' },
-    }),
-  );
-  if (theirs !== undefined)
-    console.log(
-      row({ name: '  Docker: 500 ports / one', ours: await start(theirs, 500), theirs: await start(theirs, 1) }),
-    );
+  report({
+    name: 'start with 500 ports in a range / with one',
+    ours: many,
+    theirs: median(pairs.map(([, b]) => b)),
+    against: 'with one',
+    ratio,
+    bar: { limit: 1.1, unit: '×' },
+  });
+  if (theirs === undefined) return;
+  const [a, b] = [await start(theirs, 500), await start(theirs, 1)];
+  report({ name: 'Docker: 500 ports / one', ours: a, theirs: b, against: 'with one', ratio: a / b });
 }
 
 /** What the daemon noted of starts on a user network with a published port: sandbox, endpoint, DNS and firewall, step by step. */
@@ -154,7 +145,9 @@ async function networkPart(): Promise<void> {
   const own = traces().slice(known);
   const steps = [...new Set(own.flatMap((trace) => Object.keys(trace)))];
   const medians = steps.map((step) => `${step} ${median(own.map((trace) => trace[step] ?? 0)).toFixed(2)}`);
-  console.log(`network part of a start, median of ${own.length} (ms): ${medians.join(', ')}  (bar: total 8)`);
+  const total = median(own.map((trace) => trace['total'] ?? Number.NaN));
+  report({ name: 'network part of a start', ours: total, bar: { limit: 8, unit: 'ms' } });
+  console.log(`  of that, in ms: ${medians.join(', ')}`);
   await docker(ours, 'network', 'rm', 'traced');
 }
 
@@ -176,21 +169,14 @@ async function idle(when: string): Promise<void> {
   const used = (await ticks()) - before;
   const status = await ours.host.out(['cat', `/proc/${pid}/status`]);
   const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  console.log(`${when}: ${rss.toFixed(0)} MiB resident, ${used * 10} ms of processor in 10 s`);
+  report({ name: `memory, ${when}`, unit: 'MiB', ours: rss, bar: { limit: 120, unit: 'MiB' } });
+  report({ name: `processor time in 10 s, ${when}`, ours: used * 10 });
 }
 
 /** Of daemon, containerd and shims. */
 async function memory(): Promise<void> {
   const own = await memoryPerContainer(ours);
   const other = theirs === undefined ? undefined : await memoryPerContainer(theirs);
-  const beside =
-    other === undefined ? '' : `, Docker ${other.toFixed(1)} MiB, ${(own / other).toFixed(2)} × (bar 1.1 ×)`;
-  console.log(`memory a running container costs beyond its own processes: ${own.toFixed(1)} MiB${beside}`);
-}
-
-/** Names at 127.0.0.11, through the redirect of a sandbox: bar 60,000 answers a second on one core. */
-async function resolver(): Promise<void> {
-  console.log('answers at 127.0.0.11 (bar: 60,000 a second):');
-  const bench = spawn(process.execPath, [join(import.meta.dirname, 'dns.ts')], { stdio: 'inherit' });
-  await once(bench, 'exit');
+  const beside = other === undefined ? {} : { theirs: other, ratio: own / other };
+  report({ name: 'memory a container costs', unit: 'MiB', ours: own, ...beside, bar: { limit: 1.1, unit: '×' } });
 }

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { eventually } from '../test/host.ts';
-import { median, type Paired, row } from './measure.ts';
+import { median, type Paired } from './measure.ts';
 import { docker, type Peer } from './peer.ts';
+import { report } from './report.ts';
 
 /** Seconds each measurement sends. */
 const SECONDS = '2';
@@ -34,7 +35,7 @@ const TRAFFIC: readonly Traffic[] = [
 export async function traffic(ours: Peer, theirs: Peer | undefined, rounds: number): Promise<void> {
   const peers = theirs === undefined ? [ours] : [ours, theirs];
   for (const peer of peers) await prepare(peer);
-  for (const kind of TRAFFIC) console.log(row(await compare(kind, ours, theirs, rounds)));
+  for (const kind of TRAFFIC) report(await compare(kind, ours, theirs, rounds));
   for (const peer of peers) await clear(peer);
 }
 
@@ -73,7 +74,8 @@ async function clear(peer: Peer): Promise<void> {
   await docker(peer, 'network', 'rm', 'traffic');
 }
 
-async function inside(peer: Peer, container: string): Promise<string[]> {
+/** The command that enters a container's network. */
+export async function inside(peer: Peer, container: string): Promise<string[]> {
   return ['nsenter', '-t', await docker(peer, 'inspect', '-f', '{{.State.Pid}}', container), '-n'];
 }
 
