@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { TestDaemon } from '../test/daemon.ts';
@@ -92,6 +93,12 @@ export function findDockerd(exists: (path: string) => boolean): string | undefin
 /** `docker …` on the peer's host; throws when it fails. */
 export async function docker(peer: Peer, ...args: string[]): Promise<string> {
   return peer.host.out(['docker', ...args], { env: peer.environment, timeout: 300_000 });
+}
+
+/** Resident, MiB. */
+export async function daemonMemory({ host, pidfile }: Peer): Promise<number> {
+  const pid = await host.out(['cat', pidfile]);
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(host.path(`/proc/${pid}/status`), 'utf8'))?.[1]) / 1024;
 }
 
 /** One API request, its answer parsed. @throws Error when the status is 400 or more */

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execs, memoryPerContainer, parallelStarts } from './crowd.ts';
+import { hundred } from './hundred.ts';
 import { benchLogs } from './logs.ts';
 import { median, type Paired, paired, timed } from './measure.ts';
 import { names } from './names.ts';
 import { manyNetworks } from './networks.ts';
-import { call, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
+import { call, daemonMemory, docker, findDockerd, type Peer, startDocker, startFairway } from './peer.ts';
 import { pulls } from './pull.ts';
 import { machine, report, writeReport } from './report.ts';
 import { traffic } from './traffic.ts';
@@ -31,6 +32,7 @@ await idle('idle');
 report(await execs(ours, theirs, rounds));
 report(await parallelStarts(ours, theirs, Math.ceil(rounds / 3)));
 report(await pulls(ours, theirs, rounds));
+await hundred(ours, theirs);
 await networks();
 await crowdOfNetworks();
 await ranges();
@@ -167,9 +169,7 @@ async function idle(when: string): Promise<void> {
   const before = await ticks();
   await sleep(10_000);
   const used = (await ticks()) - before;
-  const status = await ours.host.out(['cat', `/proc/${pid}/status`]);
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  report({ name: `memory, ${when}`, unit: 'MiB', ours: rss, bar: { limit: 120, unit: 'MiB' } });
+  report({ name: `memory, ${when}`, unit: 'MiB', ours: await daemonMemory(ours), bar: { limit: 120, unit: 'MiB' } });
   report({ name: `processor time in 10 s, ${when}`, ours: used * 10 });
 }
 
