@@ -77,10 +77,11 @@ export class Overlaps implements Disposable {
       // Where subnets are shared, they are those of the LAN on purpose.
       if (network.pools.length === 0 || subnetTraits(network).sharedSubnets) return [];
       return network.pools.flatMap(({ subnet }) => {
-        const hits = uses.filter(({ bounds }) => meet(prefixBounds(subnet), bounds)).map(({ use }) => use);
+        const own = prefixBounds(subnet);
+        const hits = uses.filter(({ bounds }) => meet(own, bounds)).map(({ use }) => use);
         if (hits.length === 0) return [];
-        const own = this.#links(network);
-        return hits.filter(({ link }) => !own.has(link)).map((use) => describe(network, subnet, use));
+        const links = this.#links(network);
+        return hits.filter(({ link }) => !links.has(link)).map((use) => describe(network, subnet, use));
       });
     });
   }

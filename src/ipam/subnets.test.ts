@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { type Prefix, parsePrefix, prefixesOverlap } from '../model/address.ts';
 import { DEFAULT_POOLS, FURTHER_POOLS, SubnetChoice, type Surroundings } from './subnets.ts';
 
@@ -70,4 +71,27 @@ test('overlap is told of either family', () => {
   assert.ok(choice.overlaps(parsePrefix('fd00::/48'), others));
   assert.ok(!choice.overlaps(parsePrefix('10.0.1.0/24'), others));
   assert.ok(!choice.overlaps(parsePrefix('fd01::/64'), others));
+});
+
+test('one that remembers chooses as one that never saw anything, whatever came and went', () => {
+  const some = fc.constantFrom(
+    ...list('172.17.0.0/16', '172.18.4.0/24', '10.64.0.0/16', '10.64.3.0/24', '10.0.0.0/8', 'fd00::/64'),
+  );
+  const step = fc.record({ drop: fc.array(fc.nat(40), { maxLength: 3 }), near: fc.array(some), far: fc.array(some) });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(step, fc.boolean()), { maxLength: 40 }), (steps) => {
+      const remembering = new SubnetChoice(DEFAULT_POOLS, FURTHER_POOLS);
+      let taken: Prefix[] = [];
+      let host = { near: list(), far: list() };
+      for (const [{ drop, near, far }, moves] of steps) {
+        if (moves) host = { near, far };
+        taken = taken.filter((_, index) => !drop.includes(index));
+        const around = { taken, ...host };
+        const fresh = choose(around, new SubnetChoice(DEFAULT_POOLS, FURTHER_POOLS));
+        assert.equal(choose(around, remembering), fresh);
+        taken.push(fresh);
+      }
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -60,15 +60,12 @@ interface Bounds {
   readonly last: bigint;
 }
 
-/** More than there ever are networks and routes: beyond, what is remembered is of things that are gone. */
-const MOST_REMEMBERED = 20_000;
-
 /** Which subnet is the next one. */
 export class SubnetChoice {
   readonly #pools: readonly AddressPool[];
   readonly #further: readonly AddressPool[];
-  /** Reading two thousand prefixes costs more than making a network; this is no state but saved work */
-  readonly #bounds = new Map<Prefix, Bounds>();
+  /** By family, and by what is kept free around the host: no state but saved work */
+  readonly #busy = { near: new Map<AddressFamily, Busy>(), wide: new Map<AddressFamily, Busy>() };
 
   constructor(pools: readonly AddressPool[], further: readonly AddressPool[]) {
     this.#pools = pools;
@@ -89,11 +86,12 @@ export class SubnetChoice {
     const further = fitting(this.#further);
     if (pools.length + further.length === 0) throw new EngineError('invalidArgument', 'invalid address pool');
     const host = [...near, ...far];
-    const busy = this.#sorted(family, [...taken, ...host]);
+    const busy = keptBusy(this.#busy.near, family).like(host, taken);
+    const wide = () => keptBusy(this.#busy.wide, family).like(host.map(neighbourhood), taken);
     return (
       firstFree(pools, busy) ??
-      this.#furtherSubnet(further, busy, [...taken, ...host.map(neighbourhood)]) ??
-      firstFree([...pools, ...further], this.#sorted(family, [...taken, ...near])) ??
+      (further.length === 0 ? undefined : (firstFree(further, wide()) ?? firstFree(further, busy))) ??
+      firstFree([...pools, ...further], new Busy(family).like(near, taken)) ??
       exhausted()
     );
   }
@@ -102,31 +100,81 @@ export class SubnetChoice {
   overlaps(subnet: Prefix, others: readonly Prefix[]): boolean {
     const own = prefixBounds(subnet);
     return others.some((prefix) => {
-      const { family, first, last } = this.#boundsOf(prefix);
+      const { family, first, last } = prefixBounds(prefix);
       return family === own.family && first <= own.last && own.first <= last;
     });
   }
+}
 
-  #furtherSubnet(pools: readonly AddressPool[], busy: readonly Bounds[], widened: readonly Prefix[]) {
-    const [first] = pools;
-    if (first === undefined) return undefined;
-    return firstFree(pools, this.#sorted(familyOf(first.base), widened)) ?? firstFree(pools, busy);
+function keptBusy(kept: Map<AddressFamily, Busy>, family: AddressFamily): Busy {
+  const busy = kept.get(family) ?? new Busy(family);
+  kept.set(family, busy);
+  return busy;
+}
+
+/**
+ * The stretches of one family that are not free. Networks come one after the other, so what was there the last time is
+ * remembered: reading two thousand prefixes costs more than making a network.
+ */
+class Busy {
+  readonly #family: AddressFamily;
+  #host: readonly Prefix[] = [];
+  #taken: Prefix[] = [];
+  /** Rising, and nowhere touching each other: subnets side by side are one stretch */
+  readonly #stretches: Bounds[] = [];
+
+  constructor(family: AddressFamily) {
+    this.#family = family;
   }
 
-  /** Those of one family, in rising order of their first address. */
-  #sorted(family: AddressFamily, prefixes: readonly Prefix[]): Bounds[] {
-    const bounds = prefixes.map((prefix) => this.#boundsOf(prefix)).filter((found) => found.family === family);
-    return bounds.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  /** @returns rising stretches */
+  like(host: readonly Prefix[], taken: readonly Prefix[]): readonly Bounds[] {
+    const grown = beginsWith(host, this.#host) && host.length === this.#host.length && beginsWith(taken, this.#taken);
+    const added = grown ? taken.slice(this.#taken.length) : [...host, ...taken];
+    if (grown) this.#taken.push(...added);
+    else {
+      this.#stretches.length = 0;
+      this.#host = host;
+      this.#taken = [...taken];
+    }
+    const bounds = added.map(prefixBounds).filter(({ family }) => family === this.#family);
+    if (grown) for (const each of bounds) this.#add(each);
+    else for (const each of bounds.sort(byFirst)) this.#add(each);
+    return this.#stretches;
   }
 
-  #boundsOf(prefix: Prefix): Bounds {
-    const known = this.#bounds.get(prefix);
-    if (known !== undefined) return known;
-    if (this.#bounds.size >= MOST_REMEMBERED) this.#bounds.clear();
-    const bounds = prefixBounds(prefix);
-    this.#bounds.set(prefix, bounds);
-    return bounds;
+  /** Swallows what it touches. */
+  #add(added: Bounds): void {
+    const from = lowerBound(this.#stretches, ({ last }) => last + 1n >= added.first);
+    const to = lowerBound(this.#stretches, ({ first }) => first > added.last + 1n);
+    let { first, last } = added;
+    if (from < to) {
+      const [lowest, highest] = [this.#stretches[from], this.#stretches[to - 1]];
+      if (lowest !== undefined && lowest.first < first) first = lowest.first;
+      if (highest !== undefined && highest.last > last) last = highest.last;
+    }
+    this.#stretches.splice(from, Math.max(0, to - from), { family: added.family, first, last });
   }
+}
+
+function beginsWith(list: readonly Prefix[], beginning: readonly Prefix[]): boolean {
+  return list.length >= beginning.length && beginning.every((prefix, index) => prefix === list[index]);
+}
+
+function byFirst(a: Bounds, b: Bounds): number {
+  return a.first < b.first ? -1 : Number(a.first > b.first);
+}
+
+/** The index of the first for which it holds, as it does for all behind; the length when for none. */
+function lowerBound(stretches: readonly Bounds[], holds: (stretch: Bounds) => boolean): number {
+  let [low, high] = [0, stretches.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const stretch = stretches[middle];
+    if (stretch !== undefined && holds(stretch)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function exhausted(): never {
@@ -145,7 +193,7 @@ function firstFree(pools: readonly AddressPool[], busy: readonly Bounds[]): Pref
   return undefined;
 }
 
-/** Linear in `busy`, whatever the pool's size. */
+/** Linear in the stretches, whatever the pool's size. */
 function lowestFreeSubnet({ base, size }: AddressPool, busy: readonly Bounds[]): Prefix | undefined {
   const { family, first, last } = prefixBounds(base);
   const length = Math.max(size, lengthOf(base));

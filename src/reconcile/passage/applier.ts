@@ -173,11 +173,15 @@ export class PassageApplier implements Applier<PassageResource>, Disposable {
   }
 
   #selectors(families: readonly AddressFamily[]): Selector[] {
-    const wanted = [...this.#wanted.values()].filter(({ family }) => families.includes(family));
-    const links = new Set(wanted.filter(({ adopted }) => adopted).map(({ link }) => link));
-    const group: Selector[] = wanted.some(({ adopted }) => !adopted)
-      ? [`iifgroup ${FAIRWAY_GROUP}`, `oifgroup ${FAIRWAY_GROUP}`]
-      : [];
+    const links = new Set<string>();
+    let made = false;
+    // One of two thousand networks more is no reason to copy them all.
+    for (const { family, adopted, link } of this.#wanted.values()) {
+      if (!families.includes(family)) continue;
+      if (adopted) links.add(link);
+      else made = true;
+    }
+    const group: Selector[] = made ? [`iifgroup ${FAIRWAY_GROUP}`, `oifgroup ${FAIRWAY_GROUP}`] : [];
     return [...group, ...[...links].flatMap((link): Selector[] => [`iifname ${link}`, `oifname ${link}`])];
   }
 
