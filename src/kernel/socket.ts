@@ -161,7 +161,7 @@ function open(
     if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     beforeBind(fd);
     sys.bind(fd, socketAddress(address, port), `bind ${protocol} ${address} port ${port}`);
-    return { fd, port: portOf(fd) };
+    return { fd, port: port === 0 ? portOf(fd) : port };
   } catch (error) {
     sys.close(fd);
     throw error;
