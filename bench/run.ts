@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execs, memoryPerContainer, parallelStarts } from './crowd.ts';
+import { healing } from './heal.ts';
 import { hundred } from './hundred.ts';
 import { benchLogs } from './logs.ts';
 import { median, type Paired, paired, timed } from './measure.ts';
@@ -38,6 +39,7 @@ await crowdOfNetworks();
 await ranges();
 await traffic(ours, theirs, Math.min(rounds, 7));
 await networkPart();
+await healing(ours.daemon, Math.min(rounds, 5));
 await benchLogs(ours, theirs, Math.min(rounds, 5));
 await idle('idle after all of the above');
 await memory();

@@ -160,11 +160,15 @@ export class Links {
         return [];
       }
       if (link.type === 'vlan' && !isOwn(host, link.name)) return [];
-      if (link.type === 'veth' && link.peer.namespace !== 'host' && !going.has(link.peer.namespace))
-        this.#hideEnd(link.peer);
+      const stays = link.type === 'veth' && link.peer.namespace !== 'host' && !going.has(link.peer.namespace);
+      if (stays && link.peer.name !== '') this.#hideEnd(link.peer);
       const index = host.find(link.name);
       host.forget(link.name);
-      return index === undefined ? [] : [index];
+      if (index === undefined) return [];
+      if (!stays || link.peer.name !== '') return [index];
+      // Somebody took the other end elsewhere, where it is in the way of others.
+      unlessGone(() => host.socket.batch().deleteLink(index).send());
+      return [];
     });
     if (indices.length > 0) this.#bin.discard(...indices);
   }

@@ -68,7 +68,8 @@ export function seeEnd(wish: VethLink, inside: LinkView, index?: number): VethLi
   const { peer } = wish;
   const end = inside.link(peer.name);
   if (end?.kind !== 'veth' || (index !== undefined && end.index !== index)) {
-    return { ...wish, peer: { ...peer, name: '' } };
+    const renamed = index === undefined ? undefined : inside.link(index);
+    return { ...wish, peer: { ...peer, name: renamed?.kind === 'veth' ? renamed.name : '' } };
   }
   const mac = peer.mac === undefined || end.mac === undefined ? {} : { mac: end.mac };
   return { ...wish, up: end.up, peer: { ...peer, mtu: end.mtu, ...mac } };
