@@ -76,6 +76,7 @@ describe('what the daemon’s flags say of rules', () => {
     await daemon.host.shell('sysctl -qw net.ipv4.ip_forward=0');
     await daemon.start(['--ip', '127.0.0.1', '--ip-masq=false', '--icc=false', '--ip-forward=false']);
     assert.equal(await daemon.host.shell('sysctl -n net.ipv4.ip_forward'), '0');
+    assert.match((await daemon.docker(['info'])).stderr, /WARNING: IPv4 forwarding is disabled/);
     await daemon.ok('run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'httpd', '-f', '-h', '/var/www');
     assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 127.0.0.1:8080');
     await eventually(
