@@ -90,15 +90,17 @@ export async function createContainer(
   return { id, warnings: [...limits.warnings, ...portWarnings(core, asked)] };
 }
 
-/** The record first, so that the name is taken; then what it speaks of. */
+/** The record first, so that the name is taken; then what it speaks of. Until that is there, it counts for nothing after a crash. */
 async function prepare(core: Core, container: Container, image: Image, { volumes }: MountPlan): Promise<void> {
   const folder = containerFolder(core.config, container.id);
-  const undo = core.state.apply({ put: { containers: [container], volumes } });
+  const unfinished = { volumes: volumes.map(({ id }) => id) };
+  const undo = core.state.apply({ put: { containers: [{ ...container, unfinished }], volumes } });
   try {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
     makeVolumes(core, volumes);
     const layers = await core.runtime.snapshots.prepare(container.id, image);
     await fillVolumes(core, container, layers);
+    core.state.apply({ put: { containers: [container] } });
   } catch (error) {
     undo();
     await core.runtime.snapshots.remove(container.id);

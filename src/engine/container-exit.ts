@@ -5,8 +5,8 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { ranOutOfMemory } from '../runtime/process/oom.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
 import { cgroupOf } from '../runtime/spec/spec.ts';
-import { releaseMounts, tellUnmounted, volumesOf } from './container-mounts.ts';
-import { clearRemains, removeVolumesOf, strikeOut } from './container-remove.ts';
+import { releaseMounts, tellUnmounted } from './container-mounts.ts';
+import { anonymousVolumes, clearRemains, removeVolumes, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import type { LiveContainer, Run } from './live.ts';
 import { tellOom } from './oom.ts';
@@ -91,15 +91,14 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   await immediately();
   const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
   // Who waits for a container to be gone finds its volumes gone, too.
-  const leavesVolumes = volumesOf(ended).some(({ anonymous }) => anonymous);
-  if (vanishes && !leavesVolumes) strikeOut(core, id);
+  if (vanishes && anonymousVolumes(ended).length === 0) strikeOut(core, id);
   await tolerate(core, ended, () => run.process.delete());
   dropSharedMemory(core, id);
   await releaseMounts(core, ended);
   if (vanishes) {
     try {
       await clearRemains(core, id);
-      await removeVolumesOf(core, ended);
+      await removeVolumes(core, anonymousVolumes(ended), id);
     } finally {
       strikeOut(core, id);
     }

@@ -73,20 +73,35 @@ async function endRun(core: Core, id: string): Promise<void> {
 export async function removeHeld(core: Core, id: string, options: { readonly volumes: boolean }): Promise<void> {
   const container = core.state.containers.get(id);
   if (container === undefined) return;
+  const going = { ...container, unfinished: { volumes: options.volumes ? anonymousVolumes(container) : [] } };
+  core.state.apply({ put: { containers: [going] } });
+  await takeAway(core, going);
+}
+
+/** What has begun to go, or was never finished. @throws what `clearRemains` throws; then the record stays */
+export async function takeAway(core: Core, { id, unfinished }: Container): Promise<void> {
   await clearRemains(core, id);
-  if (options.volumes) await removeVolumesOf(core, container);
+  await removeVolumes(core, unfinished?.volumes ?? [], id);
   strikeOut(core, id);
 }
 
-/** The volumes nobody gave a name, unless another container has them too. */
-export async function removeVolumesOf(core: Core, container: Container): Promise<void> {
-  for (const { name, anonymous } of volumesOf(container)) {
+/** Those nobody gave a name. */
+export function anonymousVolumes(container: Container): string[] {
+  return volumesOf(container).flatMap(({ name, anonymous }) => (anonymous ? name : []));
+}
+
+/** Unless a container besides this one has them. */
+export async function removeVolumes(core: Core, names: readonly string[], container: string): Promise<void> {
+  for (const name of names) {
     const volume = core.state.volumes.get(name);
-    if (!anonymous || volume === undefined || volumeUsers(core.state, name, container.id).length > 0) continue;
+    if (volume === undefined || volumeUsers(core.state, name, container).length > 0) continue;
     try {
-      await removeVolume(core, volume, container.id);
+      await removeVolume(core, volume, container);
     } catch (error) {
-      core.logger.warn('an anonymous volume could not be removed', { volume: name, error: errorMessage(error) });
+      core.logger.warn('a volume could not be removed with its container', {
+        volume: name,
+        error: errorMessage(error),
+      });
     }
   }
 }

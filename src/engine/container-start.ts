@@ -78,13 +78,13 @@ async function bringUpOrGiveUp(core: Core, container: Container, live: LiveConta
 }
 
 /** Paused first: a paused container runs as well, and so does, to Docker, one that waits for its restart. @throws EngineError in Docker's words */
-function checkStartable({ state }: Container): void {
+function checkStartable({ state, unfinished }: Container): void {
   if (state.status === 'paused') {
     throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
   }
   if (state.status === 'running' || state.status === 'restarting')
     throw new EngineError('notModified', 'container is already running');
-  if (state.status === 'dead') {
+  if (state.status === 'dead' || unfinished !== undefined) {
     throw new EngineError('conflict', 'container is marked for removal and cannot be started');
   }
 }
@@ -158,13 +158,14 @@ async function networking<T>(core: Core, times: Record<string, number>, work: ()
   }
 }
 
-/** Writes down where the container will be: one transaction. @returns its endpoints */
+/** Writes down where the container will be, and nothing else of its start yet: one transaction. @returns its endpoints */
 function occupy(core: Core, container: Container, place: Place): Endpoint[] {
   if (place.kind === 'host' || place.sandbox === undefined) return [];
   const { sandbox } = place;
   const endpoints = place.kind === 'own' ? allocateEndpoints(core, container, sandbox.id) : [];
   const sandboxes = place.kind === 'own' ? [sandbox] : [];
-  core.state.apply({ put: { sandboxes, endpoints, containers: [{ ...container, sandbox: sandbox.id }] } });
+  const known = findContainer(core.state.containers, container.id);
+  core.state.apply({ put: { sandboxes, endpoints, containers: [{ ...known, sandbox: sandbox.id }] } });
   return endpoints;
 }
 

@@ -74,7 +74,7 @@ function choosePool(inputs: Inputs, known: Network | undefined, flags: FamilyFla
     const [pool] = ipam.allocatePools(demand, around);
     if (pool === undefined) throw new EngineError('internal', 'the default network has no subnet');
     // Nobody asked for it by name: static addresses are refused on it in any case.
-    const { subnetRequested: _, ...rest } = pool;
+    const { subnetRequested: _, gatewayRequested: __, ...rest } = pool;
     return rest;
   };
   const own = flags.bip ?? bridgeAddress(config, flags);

@@ -8,7 +8,7 @@ import { exitedContainer, followRun } from './container-exit.ts';
 import { releaseMounts, volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { connectStreams, openLog } from './container-process.ts';
-import { removeHeld } from './container-remove.ts';
+import { removeHeld, takeAway } from './container-remove.ts';
 import { startAgain } from './container-start.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { watchHealth } from './health.ts';
@@ -143,12 +143,15 @@ function reopenLog(core: Core, container: Container): ContainerLog {
   }
 }
 
-/** Tasks, root snapshots and folders without a record; and containers with --rm that ended unseen. */
+/** Tasks, root snapshots and folders without a record; containers half made or half gone, and with --rm that ended unseen. */
 async function clearLeftovers(core: Core, tasks: readonly string[], lost: readonly Container[]): Promise<void> {
   const { state, logger } = core;
-  const stale = [...state.containers.values()].filter((container) => container.spec.autoRemove && hasEnded(container));
+  const { halves = [], whole = [] } = Object.groupBy(state.containers.values(), ({ unfinished }) =>
+    unfinished === undefined ? 'whole' : 'halves',
+  );
+  const stale = whole.filter((container) => container.spec.autoRemove && hasEnded(container));
   const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
-  const idle = tasks.filter((id) => {
+  const idle = [...new Set([...tasks, ...(await core.processes.remains())])].filter((id) => {
     const container = state.containers.get(id);
     return container === undefined || !isUp(container);
   });
@@ -158,6 +161,7 @@ async function clearLeftovers(core: Core, tasks: readonly string[], lost: readon
     ...lost.map((container) => releaseMounts(core, container)),
     core.volumeUse.settle(),
     core.runtime.volumes.clear(),
+    ...halves.map((container) => withContainer(core, container.id, () => takeAway(core, container))),
     ...stale.map(({ id }) => withContainer(core, id, () => removeHeld(core, id, { volumes: true }))),
   ];
   for (const result of await Promise.allSettled(work)) {

@@ -176,4 +176,6 @@ export interface Container {
   readonly state: ContainerState;
   /** As it was when the container's state last changed; while it runs, only the daemon's memory has the newest */
   readonly health?: Health;
+  /** It is being made or taken away. When the daemon ends meanwhile, the next one takes it away, and these volumes with it */
+  readonly unfinished?: { readonly volumes: readonly string[] };
 }

@@ -42,6 +42,7 @@ function openReader(path: string): number[] {
   return existsSync(path) ? [openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)] : [];
 }
 
-function entries(directory: string): string[] {
+/** Names of what is in a directory; none when it is not there. */
+export function entries(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : [];
 }

@@ -9,7 +9,7 @@ import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
-import { findExecs, holdReaders } from './leftovers.ts';
+import { entries, findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
@@ -104,7 +104,7 @@ export class Processes {
    * @returns to be disposed of when the containers have been restored
    */
   unblock(): Disposable {
-    const root = join(this.#execRoot, 'io');
+    const root = this.#streams;
     for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
       const makeIo = (closeInput: () => Promise<void>) => TaskIo.reopen(directory, { tty, stdin }, closeInput);
       TaskExec.adopt(this.#context, { containerId, execId }, makeIo);
@@ -116,6 +116,12 @@ export class Processes {
   async list(): Promise<TaskSummary[]> {
     const { tasks } = await this.#containerd.tasks.list({});
     return tasks.map(({ id, pid, status }) => ({ id, pid, status }));
+  }
+
+  /** Containers with a record in containerd or a folder for their streams: a start that was cut off may have come no further. */
+  async remains(): Promise<string[]> {
+    const { containers } = await this.#containerd.containers.list({});
+    return [...new Set([...containers.map(({ id }) => id), ...entries(this.#streams)])];
   }
 
   /** Ends what runs, and removes task and record. Missing is fine. */
@@ -172,6 +178,11 @@ export class Processes {
   }
 
   #directory(containerId: string): string {
-    return join(this.#execRoot, 'io', containerId);
+    return join(this.#streams, containerId);
+  }
+
+  /** Holds a folder for each container */
+  get #streams(): string {
+    return join(this.#execRoot, 'io');
   }
 }
