@@ -39,6 +39,7 @@ interface NewLink {
   readonly name: string;
   readonly mtu?: number;
   readonly group: number;
+  /** '': none yet */
   readonly alias: string;
   readonly up: boolean;
 }
@@ -265,7 +266,7 @@ export class RouteBatch {
     const calls: number[] = [];
     for (const [{ call, port }, { index, alias }] of made) {
       if (alias === '' && Object.keys(port).length === 0) continue;
-      rest.setLink(index, { alias, ...port });
+      rest.setLink(index, { ...(alias === '' ? {} : { alias }), ...port });
       calls.push(call);
     }
     if (calls.length === 0) return;

@@ -32,6 +32,8 @@ interface LinkBase {
   readonly up: boolean;
   /** Of a link that is in a sandbox or has its other end there; undefined: as usual */
   readonly announce?: Announcement;
+  /** Only observed: it does not say whose it is, as after a crash during its birth */
+  readonly marked?: false;
 }
 
 /** A Linux bridge. With `adopt`, an existing one is used as it is found, and never removed. */

@@ -66,7 +66,7 @@ export class Children {
     for (const made of batch.send()) host.learn(made.name, made.index);
   }
 
-  /** Those in sandboxes are still down afterwards. @throws EngineError internal in Docker's words when a parent is missing */
+  /** Those in sandboxes are still down afterwards, and not marked. @throws EngineError internal in Docker's words when a parent is missing */
   createSlaves(slaves: readonly OwnedLink<Slave>[]): void {
     for (const owned of slaves) {
       const { namespace, parent, up } = owned.link;
@@ -99,10 +99,7 @@ export class Children {
       .send();
     const index = place.index(name);
     place.forget(name);
-    place.socket
-      .batch()
-      .setLink(index, { name: link.name, alias: aliasOf(owner, link) })
-      .send();
+    place.socket.batch().setLink(index, { name: link.name }).send();
     place.learn(link.name, index);
   }
 

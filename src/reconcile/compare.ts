@@ -1,4 +1,4 @@
-import { isChild, type Resource } from '../model/resource.ts';
+import { isChild, type LinkResource, type Resource } from '../model/resource.ts';
 
 /** "mtu is 1400, wanted 1500" for each field that differs in the kernel; '' when none does. */
 export function difference(observed: Resource, wished: Resource): string {
@@ -18,11 +18,16 @@ export function difference(observed: Resource, wished: Resource): string {
 export function mustBeRemade(observed: Resource, wished: Resource): boolean {
   if (observed.kind === 'route' || observed.kind === 'switch-port') return difference(observed, wished) !== '';
   if (observed.kind !== 'link' || wished.kind !== 'link') return false;
-  if (observed.type !== wished.type) return true;
+  if (observed.type !== wished.type || isHalfBorn(observed)) return true;
   const fixed = observed.type === 'veth' ? isOfPeer : isChild(observed) ? isAtBirth : undefined;
   if (fixed === undefined) return false;
   const is = kernelFields(observed);
   return [...kernelFields(wished)].some(([name, value]) => fixed(name) && is.get(name) !== value);
+}
+
+/** Born in several steps, of which the last two are missing: that it is up, and that it bears a mark. */
+function isHalfBorn(link: LinkResource): boolean {
+  return link.marked === false && !link.up && (link.type === 'veth' || isChild(link));
 }
 
 /** Of the other end MTU and MAC address can be changed from here. */

@@ -299,6 +299,38 @@ test('property: removals come first, the last made first; the rest in the order 
   );
 });
 
+test('a veth whose birth was cut off is made anew with all it is told at birth; one that was only robbed of its mark gets it back', () => {
+  const mac = parseMacAddress('02:00:00:00:00:01');
+  const peer = { namespace: 'sandbox:a', name: 'eth0', mtu: 1500, mac } as const;
+  const veth = {
+    kind: 'link',
+    type: 'veth',
+    namespace: 'host',
+    name: 'v',
+    master: '',
+    isolated: false,
+    up: true,
+  } as const;
+  const wishes: Resource[] = [
+    { kind: 'namespace', name: 'sandbox:a' },
+    { ...veth, peer },
+    { kind: 'sysctl', namespace: 'sandbox:a', path: 'net/ipv6/conf/eth0/disable_ipv6', value: '0' },
+  ];
+  const wished = new Map(wishes.map((resource) => [resourceKey(resource), { owner: 'endpoint:e', resource } as Wish]));
+  const planFor = (seen: Partial<Resource>) => {
+    const observed = new Map([...wished].map(([key, { resource }]) => [key, resource]));
+    observed.set('link host v', { ...veth, peer, ...seen } as Resource);
+    return diff(observed, wished).map(({ action, resource }) => `${action} ${resourceKey(resource)}`);
+  };
+  assert.deepEqual(planFor({}), []);
+  assert.deepEqual(planFor({ marked: false }), ['update link host v']);
+  assert.deepEqual(planFor({ marked: false, up: false }), [
+    'remove link host v',
+    'create link host v',
+    'create sysctl sandbox:a net/ipv6/conf/eth0/disable_ipv6',
+  ]);
+});
+
 test('a difference is told in words', () => {
   const wanted: Resource = {
     kind: 'link',

@@ -1,15 +1,16 @@
 import { FAIRWAY_PROTOCOL, type RouteSpec } from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { prefixOf } from '../model/address.ts';
-import type {
-  AddressResource,
-  FirewallResource,
-  LinkResource,
-  NamespaceName,
-  PassageResource,
-  Resource,
-  RouteResource,
-  SwitchPortResource,
+import {
+  type AddressResource,
+  type FirewallResource,
+  isChild,
+  type LinkResource,
+  type NamespaceName,
+  type PassageResource,
+  type Resource,
+  type RouteResource,
+  type SwitchPortResource,
 } from '../model/resource.ts';
 import type { Announcer, Neighbour } from './announcer.ts';
 import type { Applier } from './applier.ts';
@@ -113,6 +114,7 @@ export class Executor {
     // Before the addresses: on a link without IPv6 there is no room for one of it.
     this.#timed('link sysctls', () => this.#write(ofLinks));
     this.#timed('addresses', () => this.#makeAddressing(steps, careful));
+    this.#timed('marks', () => this.#links.mark(ownedLinks(steps, 'create').filter(({ link }) => isBornInside(link))));
     this.#timed('listeners', () => {
       for (const { resource } of stepsOf(steps, 'listener', 'create', 'update')) {
         this.#parts.listeners.create(resource, this.#parts.find);
@@ -229,6 +231,11 @@ function ofTypes<T extends LinkResource['type']>(
 ): OwnedLink<Extract<LinkResource, { type: T }>>[] {
   type Wanted = Extract<LinkResource, { type: T }>;
   return links.filter((owned): owned is OwnedLink<Wanted> => types.some((type) => type === owned.link.type));
+}
+
+/** In several steps: of the others, one message is all. */
+function isBornInside(link: LinkResource): boolean {
+  return link.type === 'veth' || (isChild(link) && link.namespace !== 'host');
 }
 
 /** An end of a link that is to be brought up when its settings and addresses are there. */

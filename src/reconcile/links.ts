@@ -77,14 +77,14 @@ export class Links {
 
   /**
    * Both ends at once; the peer is born in its sandbox under its final name. Both are still down: a link that speaks IPv6 before it
-   * is told not to costs 2 ms.
+   * is told not to costs 2 ms. They get their mark when they are complete.
    * @throws EngineError internal when a bridge has no room for one more port
    */
   createVeths(veths: readonly OwnedLink<VethLink>[]): void {
     for (const [namespace, group] of Map.groupBy(veths, ({ link }) => link.namespace)) {
       const place = this.#places.at(namespace);
       const batch = place.socket.batch();
-      for (const { link, owner } of group) this.#addVeth(batch, link, owner);
+      for (const { link } of group) this.#addVeth(batch, link);
       for (const [i, { index, name, peer }] of sendPorts(batch, group).entries()) {
         const veth = group[i]?.link;
         place.learn(name, index);
@@ -94,7 +94,7 @@ export class Links {
   }
 
   /** Hairpin mode where bridged frames pass the firewall: Places.bridgesAreFiltered. */
-  #addVeth(batch: RouteBatch, veth: VethLink, owner: Owner): void {
+  #addVeth(batch: RouteBatch, veth: VethLink): void {
     const { name, mtu, mac, peer } = veth;
     const { namespace } = this.#places.at(peer.namespace);
     batch.addVeth({
@@ -102,11 +102,24 @@ export class Links {
       ...(mtu === undefined ? {} : { mtu }),
       ...(mac === undefined ? {} : { mac }),
       group: FAIRWAY_GROUP,
-      alias: aliasOf(owner, veth),
+      alias: '',
       up: false,
       ...this.#portOf(veth),
       peer: { ...peer, namespace },
     });
+  }
+
+  /**
+   * The last of a birth that takes several steps: a link without it is not believed to have what a link is told at birth and
+   * is not asked for later, such as the settings of one in a sandbox.
+   */
+  mark(links: readonly OwnedLink[]): void {
+    for (const [name, group] of Map.groupBy(links, ({ link }) => link.namespace)) {
+      const place = this.#places.at(name);
+      const batch = place.socket.batch();
+      for (const { link, owner } of group) batch.setLink(place.index(link.name), { alias: aliasOf(owner, link) });
+      batch.send();
+    }
   }
 
   /** Makes what is there as it is wished. */

@@ -29,7 +29,7 @@ export function seeLink(wish: LinkResource, view: LinkView, views: Views): LinkR
   switch (wish.type) {
     case 'bridge':
     case 'dummy':
-      return { ...wish, ...ownFields(wish, link) };
+      return { ...wish, ...ownFields(wish, link), ...markOf(link) };
     case 'veth':
       return seeVeth(wish, link, view, views);
     case 'vlan':
@@ -47,12 +47,18 @@ function ownFields({ mtu, mac }: LinkResource, link: LinkInfo): Pick<LinkResourc
   };
 }
 
+/** The kernel takes no alias with a link's birth: it follows in a message of its own. */
+function markOf({ alias }: LinkInfo): Pick<LinkResource, 'marked'> {
+  return alias === '' ? { marked: false } : {};
+}
+
 function seeVeth(wish: VethLink, link: LinkInfo, view: LinkView, views: Views): LinkResource {
   const inside = views.get(wish.peer.namespace);
   const seen = inside === undefined ? wish : seeEnd(wish, inside, link.peer);
   return {
     ...wish,
     ...ownFields(wish, link),
+    ...markOf(link),
     up: link.up && seen.up,
     master: link.master === 0 ? '' : (view.link(link.master)?.name ?? ''),
     isolated: link.isolated,
@@ -79,7 +85,7 @@ export function seeEnd(wish: VethLink, inside: LinkView, index?: number): VethLi
 function seeChild(wish: ChildLink, link: LinkInfo, host: LinkView | undefined): LinkResource {
   const below = host?.link(link.peer);
   const rests = wish.type === 'vlan' && below?.up === false;
-  const own = { ...ownFields(wish, link), ...(rests ? { up: wish.up } : {}) };
+  const own = { ...ownFields(wish, link), ...markOf(link), ...(rests ? { up: wish.up } : {}) };
   const parent = host === undefined ? wish.parent : (below?.name ?? '');
   const { settings } = link;
   if (settings?.kind !== wish.type) return { ...wish, ...own, parent: '' };
