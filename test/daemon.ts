@@ -19,20 +19,26 @@ interface Answer {
 export class TestDaemon implements AsyncDisposable {
   readonly host: TestHost;
   readonly #flags: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
   #log = '';
 
-  private constructor(host: TestHost, flags: readonly string[]) {
+  private constructor(host: TestHost, flags: readonly string[], env: Readonly<Record<string, string>>) {
     this.host = host;
     this.#flags = flags;
+    this.#env = env;
   }
 
-  /** A new host with a running daemon, holding the image busybox:latest. @param prepare what the host needs before that */
+  /**
+   * A new host with a running daemon, holding the image busybox:latest.
+   * @param prepare what the host needs before that @param env of the daemon, besides the test's own
+   */
   static async create(
     flags: readonly string[] = [],
     prepare: (host: TestHost) => Promise<unknown> = async () => undefined,
+    env: Readonly<Record<string, string>> = {},
   ): Promise<TestDaemon> {
-    const daemon = new TestDaemon(await TestHost.create(), flags);
+    const daemon = new TestDaemon(await TestHost.create(), flags, env);
     try {
       await prepare(daemon.host);
       await daemon.start();
@@ -56,7 +62,7 @@ export class TestDaemon implements AsyncDisposable {
       ...this.#flags,
       ...extra,
     ];
-    const child = this.host.spawn([join(checkout, 'bin/fairwayd'), ...flags]);
+    const child = this.host.spawn([join(checkout, 'bin/fairwayd'), ...flags], this.#env);
     const note = (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-1_000_000);
     };
@@ -90,9 +96,16 @@ export class TestDaemon implements AsyncDisposable {
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#process;
     if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const ended = this.ended();
     await this.host.out(['kill', `-${signal}`, String(await this.pid())]);
     await ended;
+  }
+
+  /** Resolves when the daemon's process is gone. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise((resolve) => child.once('exit', resolve));
   }
 
   /** `docker …` on the test host; never throws for its exit code. */
