@@ -87,7 +87,7 @@ export async function createContainer(
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
-  return { id, warnings: [...limits.warnings, ...portWarnings(core, asked)] };
+  return { id, warnings: [...limits.warnings, ...portWarnings(core, spec)] };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. Until that is there, it counts for nothing after a crash. */

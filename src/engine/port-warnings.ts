@@ -1,5 +1,7 @@
 import { familyOf, isLoopback } from '../model/address.ts';
 import type { ContainerSpec, PortBinding } from '../model/container.ts';
+import type { TransportProtocol } from '../model/resource.ts';
+import type { Verdict } from '../reconcile/passage/verdict.ts';
 import type { Core } from './core.ts';
 import { traitsOf } from './intent.ts';
 import { tryFindNetwork } from './lookup.ts';
@@ -16,45 +18,55 @@ export function portWarnings(core: Core, spec: ContainerSpec): string[] {
   return [...sctpWarnings(core, spec), ...firewallWarnings(core, spec)];
 }
 
-function sctpWarnings({ ports }: Core, { portBindings, publishAll, exposedPorts }: ContainerSpec): string[] {
-  const hasSctp =
-    portBindings.some(({ protocol }) => protocol === 'sctp') ||
-    (publishAll && exposedPorts.some((key) => key.endsWith('/sctp')));
-  if (!hasSctp || ports.speaksSctp) return [];
+function sctpWarnings({ ports }: Core, spec: ContainerSpec): string[] {
+  if (ports.speaksSctp || !bindingsOf(spec).some(({ protocol }) => protocol === 'sctp')) return [];
   return ['The kernel has no SCTP sockets: SCTP ports are forwarded, and not kept from others on the host'];
+}
+
+/** What `-p` says, and `-P`. */
+function bindingsOf({ portBindings, publishAll, exposedPorts }: ContainerSpec): PortBinding[] {
+  if (!publishAll) return [...portBindings];
+  const exposed = exposedPorts.map((key) => {
+    const [port, protocol] = key.split('/') as [string, TransportProtocol];
+    return { protocol, containerPort: Number(port) };
+  });
+  return [...portBindings, ...exposed];
 }
 
 /** A port that no rule names. */
 const SOME_PORT = 0;
+/** Ports that the host's firewall is asked about; whoever publishes more has been told by then. */
+const ASKED = 50;
 
 /**
  * Packets for published ports do not pass the chain that rules for programs of the host are in (INPUT): ufw and firewalld do
  * not keep them out, though it looks as if they did.
  */
-function firewallWarnings({ state, reconciler }: Core, { endpoints, portBindings }: ContainerSpec): string[] {
-  const places = endpoints.flatMap(({ network: reference }) => {
+function firewallWarnings({ state, reconciler }: Core, spec: ContainerSpec): string[] {
+  const places = spec.endpoints.flatMap(({ network: reference }) => {
     const network = tryFindNetwork(state.networks, reference);
     return network === undefined || network.internal ? [] : [traitsOf(network)];
   });
   const place = places.find(({ addresses, publishes }) => addresses && publishes);
   if (place === undefined) return [];
-  const closed = (verdict: 'drop' | 'unknown') => (binding: PortBinding) => {
-    const address = binding.hostAddress ?? place.hostBinding;
-    if (isLoopback(address) || place.routed.includes(familyOf(address))) return false;
-    const { protocol, hostPorts } = binding;
-    return reconciler
-      .hostInput(familyOf(address))({ protocol, port: hostPorts?.first ?? SOME_PORT })
-      .startsWith(verdict);
-  };
-  const dropped = portBindings.filter(closed('drop'));
-  if (dropped.length > 0) return [openThough('drops', dropped)];
-  const asked = portBindings.filter(closed('unknown'));
-  return asked.length > 0 ? [openThough('may drop', asked)] : [];
+  const verdicts = bindingsOf(spec)
+    .slice(0, ASKED)
+    .flatMap((binding): [PortBinding, Verdict][] => {
+      const address = binding.hostAddress ?? place.hostBinding;
+      if (isLoopback(address) || place.routed.includes(familyOf(address))) return [];
+      const knock = { protocol: binding.protocol, port: binding.hostPorts?.first ?? SOME_PORT };
+      return [[binding, reconciler.hostInput(familyOf(address))(knock)]];
+    });
+  const dropped = verdicts.filter(([, verdict]) => verdict === 'drop');
+  const doubtful = verdicts.filter(([, verdict]) => verdict !== 'accept');
+  return dropped.length > 0 ? openThough('drops', dropped) : openThough('may drop', doubtful);
 }
 
-function openThough(does: string, [first, ...more]: readonly PortBinding[]): string {
-  const port = `${first?.hostPorts?.first ?? first?.containerPort}/${first?.protocol}`;
-  const ports = more.length === 0 ? port : `${port} and ${more.length} more`;
+function openThough(does: string, verdicts: readonly [PortBinding, Verdict][]): string[] {
+  const [binding] = verdicts[0] ?? [];
+  if (binding === undefined) return [];
+  const ports = `${binding.hostPorts?.first ?? binding.containerPort}/${binding.protocol}`;
+  const what = verdicts.length === 1 ? ports : `${ports} and others`;
   const advice = 'publish on 127.0.0.1, or add rules to the table inet fairway-admin, if that is not meant';
-  return `Other machines will reach ${ports}, which the host's own firewall ${does}: ${advice}`;
+  return [`Other machines will reach ${what}, which the host's own firewall ${does}: ${advice}`];
 }

@@ -215,10 +215,12 @@ describe('hosts with a firewall of their own', () => {
     assert.match(shown, /^old +bridge +0\.0\.0\.0:8081 +tcp +80 +LAN, host, other networks +drop$/m);
     assert.match(
       await told('8080:80', '127.0.0.1:8085:80', '8086:86', '8087:87/udp', '88'),
-      /^WARNING: Other machines will reach 8086\/tcp and 2 more, which the host's own firewall drops: publish on 127/,
+      /^WARNING: Other machines will reach 8086\/tcp and others, which the host's own firewall drops: publish on 127/,
     );
     assert.match(await told('8083:80'), /^WARNING: Other machines will reach 8083\/tcp, which .* may drop/);
     assert.equal(await told('8080:80', '127.0.0.1:8085:80'), '');
+    const everything = (await daemon.docker(['create', '--rm', '-P', '--expose', '90', 'busybox'])).stderr;
+    assert.match(everything, /^WARNING: Other machines will reach 90\/tcp, which the host's own firewall drops/);
     await daemon.ok('rm', '-f', 'more');
     await daemon.host.shell('iptables-nft -F; iptables-nft -P INPUT ACCEPT');
     await eventually('no word of a firewall that lets in', async () => (await told('8086:80')) === '');
