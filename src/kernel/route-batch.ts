@@ -146,10 +146,17 @@ export class RouteBatch {
     this.#socket = socket;
   }
 
+  /** Frames to 01:80:C2:00:00:0X are not for the bridge, and pass every filter: it learns nothing from them. */
   addBridge(bridge: NewBridge): this {
     const messages = this.#create(bridge, {}, {});
     if (bridge.mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(bridge.mac));
-    messages.nest(rt.IFLA_LINKINFO, (info) => info.text(rt.IFLA_INFO_KIND, 'bridge')).end();
+    messages.nest(rt.IFLA_LINKINFO, (info) => {
+      info.text(rt.IFLA_INFO_KIND, 'bridge');
+      info.nest(rt.IFLA_INFO_DATA, (data) =>
+        data.bytes(rt.IFLA_BR_MULTI_BOOLOPT, Buffer.from([1, 0, 0, 0, 1, 0, 0, 0])),
+      );
+    });
+    messages.end();
     return this;
   }
 

@@ -50,6 +50,8 @@ export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_INFO_SLAVE_DATA = 5;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_ISOLATED = 33;
+/** linux/if_link.h, linux/if_bridge.h: struct br_boolopt_multi, values and which of them are meant; BR_BOOLOPT_NO_LL_LEARN is bit 0 */
+export const IFLA_BR_MULTI_BOOLOPT = 46;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;

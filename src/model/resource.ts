@@ -299,6 +299,19 @@ export interface PassageResource {
   readonly adopted: boolean;
 }
 
+/**
+ * What comes in by this port of a bridge bears these addresses and no others, in frames, packets, and in what ARP and neighbour
+ * discovery say; and it is no router's and no DHCP server's word. Key: link.
+ */
+export interface PortSecurityResource {
+  readonly kind: 'port-security';
+  readonly namespace: 'host';
+  readonly link: string;
+  readonly mac: MacAddress;
+  /** In the order of their text */
+  readonly addresses: readonly IpAddress[];
+}
+
 /** A kernel object that must exist: plain, comparable data. */
 export type Resource =
   | NamespaceResource
@@ -310,6 +323,7 @@ export type Resource =
   | SysctlResource
   | FirewallResource
   | PassageResource
+  | PortSecurityResource
   | ListenerResource;
 
 export type ResourceKind = Resource['kind'];
@@ -349,6 +363,8 @@ export function resourceKey(resource: Resource): string {
       return `firewall ${firewallKey(resource)}`;
     case 'passage':
       return `passage ${resource.family} ${resource.link}`;
+    case 'port-security':
+      return `port-security ${resource.link}`;
     case 'listener':
       return resource.purpose === 'resolver'
         ? `listener resolver ${resource.namespace}`

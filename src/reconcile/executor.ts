@@ -8,6 +8,7 @@ import {
   type LinkResource,
   type NamespaceName,
   type PassageResource,
+  type PortSecurityResource,
   type Resource,
   type RouteResource,
   type SwitchPortResource,
@@ -34,6 +35,7 @@ export interface ExecutorParts {
   readonly firewall: Applier<FirewallResource>;
   readonly switchPorts: Applier<SwitchPortResource>;
   readonly passages: Applier<PassageResource>;
+  readonly portSecurity: Applier<PortSecurityResource>;
   readonly announcer: Announcer;
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
@@ -95,6 +97,7 @@ export class Executor {
       this.#children.silenceOnHost(links);
       this.#links.remove(links, going);
     });
+    this.#timed('port security remove', () => this.#securePorts(steps));
     // Last: the kernel begins to take them apart at once, and nobody else gets at links meanwhile.
     this.#timed('namespaces unpin', () => {
       for (const name of namespaces) this.#parts.places.discard(name);
@@ -109,6 +112,8 @@ export class Executor {
     const sysctls = stepsOf(steps, 'sysctl', 'create', 'update').map(({ resource }) => resource);
     const ofLinks = sysctls.filter(({ path }) => linkOfSysctl(path) !== undefined);
     this.#timed('sysctls', () => this.#write(sysctls.filter((sysctl) => !ofLinks.includes(sysctl))));
+    // Before the links: what comes in by a port is looked at from its first frame.
+    this.#timed('port security', () => this.#securePorts(steps));
     this.#timed('links', () => this.#makeLinks(steps));
     this.#timed('switch ports', () => this.#switchPorts(steps));
     // Before the addresses: on a link without IPv6 there is no room for one of it.
@@ -135,6 +140,11 @@ export class Executor {
   #pass(steps: readonly PlanStep[]): void {
     const changes = changesOf(steps, 'passage');
     if (changes.length > 0) this.#parts.passages.apply(changes);
+  }
+
+  #securePorts(steps: readonly PlanStep[]): void {
+    const changes = changesOf(steps, 'port-security');
+    if (changes.length > 0) this.#parts.portSecurity.apply(changes);
   }
 
   #firewall(steps: readonly PlanStep[]): void {

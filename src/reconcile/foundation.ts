@@ -21,6 +21,7 @@ export function foundations(resource: Resource): string[] {
     case 'namespace':
     case 'firewall':
     case 'passage':
+    case 'port-security':
     case 'parent':
       return [];
     case 'link':
@@ -69,6 +70,8 @@ export function rank(resource: Resource): number {
     case 'link':
       return resource.type === 'veth' || (isChild(resource) && resource.type !== 'vlan') ? 3 : 2;
     case 'parent':
+    // Before the port is there: it shall not say a word that is not looked at
+    case 'port-security':
       return 2;
     case 'address':
       return 5;

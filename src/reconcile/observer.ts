@@ -5,6 +5,7 @@ import {
   type LinkResource,
   type NamespaceName,
   type PassageResource,
+  type PortSecurityResource,
   type Resource,
   resourceKey,
   type SwitchPortResource,
@@ -53,6 +54,7 @@ export class Observer {
   readonly #firewall: Applier<FirewallResource>;
   readonly #switchPorts: Applier<SwitchPortResource>;
   readonly #passages: Applier<PassageResource>;
+  readonly #portSecurity: Applier<PortSecurityResource>;
   readonly #occupant: (sandbox: NamespaceName) => number | undefined;
 
   /** @param occupant a process in a sandbox */
@@ -62,6 +64,7 @@ export class Observer {
     firewall: Applier<FirewallResource>,
     switchPorts: Applier<SwitchPortResource>,
     passages: Applier<PassageResource>,
+    portSecurity: Applier<PortSecurityResource>,
     occupant: (sandbox: NamespaceName) => number | undefined,
   ) {
     this.#places = places;
@@ -69,6 +72,7 @@ export class Observer {
     this.#firewall = firewall;
     this.#switchPorts = switchPorts;
     this.#passages = passages;
+    this.#portSecurity = portSecurity;
     this.#occupant = occupant;
   }
 
@@ -84,7 +88,9 @@ export class Observer {
       for (const resource of garbage(picture, wished, pictures)) add(resource);
     }
     for (const resource of this.#listeners.observe()) add(resource);
-    if (scope.firewall) for (const resource of this.#firewall.observe([])) add(resource);
+    if (scope.firewall) {
+      for (const resource of [...this.#firewall.observe([]), ...this.#portSecurity.observe([])]) add(resource);
+    }
     // Another program's database is asked when all is read, and when something of ours is in it.
     const asksSwitch = scope.settings === 'all' || wishes.some(({ kind }) => kind === 'switch-port');
     if (asksSwitch) for (const resource of this.#switchPorts.observe([])) add(resource);
@@ -144,7 +150,7 @@ export class Observer {
     scope: Scope,
   ): Resource | undefined {
     if (wish.kind === 'namespace' || wish.kind === 'listener' || wish.kind === 'switch-port') return undefined;
-    if (wish.kind === 'firewall') return scope.firewall ? undefined : wish;
+    if (wish.kind === 'firewall' || wish.kind === 'port-security') return scope.firewall ? undefined : wish;
     if (wish.kind === 'passage') return scope.passages ? undefined : wish;
     if (wish.namespace !== 'host' && !pinned.has(wish.namespace)) return undefined;
     const picture = pictures.get(wish.namespace);

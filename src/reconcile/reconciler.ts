@@ -21,6 +21,7 @@ import { PassageApplier } from './passage/applier.ts';
 import type { Knock, Verdict } from './passage/verdict.ts';
 import { Places } from './places.ts';
 import type { PlanStep, Repair } from './plan.ts';
+import { PortSecurityApplier } from './port-security/applier.ts';
 import { RepairBook, type Repairs } from './repairs.ts';
 import type { Suspicion } from './suspects.ts';
 import { Watch } from './watch.ts';
@@ -81,6 +82,7 @@ export class Reconciler {
   readonly #listeners: Listeners;
   readonly #firewall: FirewallApplier;
   readonly #passages: PassageApplier;
+  readonly #portSecurity: PortSecurityApplier;
   readonly #observer: Observer;
   readonly #executor: Executor;
   readonly #mender: Mender;
@@ -106,6 +108,7 @@ export class Reconciler {
     this.#announcer = new Announcer(this.#places);
     this.#listeners = new Listeners(this.#places, options.resolver, options.keeper);
     this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home, options.acceptMark);
+    this.#portSecurity = new PortSecurityApplier(options.tableName ?? 'fairway', home);
     const switchPorts = new SwitchPorts(this.#places, options.openVswitch ?? OPEN_VSWITCH);
     const { run = NO_PROGRAMS } = options;
     const own = new Set([...this.#firewall.tables].flatMap((table) => [table, `${table}-admin`]));
@@ -116,6 +119,7 @@ export class Reconciler {
       this.#firewall,
       switchPorts,
       this.#passages,
+      this.#portSecurity,
       occupants.pidIn,
     );
     this.#glance = new Glance(this.#places, this.#wishes);
@@ -126,6 +130,7 @@ export class Reconciler {
       firewall: this.#firewall,
       switchPorts,
       passages: this.#passages,
+      portSecurity: this.#portSecurity,
       announcer: this.#announcer,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,
@@ -213,7 +218,7 @@ export class Reconciler {
 
   /** Packets that the firewall has dropped since its table was made, by the reason. */
   drops(): Readonly<Record<string, number>> {
-    return this.#firewall.drops();
+    return { ...this.#firewall.drops(), ...this.#portSecurity.drops() };
   }
 
   /** Resolves when background deletions are finished and what the kernel told has been looked at. */
@@ -240,6 +245,7 @@ export class Reconciler {
     await this.commit(new Map([...this.#wishes.owners.keys()].map((owner) => [owner, []])));
     await this.#bin.idle();
     this.#firewall.clear();
+    this.#portSecurity.clear();
   }
 
   /** Stops watching and closes what the daemon holds. The kernel stays as it is. */
@@ -250,6 +256,7 @@ export class Reconciler {
     await this.#bin.close();
     this.#firewall[Symbol.dispose]();
     this.#passages[Symbol.dispose]();
+    this.#portSecurity[Symbol.dispose]();
     this.#places.close();
   }
 

@@ -29,7 +29,10 @@ export function byNamespace<T extends { readonly namespace: string }>(
 }
 
 /** What steps of one kind change, for an applier that makes all changes at once. */
-export function changesOf<K extends 'firewall' | 'passage'>(steps: readonly PlanStep[], kind: K): Change<Of<K>>[] {
+export function changesOf<K extends 'firewall' | 'passage' | 'port-security'>(
+  steps: readonly PlanStep[],
+  kind: K,
+): Change<Of<K>>[] {
   return stepsOf(steps, kind, 'create', 'update', 'remove').map(({ action, resource, observed }) => {
     if (action === 'remove') return { before: resource };
     return observed?.kind === kind ? { before: observed as Of<K>, after: resource } : { after: resource };

@@ -20,12 +20,13 @@ export interface Neighbours {
   readonly other: Tenant;
 }
 
-/** Makes a network with addresses of both families, and three containers on it. */
+/** Makes a network with addresses of both families, and containers on it; with fewer than three, one is several of them. */
 export async function makeNeighbours(
   daemon: TestDaemon,
   network: string,
   number: number,
-  ...options: string[]
+  options: readonly string[] = [],
+  names: readonly string[] = ['attacker', 'victim', 'other'],
 ): Promise<Neighbours> {
   const subnets = ['--subnet', `10.${number}.0.0/24`, '--subnet', `fd00:${number}::/64`];
   const id = await daemon.ok('network', 'create', '--ipv6', ...subnets, ...options, network);
@@ -34,7 +35,9 @@ export async function makeNeighbours(
     await daemon.ok('run', '-d', '--name', `${network}-${name}`, '--network', network, 'busybox', 'sleep', '6000');
     return find(daemon, `${network}-${name}`);
   };
-  const [attacker, victim, other] = await Promise.all([run('attacker'), run('victim'), run('other')]);
+  const [attacker, ...rest] = await Promise.all(names.map(run));
+  if (attacker === undefined) throw new Error('nobody is there');
+  const [victim = attacker, other = attacker] = rest;
   const link = await daemon.host.shell(`ip link show ${bridge}; ip -6 addr show dev ${bridge}`);
   const gateway = station(link, `10.${number}.0.1`, `fd00:${number}::1`);
   return { bridge, gateway, attacker, victim, other };
@@ -112,12 +115,13 @@ export function honest({ attacker, victim }: Neighbours): Record<string, Buffer>
   };
 }
 
-/** @returns the names of the frames that the victim's link saw */
+/** @param patience seconds, unless all arrive sooner @returns the names of the frames that the victim's link saw */
 export async function arrivals(
   { attacker, victim }: Neighbours,
   sent: Readonly<Record<string, Buffer>>,
+  patience = 5,
 ): Promise<string[]> {
-  const seen = await send(attacker.path, victim.path, 'eth0', Object.values(sent), 1.5);
+  const seen = await send(attacker.path, victim.path, 'eth0', Object.values(sent), patience);
   return Object.keys(sent).filter((_, at) => seen[at]);
 }
 

@@ -230,3 +230,26 @@ test('the same options with the value Docker takes by default are fine', () => {
   const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'nat' };
   assert.deepEqual(bridge.parse(options), bridge.parse({}));
 });
+
+test('port_security holds a port to the addresses of its endpoint, and comes before the link', () => {
+  const addresses = ['10.0.0.2/24', 'fd00::2/64'].map(parseInterfaceAddress);
+  const secured = network({ port_security: 'true' });
+  const [first] = bridge.endpoint(
+    secured,
+    { ...endpoint, addresses, linkLocal: [parseIpAddress('169.254.3.4')] },
+    sandbox,
+  );
+  assert.deepEqual(first, {
+    kind: 'port-security',
+    namespace: 'host',
+    link: 'vethfedcba9',
+    mac: '02:00:00:00:00:01',
+    addresses: ['10.0.0.2', '169.254.3.4', 'fd00::2', 'fe80::ff:fe00:1'],
+  });
+  const [four] = bridge.endpoint(secured, endpoint, sandbox);
+  assert.deepEqual(four && 'addresses' in four && four.addresses, ['10.0.0.2'], 'no IPv6 without an address of it');
+  assert.throws(
+    () => bridge.check?.({ ...secured, ipamDriver: 'dhcp' }, []),
+    /port_security needs addresses of Fairway/,
+  );
+});

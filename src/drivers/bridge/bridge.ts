@@ -14,6 +14,7 @@ import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
+import { linkLocalAddress } from '../mac.ts';
 import { describeSilentPort } from '../silent-port.ts';
 import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
@@ -36,6 +37,13 @@ export const bridge: NetworkDriver<BridgeOptions> = {
     // A bridge the user made may have a port on the LAN.
     const onLan = named === undefined ? {} : { onLan: true as const };
     return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false, ...onLan };
+  },
+  check: ({ options, ipamDriver }) => {
+    if (!options.portSecurity || ipamDriver !== 'dhcp') return;
+    throw new EngineError(
+      'invalidArgument',
+      'option port_security needs addresses of Fairway: with --ipam-driver dhcp they are the LAN’s',
+    );
   },
   network: (network) => [
     ...bridgeLink(network),
@@ -162,6 +170,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
   const { interfaceName: link, mac } = endpoint;
   const name = `veth${endpoint.id.slice(0, 7)}`;
   return [
+    ...portSecurity(network, endpoint, name),
     {
       kind: 'link',
       type: 'veth',
@@ -177,4 +186,14 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
     ...describeSilentPort(name),
     ...describeAddressing(endpoint, sandbox),
   ];
+}
+
+/** All that an endpoint may send from: what was allotted and asked for, and what the kernel gives a link that has IPv6. */
+function portSecurity({ options }: Network<BridgeOptions>, endpoint: Endpoint, link: string): Resource[] {
+  const { mac, addresses, linkLocal = [] } = endpoint;
+  if (!options.portSecurity || mac === undefined) return [];
+  const allotted = [...addresses.map(addressOf), ...linkLocal];
+  const own = allotted.some((address) => familyOf(address) === 6) ? [linkLocalAddress(mac)] : [];
+  const all = [...new Set([...allotted, ...own])].toSorted();
+  return [{ kind: 'port-security', namespace: 'host', link, mac, addresses: all }];
 }

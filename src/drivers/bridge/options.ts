@@ -28,6 +28,8 @@ export interface BridgeOptions {
   /** What leaves carries this address of the host, instead of that of the link it leaves by */
   readonly sources: Readonly<Partial<Record<AddressFamily, IpAddress>>>;
   readonly defaultBridge: boolean;
+  /** Containers send from their own addresses alone */
+  readonly portSecurity: boolean;
   /** Bytes; of the bridge and of both ends of every veth. undefined: the network's, which follows the host */
   readonly mtu?: number;
   /** Links in sandboxes are called this and a number */
@@ -38,6 +40,8 @@ export interface BridgeOptions {
 const MTU_BOUNDS = { lowest: 68, highest: 65535 } as const;
 
 const PREFIX = 'com.docker.network.';
+/** Fairway's own, by the name that OpenStack and OVN have for it. */
+const PORT_SECURITY = 'port_security';
 
 /** @throws EngineError invalidArgument in Docker's words, or unsupported */
 export function parseBridgeOptions(options: DriverOptions): BridgeOptions {
@@ -63,6 +67,7 @@ export function parseBridgeOptions(options: DriverOptions): BridgeOptions {
     inhibitIpv4: read('bridge.inhibit_ipv4', false, parseBoolean),
     trustedLinks: read('bridge.trusted_host_interfaces', [], parseLinkNames),
     sources,
+    portSecurity: parseBoolean(PORT_SECURITY, options[PORT_SECURITY] ?? 'false'),
     defaultBridge: read('bridge.default_bridge', false, parseBoolean),
     ...(mtu === undefined ? {} : { mtu }),
     interfacePrefix: read('container_iface_prefix', 'eth', parseInterfacePrefix),

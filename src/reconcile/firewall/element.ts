@@ -15,7 +15,7 @@ export function elementId({ set, key, value, comment }: Element): string {
   return `${set} { ${key}${comment === undefined ? '' : ` comment "${comment}"`}${value === undefined ? '' : ` : ${value}`} }`;
 }
 
-/** Commands that add the elements, one for each set. An equal one that is there already is no error; another value is. */
+/** Commands that add the elements, one for each set. @param table as nft writes it: "inet fairway". An equal one that is there already is no error; another value is. */
 export function additions(table: string, elements: Iterable<Element>): string {
   return commands('add', table, elements, ({ key, value, comment }) => {
     const words = comment === undefined ? key : `${key} comment "${comment}"`;
@@ -31,6 +31,6 @@ export function deletions(table: string, elements: Iterable<Element>): string {
 function commands(verb: string, table: string, elements: Iterable<Element>, write: (e: Element) => string): string {
   const bySet = Map.groupBy(elements, (element) => element.set);
   return [...bySet]
-    .map(([set, members]) => `${verb} element inet ${table} ${set} { ${members.map(write).join(', ')} }\n`)
+    .map(([set, members]) => `${verb} element ${table} ${set} { ${members.map(write).join(', ')} }\n`)
     .join('');
 }

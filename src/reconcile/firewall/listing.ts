@@ -83,6 +83,7 @@ function fieldsText(types: readonly FieldType[], value: unknown): string {
 
 /** As compile() writes it; what it never writes becomes JSON, and so is not taken for anything. */
 function fieldText(type: FieldType | undefined, field: unknown): string {
+  if (type === 'target' && (typeof field === 'string' || typeof field === 'number')) return hexadecimal(field);
   if (typeof field === 'number') return (type === 'inet_proto' && PROTOCOLS.get(field)) || String(field);
   if (typeof field === 'string') {
     if (type === 'ifname') return `"${field}"`;
@@ -94,6 +95,11 @@ function fieldText(type: FieldType | undefined, field: unknown): string {
     if (Array.isArray(range)) return range.join('-');
   }
   return JSON.stringify(field) ?? '';
+}
+
+/** All 128 bits, as addressText() of port security writes them. */
+function hexadecimal(field: string | number): string {
+  return /^(0x[\da-f]+|\d+)$/.test(String(field)) ? `0x${BigInt(field).toString(16).padStart(32, '0')}` : String(field);
 }
 
 /** inet_ntop(3) writes the last four bytes of some IPv6 addresses as IPv4's, RFC 5952 does not. */

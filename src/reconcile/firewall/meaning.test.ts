@@ -40,7 +40,7 @@ test('one element less or one more never means the same', () => {
 test('for any two wishes, the changes between them lead there and back', () => {
   fc.assert(
     fc.property(rules, rules, (from, to) => {
-      const wanted = new Wanted(from);
+      const wanted = new Wanted(compile, from);
       const kernel = ids(from.flatMap(compile));
       const step = (before: FirewallResource[], after: FirewallResource[]) => {
         const change = wanted.change(before, after);
@@ -59,7 +59,7 @@ test('for any two wishes, the changes between them lead there and back', () => {
 test('a change that is undone leaves no trace', () => {
   fc.assert(
     fc.property(rules, rules, (from, to) => {
-      const wanted = new Wanted(from);
+      const wanted = new Wanted(compile, from);
       wanted.change(from.slice(1), to).undo();
       assert.deepEqual(ids(wanted.elements()), ids(from.flatMap(compile)));
       assert.deepEqual(ids(wanted.change(from, []).remove), ids(from.flatMap(compile)));
@@ -79,7 +79,7 @@ test('two subnets of one bridge share the bridge until both are gone', () => {
     };
   };
   const [first, second] = [bridge('10.0.0.0/24'), bridge('10.0.1.0/24')];
-  const wanted = new Wanted([first, second]);
+  const wanted = new Wanted(compile, [first, second]);
   assert.deepEqual(wanted.change([first], []).remove.map(elementId), ['subnets4 { 10.0.0.0/24 . "br0" }']);
   assert.deepEqual(
     wanted.change([second], []).remove.map((element) => element.set),

@@ -5,15 +5,31 @@ import type { FirewallMark } from '../../model/network.ts';
  * the sets and maps. Sets whose name ends in 4 or 6 hold addresses of that family; the chains are the same for both.
  */
 
+/** Of the firewall's table, and of that of port security. */
+export type TableFamily = 'inet' | 'bridge';
+
 interface SetDefinition {
+  /** Of the table it belongs to; inet unless told */
+  readonly family?: TableFamily;
   /** nft's types of the key's fields */
   readonly key: readonly FieldType[];
   /** nft's types of what a map leads to */
   readonly value?: readonly FieldType[];
   readonly interval?: true;
+  /** In place of types: nft has none for what the packet is looked at for */
+  readonly typeof?: string;
 }
 
-export type FieldType = 'ifname' | 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'nf_proto' | 'mark';
+export type FieldType =
+  | 'ifname'
+  | 'ether_addr'
+  | 'target'
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'nf_proto'
+  | 'mark';
 
 /**
  * Published ports are in four maps of each family: to one address of the host or to any, and single ports or ranges. A single
@@ -63,18 +79,28 @@ export const SETS = {
   /** The same, through one link of the host */
   through4: { key: ['ifname', 'ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
   through6: { key: ['ifname', 'ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
-  /** One element, whose comment says what the table looked like when it was made */
+  /** Ports of bridges that are held to what they may say, see ../port-security/ruleset.ts; and their MAC addresses */
+  ports: { family: 'bridge', key: ['ifname'] },
+  macs: { family: 'bridge', key: ['ifname', 'ether_addr'] },
+  senders4: { family: 'bridge', key: ['ifname', 'ether_addr', 'ipv4_addr'] },
+  senders6: { family: 'bridge', key: ['ifname', 'ether_addr', 'ipv6_addr'] },
+  /** The target of a neighbour advertisement (RFC 4861 section 4.4): nft 1.0 knows it by its place alone */
+  targets6: { family: 'bridge', key: ['ifname', 'target'], typeof: 'iifname . @th,64,128' },
+  /** One element, whose comment says what the table looked like when it was made. In each table */
   fingerprint: { key: ['mark'] },
 } as const satisfies Record<string, SetDefinition>;
 
 export type SetName = keyof typeof SETS;
 
 /** Why packets are dropped: a counter each. What they mean for users is in the help of the metric. */
-const DROP_REASONS = ['loopback', 'internal', 'invalid', 'confined', 'unpublished', 'guarded'] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+const DROP_REASONS = {
+  inet: ['loopback', 'internal', 'invalid', 'confined', 'unpublished', 'guarded'],
+  bridge: ['spoofed'],
+} as const satisfies Record<TableFamily, readonly string[]>;
+export type DropReason = (typeof DROP_REASONS)[TableFamily][number];
 
 export function isDropReason(name: unknown): name is DropReason {
-  return DROP_REASONS.some((reason) => reason === name);
+  return Object.values(DROP_REASONS).some((reasons) => reasons.some((reason) => reason === name));
 }
 
 export function isSetName(name: string): name is SetName {
@@ -83,14 +109,22 @@ export function isSetName(name: string): name is SetName {
 
 /** The table without an element. @param table its name; the family is inet. @param accept packets that may go to every port */
 export function rulesetText(table: string, accept?: FirewallMark): string {
-  const sets = Object.entries(SETS as Readonly<Record<string, SetDefinition>>).map(setText);
-  const counters = DROP_REASONS.map((reason) => `  counter ${reason} { }\n`);
-  return `table inet ${table} {\n${sets.join('')}${counters.join('')}${chainsText(accept)}}\n`;
+  return tableText('inet', table, chainsText(accept));
 }
 
-function setText([name, { key, value, interval }]: [string, SetDefinition]): string {
-  const type = value === undefined ? key.join(' . ') : `${key.join(' . ')} : ${value.join(' . ')}`;
-  return `  ${value === undefined ? 'set' : 'map'} ${name} { type ${type}; ${interval ? 'flags interval; ' : ''}}\n`;
+/** A table with the sets and counters of its family. */
+export function tableText(family: TableFamily, table: string, chains: string): string {
+  const sets = Object.entries(SETS as Readonly<Record<string, SetDefinition>>)
+    .filter(([name, { family: own = 'inet' }]) => own === family || name === 'fingerprint')
+    .map(setText);
+  const counters = DROP_REASONS[family].map((reason) => `  counter ${reason} { }\n`);
+  return `table ${family} ${table} {\n${sets.join('')}${counters.join('')}${chains}}\n`;
+}
+
+function setText([name, { key, value, interval, typeof: expression }]: [string, SetDefinition]): string {
+  const types = value === undefined ? key.join(' . ') : `${key.join(' . ')} : ${value.join(' . ')}`;
+  const type = expression === undefined ? `type ${types}` : `typeof ${expression}`;
+  return `  ${value === undefined ? 'set' : 'map'} ${name} { ${type}; ${interval ? 'flags interval; ' : ''}}\n`;
 }
 
 /**

@@ -1,6 +1,5 @@
-import { type FirewallResource, resourceKey } from '../../model/resource.ts';
+import { type Resource, resourceKey } from '../../model/resource.ts';
 import { type Element, elementId } from './element.ts';
-import { compile } from './meaning.ts';
 
 /** What a change does to the table. */
 export interface ElementChange {
@@ -16,12 +15,18 @@ interface Counted {
 }
 
 /** What the table shall hold: resources by their key, and the elements they share, counted. */
-export class Wanted {
-  readonly #resources = new Map<string, FirewallResource>();
+export class Wanted<R extends Resource> {
+  readonly #compile: (resource: R) => Element[];
+  readonly #resources = new Map<string, R>();
   readonly #elements = new Map<string, Counted>();
 
-  constructor(resources: Iterable<FirewallResource>) {
+  constructor(compile: (resource: R) => Element[], resources: Iterable<R>) {
+    this.#compile = compile;
     for (const resource of resources) this.#set(resourceKey(resource), resource);
+  }
+
+  get isEmpty(): boolean {
+    return this.#resources.size === 0;
   }
 
   *elements(): Iterable<Element> {
@@ -33,9 +38,9 @@ export class Wanted {
    * @param after wanted from now on; all its elements are added, also shared ones, since they may be missing in the kernel
    * @throws EngineError as compile() does; then nothing is changed
    */
-  change(before: readonly FirewallResource[], after: readonly FirewallResource[]): ElementChange {
-    const gone = unique(before);
-    const come = unique(after);
+  change(before: readonly R[], after: readonly R[]): ElementChange {
+    const gone = this.#unique(before);
+    const come = this.#unique(after);
     const keys = new Set([...before, ...after].map(resourceKey));
     const former = [...keys].map((key) => [key, this.#resources.get(key)] as const);
     for (const key of keys) this.#set(key, undefined);
@@ -49,12 +54,12 @@ export class Wanted {
     };
   }
 
-  #set(key: string, resource: FirewallResource | undefined): void {
+  #set(key: string, resource: R | undefined): void {
     const former = this.#resources.get(key);
-    for (const element of former === undefined ? [] : compile(former)) this.#count(element, -1);
+    for (const element of former === undefined ? [] : this.#compile(former)) this.#count(element, -1);
     if (resource === undefined) this.#resources.delete(key);
     else this.#resources.set(key, resource);
-    for (const element of resource === undefined ? [] : compile(resource)) this.#count(element, 1);
+    for (const element of resource === undefined ? [] : this.#compile(resource)) this.#count(element, 1);
   }
 
   #count(element: Element, by: 1 | -1): void {
@@ -63,8 +68,8 @@ export class Wanted {
     if (holders > 0) this.#elements.set(id, { element, holders });
     else this.#elements.delete(id);
   }
-}
 
-function unique(resources: readonly FirewallResource[]): Map<string, Element> {
-  return new Map(resources.flatMap(compile).map((element) => [elementId(element), element]));
+  #unique(resources: readonly R[]): Map<string, Element> {
+    return new Map(resources.flatMap(this.#compile).map((element) => [elementId(element), element]));
+  }
 }
