@@ -11,8 +11,8 @@ import { AF_INET6 } from './sys.ts';
 export type KernelEvent =
   | RouteEvent
   | (RouteEvent & Elsewhere)
-  | FirewallEvent
-  | GenerationEvent
+  | NftablesEvent
+  | (NftablesEvent & Elsewhere)
   /** Events were lost: everything may have changed */
   | { readonly kind: 'overrun' };
 
@@ -22,6 +22,8 @@ type RouteEvent =
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
   /** Forwarding or the like of a link (index), of all (−1) or of those to come (−2) */
   | { readonly kind: 'settings'; readonly link: number };
+
+type NftablesEvent = FirewallEvent | GenerationEvent;
 
 /** In another namespace. */
 interface Elsewhere {
@@ -76,7 +78,7 @@ const NFGEN_SIZE = 4;
 
 /**
  * Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, forwarding, and nftables; and
- * all of it but nftables in namespaces that have a number there. One socket for all of these: the kernel asks every socket that
+ * the same in namespaces that have a number there. One socket for all of these: the kernel asks every socket that
  * listens, wherever it is, about every event.
  */
 export class KernelEvents implements Disposable {
@@ -100,22 +102,22 @@ export class KernelEvents implements Disposable {
     socket.listenEverywhere();
     const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE];
     socket.join([...groups, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF]);
-    const datagrams = new NumberedDatagrams();
-    this.#watch(socket, (add) =>
-      datagrams.drain(socket.fd, (message, namespace) => {
-        const event = parseRouteEvent(message);
-        if (event !== undefined) add(namespace === undefined ? event : { ...event, namespace });
-      }),
-    );
+    this.#watchNumbered(socket, parseRouteEvent);
   }
 
   #watchFirewall(socket: NetlinkSocket): void {
     this.#resources.use(socket);
+    socket.listenEverywhere();
     socket.join([NFNLGRP_NFTABLES]);
+    this.#watchNumbered(socket, parseFirewallEvent);
+  }
+
+  #watchNumbered(socket: NetlinkSocket, parse: (message: Message) => RouteEvent | NftablesEvent | undefined): void {
+    const datagrams = new NumberedDatagrams();
     this.#watch(socket, (add) =>
-      socket.drain((message) => {
-        const event = parseFirewallEvent(message);
-        if (event !== undefined) add(event);
+      datagrams.drain(socket.fd, (message, namespace) => {
+        const event = parse(message);
+        if (event !== undefined) add(namespace === undefined ? event : { ...event, namespace });
       }),
     );
   }
@@ -182,7 +184,7 @@ function isNewIPv6({ type, payload }: Message): boolean {
 }
 
 /** @returns undefined for what does not concern nftables */
-export function parseFirewallEvent(message: Message): KernelEvent | undefined {
+export function parseFirewallEvent(message: Message): NftablesEvent | undefined {
   if (message.type >> 8 !== NFNL_SUBSYS_NFTABLES) return undefined;
   const kind = message.type & 0xff;
   const header = fixedHeader(message, NFGEN_SIZE);

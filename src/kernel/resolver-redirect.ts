@@ -20,7 +20,8 @@ export interface ResolverRedirect {
   readonly tcpPort: number;
 }
 
-const TABLE = 'fairway-resolver';
+/** Of the family ip, in sandboxes */
+export const RESOLVER_TABLE = 'fairway-resolver';
 const CHAIN = 'output';
 const NF_INET_LOCAL_OUT = 3;
 /** Before connection tracking: NF_IP_PRI_RAW */
@@ -52,13 +53,13 @@ const TCP: Transport = { number: 6, checksum: 16 };
  */
 export function nftResolverRedirect(namespace: NetworkNamespace, redirect: ResolverRedirect): void {
   const transaction = new NftTransaction();
-  if (hasTable(namespace, TABLE)) transaction.deleteTable(TABLE);
-  fill(transaction.addTable(TABLE), redirect).commit(namespace);
+  if (hasTable(namespace, RESOLVER_TABLE)) transaction.deleteTable(RESOLVER_TABLE);
+  fill(transaction.addTable(RESOLVER_TABLE), redirect).commit(namespace);
 }
 
 /** Takes the redirect away; a missing one is fine. @throws KernelError */
 export function removeResolverRedirect(namespace: NetworkNamespace): void {
-  if (hasTable(namespace, TABLE)) new NftTransaction().deleteTable(TABLE).commit(namespace);
+  if (hasTable(namespace, RESOLVER_TABLE)) new NftTransaction().deleteTable(RESOLVER_TABLE).commit(namespace);
 }
 
 /**
@@ -67,13 +68,17 @@ export function removeResolverRedirect(namespace: NetworkNamespace): void {
  * never as invalid. What listens on 0.0.0.0:53 in the sandbox is not concerned.
  */
 function fill(transaction: NftTransaction, { address, udpPort, tcpPort }: ResolverRedirect): NftTransaction {
-  transaction.addChain(TABLE, { name: CHAIN, hook: NF_INET_LOCAL_OUT, priority: PRIORITY_RAW });
+  transaction.addChain(RESOLVER_TABLE, { name: CHAIN, hook: NF_INET_LOCAL_OUT, priority: PRIORITY_RAW });
   for (const [transport, port] of [
     [UDP, udpPort],
     [TCP, tcpPort],
   ] as const) {
-    transaction.addRule(TABLE, CHAIN, rewrite(transport, address, DESTINATION, DESTINATION_PORT, DNS_PORT, port));
-    transaction.addRule(TABLE, CHAIN, rewrite(transport, address, SOURCE, SOURCE_PORT, port, DNS_PORT));
+    transaction.addRule(
+      RESOLVER_TABLE,
+      CHAIN,
+      rewrite(transport, address, DESTINATION, DESTINATION_PORT, DNS_PORT, port),
+    );
+    transaction.addRule(RESOLVER_TABLE, CHAIN, rewrite(transport, address, SOURCE, SOURCE_PORT, port, DNS_PORT));
   }
   return transaction;
 }

@@ -71,6 +71,8 @@ export class Listeners {
   readonly #held = new Map<string, Held>();
   /** Of the former daemon, by namespace, as long as nobody asked for them */
   readonly #inherited: Map<string, number[]>;
+  /** Keys of resolvers to whose sockets nothing may lead any more */
+  readonly #doubted = new Set<string>();
   #keeping: NodeJS.Timeout | undefined;
 
   constructor(places: Places, serve: ServeResolver, keeper?: SocketKeeper) {
@@ -82,7 +84,13 @@ export class Listeners {
 
   /** Memory is the truth here: nobody else can close a socket of ours. */
   observe(): ListenerResource[] {
-    return [...this.#held.values()].map(({ resource }) => resource);
+    return [...this.#held].filter(([key]) => !this.#doubted.has(key)).map(([, { resource }]) => resource);
+  }
+
+  /** Somebody has changed what leads to the resolver inside its sandbox: it counts as missing until it is created. */
+  doubt(namespace: NamespaceName): void {
+    const key = `listener resolver ${namespace}`;
+    if (this.#held.has(key)) this.#doubted.add(key);
   }
 
   /**
@@ -90,6 +98,7 @@ export class Listeners {
    * @throws EngineError internal in Docker's words when a port is taken; KernelError for anything else
    */
   create(resource: ListenerResource, find: (key: string) => Resource | undefined): void {
+    if (this.#doubted.delete(resourceKey(resource)) && this.#leadAnew(resource)) return;
     this.#close(resource);
     const opened =
       resource.purpose === 'resolver' ? this.#openResolver(resource) : { handle: this.#reserve(resource, find) };
@@ -113,8 +122,20 @@ export class Listeners {
     for (const { resource } of [...this.#held.values()]) this.#close(resource);
   }
 
+  /** The sockets stay, and what was asked by them. @returns false where they are of another namespace */
+  #leadAnew(resource: ListenerResource): boolean {
+    const sockets = this.#held.get(resourceKey(resource))?.sockets;
+    if (sockets === undefined || resource.purpose !== 'resolver') return false;
+    const { namespace } = this.#places.at(resource.namespace);
+    if (!isSocketOf(namespace, sockets.udp)) return false;
+    const ports = { udpPort: portOf(sockets.udp), tcpPort: portOf(sockets.tcp) };
+    nftResolverRedirect(namespace, { address: resource.address, ...ports });
+    return true;
+  }
+
   #close(resource: ListenerResource): void {
     const key = resourceKey(resource);
+    this.#doubted.delete(key);
     const held = this.#held.get(key);
     this.#held.delete(key);
     held?.handle[Symbol.dispose]();

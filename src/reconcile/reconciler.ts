@@ -294,6 +294,7 @@ export class Reconciler {
   #look(suspicion: Suspicion): number | undefined {
     const { firewall, passages, parents, settings } = suspicion;
     const sandboxes = this.#mendable(suspicion.sandboxes);
+    for (const sandbox of this.#mendable(suspicion.resolvers)) this.#listeners.doubt(sandbox);
     if (this.#isUnfounded(suspicion, sandboxes)) return undefined;
     const { waiting } = this.#book;
     const scope: Scope = {
@@ -312,10 +313,10 @@ export class Reconciler {
 
   /** Looks at the suspects alone. */
   #isUnfounded(
-    { links, host, firewall, passages, settings, pins }: Suspicion,
+    { links, host, firewall, passages, settings, pins, resolvers }: Suspicion,
     sandboxes: readonly NamespaceName[],
   ): boolean {
-    if (host || firewall || passages || settings === 'all') return false;
+    if (host || firewall || passages || settings === 'all' || resolvers.size > 0) return false;
     // What waits is looked at when its time has come: somebody who fights back sends many events.
     const suspects = [...links].filter((link) => this.#book.isReady(`link host ${link}`));
     return (

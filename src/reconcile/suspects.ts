@@ -15,6 +15,8 @@ export interface Suspicion {
   readonly settings: 'all' | ReadonlySet<string>;
   /** What is inside them is to be read */
   readonly sandboxes: 'all' | ReadonlySet<NamespaceName>;
+  /** Sandboxes in which somebody has changed what leads to the resolver */
+  readonly resolvers: ReadonlySet<NamespaceName>;
   /** Whether the sandboxes have their files */
   readonly pins: boolean;
 }
@@ -22,6 +24,7 @@ export interface Suspicion {
 /** A suspicion that grows. */
 export class Suspects implements Suspicion {
   readonly links = new Set<string>();
+  readonly resolvers = new Set<NamespaceName>();
   host = false;
   firewall = false;
   passages = false;
@@ -43,7 +46,8 @@ export class Suspects implements Suspicion {
   }
 
   get isEmpty(): boolean {
-    const some = this.host || this.firewall || this.passages || this.pins || this.links.size > 0;
+    const some =
+      this.host || this.firewall || this.passages || this.pins || this.links.size > 0 || this.resolvers.size > 0;
     return !some && ![this.#parents, this.#settings, this.#sandboxes].some((set) => set === 'all' || set.size > 0);
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
 import { watchMounts } from '../kernel/poll.ts';
+import { RESOLVER_TABLE } from '../kernel/resolver-redirect.ts';
 import type { NamespaceName } from '../model/resource.ts';
 import { SettingWatches } from './setting-watches.ts';
 import { Suspects, type Suspicion } from './suspects.ts';
@@ -54,6 +55,8 @@ export class Watch implements Disposable {
   /** Events of the nftables transaction that is being told */
   #touched = false;
   #foreign = false;
+  /** Namespaces, by number, in which the table that leads to the resolver is being changed */
+  readonly #redirects = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
   readonly #ticks: NodeJS.Timeout;
@@ -118,7 +121,7 @@ export class Watch implements Disposable {
   }
 
   #hear(event: KernelEvent): void {
-    if ('namespace' in event) this.#hearInside(event);
+    if ('namespace' in event) this.#hearInside(event, event.namespace);
     else this.#hearHost(event);
     const { host, firewall, passages, isEmpty } = this.#suspicion;
     if (host || firewall) this.#schedule(DEBOUNCE);
@@ -152,10 +155,23 @@ export class Watch implements Disposable {
   }
 
   /** Nobody waits for what comes: somebody inside may have a use for it. */
-  #hearInside(event: KernelEvent & { readonly namespace?: number }): void {
-    const told = event.kind === 'link' || ('removed' in event && event.removed);
-    const sandbox = told ? this.#options.sandboxOf(event.namespace ?? -1) : undefined;
-    if (sandbox !== undefined) this.#suspicion.addSandbox(sandbox);
+  #hearInside(event: KernelEvent, namespace: number): void {
+    switch (event.kind) {
+      case 'firewall':
+        if (event.table === RESOLVER_TABLE) this.#redirects.add(namespace);
+        break;
+      case 'generation': {
+        const touched = this.#redirects.delete(namespace) && event.author !== ownName();
+        const sandbox = touched ? this.#options.sandboxOf(namespace) : undefined;
+        if (sandbox !== undefined) this.#suspicion.resolvers.add(sandbox);
+        break;
+      }
+      default: {
+        const told = event.kind === 'link' || ('removed' in event && event.removed);
+        const sandbox = told ? this.#options.sandboxOf(namespace) : undefined;
+        if (sandbox !== undefined) this.#suspicion.addSandbox(sandbox);
+      }
+    }
   }
 
   #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {

@@ -40,7 +40,7 @@ describe('whatever is done to the network of containers', () => {
       await daemon.ok('exec', 'db', 'wget', '-qO-', 'http://web/'),
       await daemon.ok('exec', 'web', 'cat', '/var/www/index.html'),
     );
-    for (const kind of ['namespace', 'link', 'address', 'route', 'sysctl', 'firewall']) {
+    for (const kind of ['namespace', 'link', 'address', 'route', 'sysctl', 'firewall', 'listener']) {
       assert.ok((await figure(`fairway_repairs_total{kind="${kind}"}`)) > 0, kind);
     }
   });
@@ -144,9 +144,13 @@ describe('whatever is done to the network of containers', () => {
     await daemon.ok('stop', '-t', '0', 'base');
     assert.deepEqual(await daemon.ok('exec', 'guest', 'ls', '/sys/class/net'), 'lo');
     assert.equal(await onLan(8082), false);
+    const webs = await identity('web');
     await daemon.stop('SIGKILL');
+    await daemon.host.shell(`umount -l ${web.sandbox}`);
     await daemon.start();
     assert.equal(await identity('guest'), before);
+    assert.equal(await identity('web'), webs);
+    assert.ok(await onLan(8080));
     await daemon.ok('start', 'base');
     await works();
     await daemon.ok('kill', 'base');

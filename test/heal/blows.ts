@@ -127,6 +127,7 @@ function inside({ sandbox, address }: Victim, other: Victim): Blow[] {
     visit('link MAC changed', 'ip link set eth0 address 02:00:00:00:00:02'),
     visit('link moved to another', `ip link set eth0 netns ${other.sandbox} name eth7`),
     visit('loopback set down', 'ip link set lo down'),
+    visit('nft flush ruleset', 'nft flush ruleset'),
     { name: 'sandbox: file unmounted', command: `umount -l ${sandbox}` },
   ];
 }

@@ -20,13 +20,13 @@ const LOOK = 2;
 const { sandboxes, bridges, blows, patience } = JSON.parse(readFileSync(0, 'utf8')) as Targets;
 const home = NetworkNamespace.home();
 const places = [
-  { name: 'host', namespace: home, socket: new RouteSocket(home) },
+  { name: 'host', socket: new RouteSocket(home), nftables: new Nftables(home), table: 'inet fairway' },
   ...sandboxes.map((name) => {
     const namespace = NetworkNamespace.open(name);
-    return { name, namespace, socket: new RouteSocket(namespace) };
+    const nftables = new Nftables(namespace);
+    return { name, socket: new RouteSocket(namespace), nftables, table: 'ip fairway-resolver' };
   }),
 ];
-const nftables = new Nftables(home);
 
 spawnSync('ip', ['link', 'add', ELSEWHERE, 'address', '02:00:00:00:00:ee', 'type', 'bridge']);
 for (const blow of blows) process.stdout.write(`${JSON.stringify(await strike(blow))}\n`);
@@ -60,7 +60,7 @@ function picture(): string[] {
     ...places.flatMap(({ name, socket }) => inPlace(name, socket)),
     ...sandboxes.map((path) => `${path} is ${identity(path)}`),
     ...settings.map((path) => `${path} = ${setting(path)}`),
-    ...firewall(),
+    ...places.flatMap(({ name, nftables, table }) => firewall(nftables, table).map((line) => `${name} ${line}`)),
   ].sort();
 }
 
@@ -105,9 +105,9 @@ function setting(path: string): string {
 }
 
 /** Numbers of rules, and what was counted, are left out. */
-function firewall(): string[] {
+function firewall(nftables: Nftables, table: string): string[] {
   try {
-    const { nftables: objects } = nftables.run('list table inet fairway') as { nftables: object[] };
+    const { nftables: objects } = nftables.run(`list table ${table}`) as { nftables: object[] };
     return objects.map((object) =>
       JSON.stringify(object, (key, value: unknown) => {
         if (['handle', 'packets', 'bytes'].includes(key)) return undefined;

@@ -7,7 +7,7 @@ import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
 import { eventually } from '../host.ts';
 import { endpointOf, Fixture, networkOf, sandboxOf, told, wishesOf } from './fixture.ts';
 
-const web = { network: networkOf(1), sandbox: sandboxOf('a'), host: 2 };
+const web = { network: networkOf(1), sandbox: sandboxOf('a', true), host: 2 };
 const db = { network: networkOf(1), sandbox: sandboxOf('b'), host: 3 };
 const BRIDGE = 'br-000000000001';
 const VETH = `veth${endpointOf(web).id.slice(0, 7)}`;
@@ -84,6 +84,16 @@ describe('it heals when', () => {
     test(`in a sandbox, ${what}`, () => heals(() => fixture.inside(web.sandbox.namespace, blow)));
   }
 
+  test('in a sandbox, nftables is flushed, and names are led to the same sockets again', async () => {
+    const redirect = () => fixture.inside(web.sandbox.namespace, 'nft list ruleset');
+    const whole = redirect();
+    assert.match(whole, /fairway-resolver/);
+    await heals(() => fixture.inside(web.sandbox.namespace, 'nft flush ruleset'));
+    assert.equal(redirect(), whole);
+    await heals(() => fixture.inside(web.sandbox.namespace, 'nft flush chain ip fairway-resolver output'));
+    assert.equal(redirect(), whole);
+  });
+
   test('in a sandbox, the link is moved to another one', () =>
     heals(() => {
       const elsewhere = fixture.reconciler.sandboxPath(db.sandbox.namespace);
@@ -118,7 +128,15 @@ describe('it heals when', () => {
 
   test('and what was mended is counted by its kind', () => {
     const { kinds } = fixture.reconciler.repairs;
-    assert.deepEqual(Object.keys(kinds).sort(), ['address', 'firewall', 'link', 'namespace', 'route', 'sysctl']);
+    assert.deepEqual(Object.keys(kinds).sort(), [
+      'address',
+      'firewall',
+      'link',
+      'listener',
+      'namespace',
+      'route',
+      'sysctl',
+    ]);
   });
 });
 
