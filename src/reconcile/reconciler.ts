@@ -273,6 +273,7 @@ export class Reconciler {
       },
       isParent: (name) => this.#wishes.isParent(name),
       sandboxOf: (number) => this.#places.numbered(number),
+      sandboxes: () => this.#wishes.sandboxes,
       linksWithSettings: () => this.#wishes.linksWithSettings,
       settingsOf: (link) =>
         this.#wishes.settingsOf(link).flatMap(({ resource }) => (resource.kind === 'sysctl' ? [resource.path] : [])),
@@ -301,7 +302,7 @@ export class Reconciler {
       sandboxes: new Set([...sandboxes, ...waiting.sandboxes, ...this.#wishes.sandboxesOn(parents)]),
       firewall,
       passages,
-      settings: settings === 'all' ? 'all' : new Set([...settings, ...waiting.settings]),
+      settings: new Set([...settings, ...waiting.settings]),
     };
     const now = performance.now();
     const admission = this.#book.admission(now);
@@ -316,7 +317,7 @@ export class Reconciler {
     { links, host, firewall, passages, settings, pins, resolvers }: Suspicion,
     sandboxes: readonly NamespaceName[],
   ): boolean {
-    if (host || firewall || passages || settings === 'all' || resolvers.size > 0) return false;
+    if (host || firewall || passages || resolvers.size > 0) return false;
     // What waits is looked at when its time has come: somebody who fights back sends many events.
     const suspects = [...links].filter((link) => this.#book.isReady(`link host ${link}`));
     return (
@@ -327,9 +328,8 @@ export class Reconciler {
     );
   }
 
-  #mendable(sandboxes: Suspicion['sandboxes']): NamespaceName[] {
-    const suspects = sandboxes === 'all' ? this.#wishes.sandboxes : [...sandboxes];
-    return suspects.filter((sandbox) => !this.#occupants.maySetUp(sandbox));
+  #mendable(sandboxes: Iterable<NamespaceName>): NamespaceName[] {
+    return Array.from(sandboxes).filter((sandbox) => !this.#occupants.maySetUp(sandbox));
   }
 
   #tell(outcomes: readonly Outcome[]): void {

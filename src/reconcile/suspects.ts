@@ -12,9 +12,9 @@ export interface Suspicion {
   /** Rules of other programs */
   readonly passages: boolean;
   /** Links of the host whose settings are to be read; '' for settings that belong to none */
-  readonly settings: 'all' | ReadonlySet<string>;
+  readonly settings: ReadonlySet<string>;
   /** What is inside them is to be read */
-  readonly sandboxes: 'all' | ReadonlySet<NamespaceName>;
+  readonly sandboxes: ReadonlySet<NamespaceName>;
   /** Sandboxes in which somebody has changed what leads to the resolver */
   readonly resolvers: ReadonlySet<NamespaceName>;
   /** Whether the sandboxes have their files */
@@ -24,44 +24,27 @@ export interface Suspicion {
 /** A suspicion that grows. */
 export class Suspects implements Suspicion {
   readonly links = new Set<string>();
+  readonly settings = new Set<string>();
+  readonly sandboxes = new Set<NamespaceName>();
   readonly resolvers = new Set<NamespaceName>();
   host = false;
   firewall = false;
   passages = false;
   pins = false;
   #parents: 'all' | Set<string> = new Set();
-  #settings: 'all' | Set<string> = new Set();
-  #sandboxes: 'all' | Set<NamespaceName> = new Set();
 
   get parents(): 'all' | ReadonlySet<string> {
     return this.#parents;
   }
 
-  get settings(): 'all' | ReadonlySet<string> {
-    return this.#settings;
-  }
-
-  get sandboxes(): 'all' | ReadonlySet<NamespaceName> {
-    return this.#sandboxes;
-  }
-
   get isEmpty(): boolean {
-    const some =
-      this.host || this.firewall || this.passages || this.pins || this.links.size > 0 || this.resolvers.size > 0;
-    return !some && ![this.#parents, this.#settings, this.#sandboxes].some((set) => set === 'all' || set.size > 0);
+    const sets = [this.links, this.settings, this.sandboxes, this.resolvers];
+    return !(this.host || this.firewall || this.passages || this.pins) && sets.every(({ size }) => size === 0);
   }
 
   addParent(link: string): void {
     if (this.#parents !== 'all') this.#parents.add(link);
     this.host = true;
-  }
-
-  addSettings(link: string): void {
-    if (this.#settings !== 'all') this.#settings.add(link);
-  }
-
-  addSandbox(sandbox: NamespaceName): void {
-    if (this.#sandboxes !== 'all') this.#sandboxes.add(sandbox);
   }
 
   /** The host, and what hangs from its links. */
@@ -70,12 +53,5 @@ export class Suspects implements Suspicion {
     this.firewall = true;
     this.passages = true;
     this.#parents = 'all';
-  }
-
-  addAll(): void {
-    this.addHost();
-    this.pins = true;
-    this.#settings = 'all';
-    this.#sandboxes = 'all';
   }
 }

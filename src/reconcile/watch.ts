@@ -19,8 +19,11 @@ const PASSAGE_DEBOUNCE = 50;
 const MOUNT_DEBOUNCE = 50;
 /** Milliseconds between looks at what the kernel tells nothing of. */
 const PERIOD = 5000;
-/** Links whose settings are looked at each time: one takes some 20 µs. */
+/** Links whose settings are looked at each time, of some 20 µs, and sandboxes, of some 300 µs: the API waits meanwhile. */
 const LINKS_A_TIME = 200;
+const SANDBOXES_A_TIME = 20;
+/** After events were lost, looking takes at most one in so many parts of the time: more will be lost as long as the storm goes on. */
+const SHARE = 5;
 
 export interface WatchOptions {
   readonly namespace: NetworkNamespace;
@@ -34,6 +37,7 @@ export interface WatchOptions {
   isParent(name: string): boolean;
   /** The sandbox that has this number to the host */
   sandboxOf(number: number): NamespaceName | undefined;
+  sandboxes(): readonly NamespaceName[];
   /** Links of the host that have settings; '' where some belong to none */
   linksWithSettings(): readonly string[];
   /** Below /proc/sys */
@@ -64,13 +68,18 @@ export class Watch implements Disposable {
   #againDue = Number.POSITIVE_INFINITY;
   /** Where the next look at settings begins */
   #turn = 0;
+  /** What has to be looked at after events were lost, part by part */
+  #backlog: { readonly links: string[]; readonly sandboxes: NamespaceName[] } = { links: [], sandboxes: [] };
+  /** Milliseconds the last look took, and the time before which there is no other after events were lost */
+  #cost = 0;
+  #calm = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#events = new KernelEvents(options.namespace, (event) => this.#hear(event));
     this.#ticks = setInterval(() => this.#tick(), PERIOD).unref();
     this.#settings = new SettingWatches(options.namespace, (link) => {
-      this.#suspicion.addSettings(link);
+      this.#suspicion.settings.add(link);
       this.#schedule(DEBOUNCE);
     });
     for (const link of options.linksWithSettings()) this.#followSettings(link);
@@ -104,7 +113,7 @@ export class Watch implements Disposable {
     const links = this.#options.linksWithSettings();
     this.#settings.keep(new Set(links));
     if (this.#turn >= links.length) this.#turn = 0;
-    for (const link of links.slice(this.#turn, this.#turn + LINKS_A_TIME)) this.#suspicion.addSettings(link);
+    for (const link of links.slice(this.#turn, this.#turn + LINKS_A_TIME)) this.#suspicion.settings.add(link);
     this.#turn += LINKS_A_TIME;
     if (this.#options.unwatched()) this.#suspicion.passages = true;
     this.#schedule(0);
@@ -124,7 +133,7 @@ export class Watch implements Disposable {
     if ('namespace' in event) this.#hearInside(event, event.namespace);
     else this.#hearHost(event);
     const { host, firewall, passages, isEmpty } = this.#suspicion;
-    if (host || firewall) this.#schedule(DEBOUNCE);
+    if (host || firewall) this.#schedule(Math.max(DEBOUNCE, this.#calm - performance.now()));
     else if (!isEmpty) this.#schedule(passages ? PASSAGE_DEBOUNCE : LINK_DEBOUNCE);
   }
 
@@ -150,8 +159,15 @@ export class Watch implements Disposable {
         this.#hearGeneration(event.author);
         break;
       case 'overrun':
-        this.#suspicion.addAll();
+        this.#suspectAll();
     }
+  }
+
+  #suspectAll(): void {
+    this.#suspicion.addHost();
+    this.#suspicion.pins = true;
+    this.#backlog = { links: [...this.#options.linksWithSettings()], sandboxes: [...this.#options.sandboxes()] };
+    this.#calm = performance.now() + this.#cost * SHARE;
   }
 
   /** Nobody waits for what comes: somebody inside may have a use for it. */
@@ -169,7 +185,7 @@ export class Watch implements Disposable {
       default: {
         const told = event.kind === 'link' || ('removed' in event && event.removed);
         const sandbox = told ? this.#options.sandboxOf(namespace) : undefined;
-        if (sandbox !== undefined) this.#suspicion.addSandbox(sandbox);
+        if (sandbox !== undefined) this.#suspicion.sandboxes.add(sandbox);
       }
     }
   }
@@ -193,7 +209,7 @@ export class Watch implements Disposable {
   #hearSettings(link: number): void {
     const name = link < 0 ? '' : this.#options.nameOf(link);
     if (name === undefined) return;
-    this.#suspicion.addSettings(name);
+    this.#suspicion.settings.add(name);
     // This is also how the kernel tells that a link's settings are there.
     this.#followSettings(name);
   }
@@ -216,7 +232,7 @@ export class Watch implements Disposable {
     const name = this.#options.nameOf(index);
     if (name === undefined) return;
     this.#suspicion.host = true;
-    this.#suspicion.addSettings(name);
+    this.#suspicion.settings.add(name);
   }
 
   /** An earlier appointment stays. */
@@ -232,8 +248,14 @@ export class Watch implements Disposable {
     this.#due = Number.POSITIVE_INFINITY;
     const suspicion = this.#suspicion;
     this.#suspicion = new Suspects();
+    const { links, sandboxes } = this.#backlog;
+    for (const link of links.splice(0, LINKS_A_TIME)) suspicion.settings.add(link);
+    for (const sandbox of sandboxes.splice(0, SANDBOXES_A_TIME)) suspicion.sandboxes.add(sandbox);
+    const begin = performance.now();
     const again = this.#options.look(suspicion);
+    this.#cost = performance.now() - begin;
     if (again !== undefined) this.lookAgain(again);
+    if (links.length > 0 || sandboxes.length > 0) this.#schedule(LINK_DEBOUNCE);
   }
 }
 
