@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parseIpAddress } from '../model/address.ts';
 import {
   addHosts,
+  findHosts,
   ownRecord,
   parseExtraHosts,
   removeHosts,
@@ -52,6 +53,10 @@ test('lines come and go with networks, and what a user wrote stays', () => {
   assert.equal(removeHosts(connected, [second]), `${file}\n`);
   assert.equal(removeHosts(file, [first]), '127.0.0.1\tlocalhost\n# mine\n10.9.9.9 own');
   assert.equal(removeHosts(file, [second]), file);
+  assert.deepEqual(
+    findHosts(`${connected}# 10.0.0.1\tweb.example.com web\n10.0.0.2 web.example.com web\n`, first.names),
+    [first, second],
+  );
 });
 
 test('a host to add needs a name and an address', () => {

@@ -55,6 +55,14 @@ export function removeHosts(text: string, records: readonly HostRecord[]): strin
     .join('');
 }
 
+/** The lines of exactly these names. */
+export function findHosts(text: string, names: string): HostRecord[] {
+  return text.split('\n').flatMap((line) => {
+    const [address = '', found] = line.split('\t');
+    return found === names && isIpAddress(address) ? [{ address: parseIpAddress(address), names }] : [];
+  });
+}
+
 /** The file with these lines in place of those whose first name is this one. */
 export function replaceHosts(text: string, firstName: string, records: readonly HostRecord[]): string {
   const others = text.split(/(?<=\n)/).filter((line) => line.split(/\s+/)[1] !== firstName || line.startsWith('#'));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import {
   type ContainerResolvConf,
   hostResolvConf,
@@ -57,12 +57,15 @@ export function writeResolvConf(core: Core, container: Container, endpoints: rea
 export function refreshResolvConf({ config, state }: Core, container: Container): void {
   const { resolvConf: path } = containerPaths(config, state, container);
   const current = readFileSync(path, 'utf8');
-  if (digest(current) !== readIfThere(digestPath(path))) return;
+  if (!readIfThere(digestPath(path)).split('\n').includes(digest(current))) return;
   const resolver = state.sandboxes.get(container.sandbox ?? '')?.resolver ?? false;
   const { text } = resolvConf(config, container, resolvMode(container, endpointsOf(state, container.id), resolver));
   if (text === current) return;
-  noteWritten(path, text);
+  // Killed anywhere in between, what is found is known to be ours.
+  const halfway = Buffer.concat([Buffer.from(text), Buffer.from(current).subarray(Buffer.byteLength(text))]);
+  noteWritten(path, current, text, halfway);
   overwrite(path, text);
+  noteWritten(path, text);
 }
 
 /** After a change on the host: all that run. Whoever shares another's network shares its file. */
@@ -79,7 +82,7 @@ export function refreshAllResolvConf(core: Core): void {
 }
 
 /** In place, since it is mounted into the container; and never empty meanwhile, since somebody may be reading it. */
-function overwrite(path: string, text: string): void {
+export function overwrite(path: string, text: string): void {
   const fd = openSync(path, 'r+');
   try {
     const written = writeSync(fd, text, 0);
@@ -89,15 +92,20 @@ function overwrite(path: string, text: string): void {
   }
 }
 
-/** Beside the file, where Docker keeps it, too: it tells later whether the container has changed what we wrote. */
-function noteWritten(path: string, text: string): void {
-  writeFileSync(digestPath(path), digest(text), { mode: 0o644 });
+/**
+ * Beside the file, where Docker keeps it, too: it tells later whether the container has changed what we wrote.
+ * @param texts more than one while it is being written
+ */
+function noteWritten(path: string, ...texts: readonly (string | Buffer)[]): void {
+  const note = digestPath(path);
+  writeFileSync(`${note}.new`, texts.map(digest).join('\n'), { mode: 0o644 });
+  renameSync(`${note}.new`, note);
 }
 
 function digestPath(path: string): string {
   return `${path}.hash`;
 }
 
-function digest(text: string): string {
+function digest(text: string | Buffer): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }

@@ -15,6 +15,7 @@ import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
 import { describeAll, describeHost } from './intent.ts';
 import { restartsWithDaemon } from './restarts.ts';
+import { restoreSandboxFiles } from './sandbox-files.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { isUp } from './sandboxes.ts';
 import { dropStaleMemory } from './shared-memory.ts';
@@ -120,6 +121,7 @@ async function resume(core: Core, container: Container): Promise<void> {
       await leaveSandbox(core, exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() })).finish();
       return;
     }
+    restoreSandboxFiles(core, container);
     const log = reopenLog(core, container);
     connectStreams(live.session, process, log);
     const run = followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });

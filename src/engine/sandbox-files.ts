@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   addHosts,
+  findHosts,
   type HostRecord,
   ownRecord,
   parseExtraHosts,
@@ -9,7 +10,7 @@ import {
   renderHostname,
   renderHosts,
 } from '../dns/hosts.ts';
-import { addressOf, FAMILIES, type IpAddress } from '../model/address.ts';
+import { addressOf, FAMILIES, type IpAddress, parseIpAddress, prefixContains } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
@@ -20,7 +21,8 @@ import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
 import { networkByName } from './lookup.ts';
 import { giveToContainers } from './remap.ts';
-import { refreshResolvConf, writeResolvConf } from './resolv-conf.ts';
+import { overwrite, refreshResolvConf, writeResolvConf } from './resolv-conf.ts';
+import { endpointsOf } from './sandboxes.ts';
 import type { State } from './state.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
@@ -60,6 +62,10 @@ function recordsOf({ spec }: Container, { addresses }: Endpoint): HostRecord[] {
   return addresses.map((address) => ownRecord(addressOf(address), spec.hostname, spec.domainname));
 }
 
+function ownNames({ spec }: Container): string {
+  return ownRecord(parseIpAddress('0.0.0.0'), spec.hostname, spec.domainname).names;
+}
+
 export interface FileUpdate {
   readonly added?: Endpoint;
   readonly removed?: Endpoint;
@@ -69,13 +75,39 @@ export interface FileUpdate {
  * Follows a connect or disconnect while the container runs. The files are bind-mounted into it, so they are written in
  * place; what the container wrote into them stays.
  */
-export function updateSandboxFiles(core: Core, container: Container, update: FileUpdate): void {
+export function updateSandboxFiles(core: Core, container: Container, { removed, added }: FileUpdate): void {
+  changeHosts(core, container, (hosts) => {
+    const rest = removed === undefined ? hosts : removeHosts(hosts, recordsOf(container, removed));
+    return added === undefined ? rest : addHosts(rest, recordsOf(container, added));
+  });
+}
+
+/**
+ * Of a container that ran on while there was no daemon: a connect or disconnect may have been cut off before its files followed. Lines
+ * of its own name speak of the addresses it has, and of none that networks gave it before.
+ */
+export function restoreSandboxFiles(core: Core, container: Container): void {
+  const { spec, id } = container;
+  if (spec.networkMode.kind !== 'network') return;
+  const { state } = core;
+  const own = endpointsOf(state, id).flatMap((endpoint) => recordsOf(container, endpoint));
+  const isOwn = (record: HostRecord) => own.some(({ address }) => address === record.address);
+  const pools = [...state.networks.values()].flatMap((network) => network.pools);
+  const isGiven = ({ address }: HostRecord) => pools.some(({ subnet }) => prefixContains(subnet, address));
+  changeHosts(core, container, (hosts) => {
+    const found = findHosts(hosts, ownNames(container));
+    const stale = found.filter((record) => !isOwn(record) && isGiven(record));
+    const missing = own.filter(({ address }) => !found.some((record) => record.address === address));
+    return addHosts(removeHosts(hosts, stale), missing);
+  });
+}
+
+function changeHosts(core: Core, container: Container, change: (hosts: string) => string): void {
   const paths = containerPaths(core.config, core.state, container);
   try {
-    let hosts = readFileSync(paths.hosts, 'utf8');
-    if (update.removed !== undefined) hosts = removeHosts(hosts, recordsOf(container, update.removed));
-    if (update.added !== undefined) hosts = addHosts(hosts, recordsOf(container, update.added));
-    writeFileSync(paths.hosts, hosts);
+    const hosts = readFileSync(paths.hosts, 'utf8');
+    const changed = change(hosts);
+    if (changed !== hosts) overwrite(paths.hosts, changed);
     refreshResolvConf(core, container);
   } catch (error) {
     // The network is as asked; a container that took away its own files gets no new ones.
