@@ -112,24 +112,20 @@ export class KernelEvents implements Disposable {
     this.#watchNumbered(socket, parseFirewallEvent);
   }
 
+  /** The listener is called when this turn's share is read, since it may well dispose this. */
   #watchNumbered(socket: NetlinkSocket, parse: (message: Message) => RouteEvent | NftablesEvent | undefined): void {
     const datagrams = new NumberedDatagrams();
-    this.#watch(socket, (add) =>
-      datagrams.drain(socket.fd, (message, namespace) => {
-        const event = parse(message);
-        if (event !== undefined) add(namespace === undefined ? event : { ...event, namespace });
-      }),
-    );
-  }
-
-  /**
-   * The listener is called when all is read, since it may well dispose this.
-   * @param read hands over what waits @throws KernelError ENOBUFS when messages were lost and reading must go on
-   */
-  #watch(socket: NetlinkSocket, read: (add: (event: KernelEvent) => void) => void): void {
     const drain = (): void => {
       const events: KernelEvent[] = [];
-      while (!drained(() => read((event) => void events.push(event)))) events.push({ kind: 'overrun' });
+      const read = () =>
+        datagrams.drain(socket.fd, (message, namespace) => {
+          const event = parse(message);
+          if (event !== undefined) events.push(namespace === undefined ? event : { ...event, namespace });
+        });
+      if (!drained(read)) {
+        datagrams.discard(socket.fd);
+        events.push({ kind: 'overrun' });
+      }
       for (const event of events) this.#listener(event);
     };
     this.#resources.use(watchReadable(socket.fd, drain));
@@ -140,7 +136,7 @@ export class KernelEvents implements Disposable {
   }
 }
 
-/** @returns false when messages were lost and reading must go on */
+/** @returns false when messages were lost */
 function drained(read: () => void): boolean {
   try {
     read();

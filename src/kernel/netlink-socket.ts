@@ -31,8 +31,8 @@ const NETLINK_GET_STRICT_CHK = 12;
 const RECEIVE_SIZE = 64 << 10;
 /** Limits, not memory: the default holds 256 acknowledgements only, this one some ten thousand. */
 const QUEUE_SIZE = 16 << 20;
-/** Of a socket that listens, and may be slow to read */
-const EVENT_QUEUE_SIZE = 4 << 20;
+/** Of a socket that listens, and may be slow to read: ten thousand changes of links. What is lost means that everything is read */
+const EVENT_QUEUE_SIZE = 32 << 20;
 /** A dump during which the kernel's tables changed is asked for again, but not for ever. */
 const MAX_DUMPS = 20;
 

@@ -4,6 +4,8 @@ import * as sys from './sys.ts';
 
 /** Datagrams moved by one system call */
 const BATCH = 16;
+/** Batches read before others have their turn: who changes links all the time shall not keep the daemon from answering */
+const BATCHES_PER_TURN = 4;
 /** An event is one message, of some 2 KiB for a link; one with many virtual functions may take more */
 const SLOT = 16 << 10;
 /** struct mmsghdr (recvmmsg(2)) of a 64-bit system: struct msghdr of 56 bytes, then the message's length and padding */
@@ -43,12 +45,12 @@ export class NumberedDatagrams {
   }
 
   /**
-   * Hands over the messages that wait, in their order. The listener must neither keep the payload nor use a socket.
+   * Hands over messages that wait, in their order, as far as a turn goes: more may wait. The listener must neither keep the payload nor use a socket.
    * @param listener told the number of the namespace; undefined: the socket's own
    * @throws KernelError ENOBUFS when messages were lost; call again for those that were not
    */
   drain(fd: number, listener: (message: Message, namespace: number | undefined) => void): void {
-    for (let more = true; more; ) {
+    for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
       for (let index = 0; index < BATCH; index++) {
         this.#headers.writeBigUInt64LE(BigInt(CMSG), index * HEADER + CONTROL_LENGTH);
       }
@@ -57,7 +59,18 @@ export class NumberedDatagrams {
         const namespace = this.#namespaceOf(index);
         for (const message of parseMessages(this.#datagram(index))) listener(message, namespace);
       }
-      more = count === BATCH;
+      if (count < BATCH) return;
+    }
+  }
+
+  /** Leaves out whatever waits: after a loss everything is read anyway, and a full queue would soon lose more. */
+  discard(fd: number): void {
+    for (let count = BATCH; count === BATCH; ) {
+      try {
+        count = sys.recvmmsg(fd, this.#headers, BATCH);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
+      }
     }
   }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Conversation } from '../conversation.ts';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
@@ -10,27 +10,6 @@ const CHECKOUT = join(import.meta.dirname, '../..');
 const ECHO = 7;
 /** In a rule of the changed daemon */
 const MARK = '0x00004711';
-
-/** A connection to something that echoes: what is said is heard, as long as it is the same connection. */
-class Conversation {
-  readonly #process: ChildProcess;
-  #heard = '';
-  #said = 0;
-
-  constructor(process: ChildProcess) {
-    this.#process = process;
-    process.stdout?.on('data', (chunk: Buffer) => (this.#heard += chunk.toString()));
-  }
-
-  async goesOn(when: string): Promise<void> {
-    const word = `word ${++this.#said}\n`;
-    this.#process.stdin?.write(word);
-    await eventually(`${when}: an open connection carries on`, () => {
-      assert.equal(this.#process.exitCode, null, `${when}: the connection has ended`);
-      return this.#heard.endsWith(word);
-    });
-  }
-}
 
 describe('what is open stays open', () => {
   let daemon: TestDaemon;

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
-import { ask, compare, RandomClient, traces } from '../random-clients.ts';
+import { compare, RandomClient, traces } from '../random-clients.ts';
+import { at, pinging, resident } from './figures.ts';
 
 const MINUTES = Number(process.env['FAIRWAY_SOAK_MINUTES'] ?? 10);
 const CLIENTS = Number(process.env['FAIRWAY_SOAK_CLIENTS'] ?? 64);
@@ -61,27 +62,4 @@ function counted(clients: readonly RandomClient[]): [string, number][] {
     for (const [what, count] of answers) counts.set(what, (counts.get(what) ?? 0) + count);
   }
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-/** Milliseconds each question took, until told to end */
-async function pinging(daemon: TestDaemon, signal: AbortSignal): Promise<number[]> {
-  const delays: number[] = [];
-  while (!signal.aborted) {
-    const start = performance.now();
-    const answer = await ask(daemon, 'GET', '/_ping').catch(() => undefined);
-    if (answer === undefined) break; // the test has failed, and says why
-    delays.push(performance.now() - start);
-    await sleep(50);
-  }
-  return delays.sort((a, b) => a - b);
-}
-
-function at(sorted: readonly number[], part: number): string {
-  return (sorted[Math.floor(sorted.length * part)] ?? Number.NaN).toFixed(1);
-}
-
-/** MiB of the daemon */
-async function resident(daemon: TestDaemon): Promise<number> {
-  const status = await daemon.host.out(['cat', `/proc/${await daemon.pid()}/status`]);
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
 }
