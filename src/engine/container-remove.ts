@@ -24,7 +24,7 @@ export async function removeContainer(core: Core, reference: string, request: Re
   }
   live.removing = true;
   try {
-    if (request.force) await endRun(core, container.id);
+    if (request.force) await endRun(core, container.id, request);
     await withContainer(core, container.id, async () => {
       refuseRunning(core, container.id, reference);
       await removeHeld(core, container.id, { volumes: request.volumes });
@@ -55,12 +55,21 @@ function refuseRunning({ state }: Core, id: string, reference: string): void {
   throw new EngineError('conflict', `cannot remove container "${reference}": ${reason}`);
 }
 
-/** SIGKILL, and the end of the end. A start that is under way is waited for first; one that waits for its restart has ended. */
-async function endRun(core: Core, id: string): Promise<void> {
+/**
+ * SIGKILL, and the end of the end. A start that is under way is waited for first; one that waits for its restart has ended. From
+ * now on it is going, whatever becomes of us.
+ */
+async function endRun(core: Core, id: string, options: Pick<RemoveRequest, 'volumes'>): Promise<void> {
   const run = await withContainer(core, id, async () => {
+    markGoing(core, id, options);
     const running = runToEndHeld(core, id);
     const container = core.state.containers.get(id);
-    if (container !== undefined && running !== undefined) await killRun(core, container, running, SIGKILL);
+    try {
+      if (container !== undefined && running !== undefined) await killRun(core, container, running, SIGKILL);
+    } catch (error) {
+      unmark(core, id);
+      throw error;
+    }
     return running;
   });
   await run?.down;
@@ -71,11 +80,24 @@ async function endRun(core: Core, id: string): Promise<void> {
  * What cannot be removed leaves the record, so that it can be tried again.
  */
 export async function removeHeld(core: Core, id: string, options: { readonly volumes: boolean }): Promise<void> {
-  const container = core.state.containers.get(id);
+  const going = markGoing(core, id, options);
+  if (going !== undefined) await takeAway(core, going);
+}
+
+/** It could not be ended: whoever asked is told, and it goes on. */
+function unmark({ state }: Core, id: string): void {
+  const container = state.containers.get(id);
   if (container === undefined) return;
+  const { unfinished: _, ...whole } = container;
+  state.apply({ put: { containers: [whole] } });
+}
+
+function markGoing({ state }: Core, id: string, options: { readonly volumes: boolean }): Container | undefined {
+  const container = state.containers.get(id);
+  if (container === undefined) return undefined;
   const going = { ...container, unfinished: { volumes: options.volumes ? anonymousVolumes(container) : [] } };
-  core.state.apply({ put: { containers: [going] } });
-  await takeAway(core, going);
+  state.apply({ put: { containers: [going] } });
+  return going;
 }
 
 /** What has begun to go, or was never finished. @throws what `clearRemains` throws; then the record stays */

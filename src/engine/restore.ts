@@ -30,7 +30,9 @@ const UNSEEN_EXIT = 255;
 export async function restore(core: Core): Promise<void> {
   using _readers = core.processes.unblock();
   const tasks = new Map((await core.processes.list()).map((task) => [task.id, task]));
-  const running = [...core.state.containers.values()].filter((container) => isUp(container) && tasks.has(container.id));
+  const running = [...core.state.containers.values()].filter(
+    (container) => isUp(container) && tasks.has(container.id) && container.unfinished === undefined,
+  );
   const lost = dropUnseen(core, new Set(running.map(({ id }) => id)));
   await raiseEverything(core);
   await Promise.all(running.map((container) => resume(core, container)));
