@@ -81,7 +81,9 @@ export class RandomClient {
 
   async removeAll(): Promise<void> {
     for (const name of this.#containers.keys()) await this.#expect('DELETE', `/containers/${name}?force=1`, [204]);
+    this.#containers.clear();
     for (const name of this.networks) await this.#expect('DELETE', `/networks/${name}`, [204]);
+    for (const name of this.networks) this.#networks.delete(name);
   }
 
   async #createNetwork(): Promise<void> {
