@@ -175,7 +175,7 @@ test('when events are lost, everything is read', async () => {
     // No event is read while this runs: it never returns to the event loop
     using socket = new RouteSocket(fixture.home);
     const noise = socket.link('noise')?.index ?? 0;
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 400; round++) {
       const batch = socket.batch();
       for (let i = 0; i < 50; i++) batch.setLink(noise, { mtu: 1300 }).setLink(noise, { mtu: 1400 });
       batch.send();
@@ -183,9 +183,7 @@ test('when events are lost, everything is read', async () => {
     fixture.sh(`ip addr del 10.1.0.1/24 dev ${BRIDGE}; nft flush ruleset`);
     fixture.inside(web.sandbox.namespace, 'ip route del default');
   }
-  await eventually('what nobody told was found', () => reconciler.repairs.count > 0);
-  await reconciler.settled();
-  assert.deepEqual(told(reconciler.plan()), []);
+  await eventually('what nobody told was found', () => told(reconciler.plan()).length === 0);
 });
 
 test('somebody who breaks the same thing again and again is told of and waited for, and the rest is mended at once', async () => {
