@@ -85,7 +85,7 @@ export class Responder {
     const kept = key === undefined ? undefined : this.#cache.find(key, message, query.questionEnd);
     if (kept !== undefined) {
       this.#counts.cached++;
-      return kept.length > replyLimit(query, protocol) ? truncated(message, query, kept) : kept;
+      return fitting(message, query, kept, protocol);
     }
     this.#forward({ namespace, message: Buffer.from(message), query, protocol, ...(key && { key }) }, later);
     return undefined;
@@ -129,11 +129,16 @@ export class Responder {
     if (outcome.kind === 'reply') {
       this.#counts.forwarded++;
       if (key !== undefined) this.#cache.store(key, outcome.message, query.questionEnd);
-      return outcome.message;
+      return fitting(message, query, outcome.message, protocol);
     }
     const refused = outcome.kind === 'refused';
     this.#counts[refused ? 'refused' : 'failed']++;
     const rcode = refused ? Rcode.refused : Rcode.serverFailure;
     return writeReply(message, query, { kind: 'empty', rcode }, replyLimit(query, protocol));
   }
+}
+
+/** Somebody's reply as far as the client takes it, whatever that server thinks of limits: an answer is not larger than was asked for. */
+function fitting(message: Buffer, query: Query, reply: Buffer, protocol: 'udp' | 'tcp'): Buffer {
+  return reply.length > replyLimit(query, protocol) ? truncated(message, query, reply) : reply;
 }

@@ -226,3 +226,35 @@ test('closing gives the descriptors back and forgets what is under way', async (
   client.close();
   for (const fd of served.fds) assert.throws(() => fstatSync(fd), { code: 'EBADF' });
 });
+
+test('what a server sends beyond what the client takes is cut to the question, also when it was kept', async () => {
+  const addresses = Array.from({ length: 100 }, (_, index) => `192.0.2.${index}`);
+  await using upstream = await fakeServer((query) => [encodeReply(query, { addresses })]);
+  using served = serve(names([upstream.upstream]));
+  for (const _time of ['asked', 'kept']) {
+    const small = await askUdp(served.udpPort, encodeQuery({ labels: ['example', 'com'] }));
+    assert.deepEqual([small.truncated, small.answers.length, small.rcode], [true, 0, 0]);
+  }
+  const large = await askUdp(served.udpPort, encodeQuery({ labels: ['example', 'com'], edns: { size: 4096 } }));
+  assert.deepEqual([large.truncated, large.answers.length], [false, 100]);
+});
+
+test('a sandbox that floods the resolver with questions does not keep another one waiting', async () => {
+  using greedy = serve(names([]));
+  const [udp, tcp] = [bound(sys.SOCK_DGRAM), bound(sys.SOCK_STREAM)];
+  sys.listen(tcp.fd, 16);
+  using _modest = greedy.server.attach('sandbox:b', { udp: udp.fd, tcp: tcp.fd });
+  const flood = dgram.createSocket('udp4');
+  const question = encodeQuery({ labels: ['many'], edns: { size: 4096 } });
+  let flooding = true;
+  const pour = () => {
+    if (!flooding) return;
+    for (let count = 0; count < 500; count++) flood.send(question, greedy.udpPort, LOOPBACK);
+    setImmediate(pour);
+  };
+  pour();
+  for (let id = 1; id <= 20; id++) assert.equal((await askUdp(udp.port, encodeQuery({ id, labels: ['web'] }))).id, id);
+  flooding = false;
+  flood.close();
+  assert.ok(greedy.server.statistics.questions > 1_000, 'it was a flood');
+});
