@@ -105,7 +105,7 @@ function damage(path: string, random: Random): string {
     () => bytes.fill((bytes[at] ?? 0) ^ (1 << random.below(8)), at, at + 1),
     () => bytes.fill(random.below(256), at, at + 1),
     () => bytes.fill(0, page, page + PAGE),
-    () => bytes.fill(random.below(256), at, at + random.below(512)),
+    () => bytes.fill(random.below(256), at, Math.min(at + random.below(512), bytes.length)),
     () => bytes.subarray(0, at),
     () => bytes.subarray(0, page),
     () => bytes.fill(bytes.subarray(0, PAGE), page, page + PAGE),

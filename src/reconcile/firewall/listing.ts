@@ -37,7 +37,7 @@ export function readListing(ruleset: string, output: unknown): Listing {
     if ((kind !== 'set' && kind !== 'map') || typeof name !== 'string' || !isSetName(name)) continue;
     const members = Array.isArray(elem) ? elem.map((member: unknown) => readElement(name, member)) : [];
     if (name === 'fingerprint') original = members[0]?.comment;
-    else elements.push(...members);
+    else for (const member of members) elements.push(member);
   }
   return { elements, fingerprint: hash.digest('hex').slice(0, 16), ...(original === undefined ? {} : { original }) };
 }

@@ -4,6 +4,8 @@ import { EngineError, KernelError } from '../../model/errors.ts';
 /** Milliseconds: the database answers within a few; more means that it hangs. */
 const PATIENCE = 2000;
 const DATABASE = 'Open_vSwitch';
+/** Bytes. Thousands of ports are some hundred KiB */
+const MAX_ANSWER = 16 << 20;
 
 /** One operation of a transaction, RFC 7047 section 5.2. */
 export type Operation = Readonly<Record<string, unknown>>;
@@ -33,15 +35,10 @@ export class Ovsdb {
    */
   transact(...operations: readonly Operation[]): OperationResult[] {
     const request = { method: 'transact', params: [DATABASE, ...operations], id: 0 };
-    const { result, error } = this.#ask(Buffer.from(JSON.stringify(request)));
-    const results = (result ?? []) as (OperationResult | null)[];
-    const failed = results.find((one) => one?.error !== undefined);
-    if (error === null && failed === undefined) return results.map((one) => one ?? {});
-    const reason = failed?.error === undefined ? JSON.stringify(error) : `${failed.error}: ${failed.details ?? ''}`;
-    throw new EngineError('internal', `Open vSwitch refuses: ${reason}`);
+    return readAnswer(this.#ask(Buffer.from(JSON.stringify(request))));
   }
 
-  #ask(request: Buffer): { readonly result?: unknown; readonly error?: unknown } {
+  #ask(request: Buffer): unknown {
     try {
       using stream = new UnixStream(this.#path, PATIENCE);
       stream.send(request);
@@ -50,6 +47,7 @@ export class Ovsdb {
         answer = Buffer.concat([answer, stream.receive()]);
         const message = complete(answer);
         if (message !== undefined) return message;
+        if (answer.length > MAX_ANSWER) throw unreadable('it does not end');
       }
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
@@ -59,8 +57,44 @@ export class Ovsdb {
   }
 }
 
+/** The answer to a transaction. @throws EngineError internal in the server's words, or when it is none */
+export function readAnswer(message: unknown): OperationResult[] {
+  const { result, error } = isObject(message) ? message : {};
+  const results = Array.isArray(result) ? result.map(readResult) : [];
+  const failed = results.find((one) => one.error !== undefined);
+  if (failed !== undefined) throw refused(`${failed.error}: ${failed.details ?? ''}`);
+  if (error !== null) throw refused(JSON.stringify(error) ?? 'no reason is given');
+  return results;
+}
+
+/** What has not been tried is null. */
+function readResult(value: unknown): OperationResult {
+  if (value === null) return {};
+  if (!isObject(value)) throw unreadable('a result is no object');
+  const { rows, count, error, details } = value;
+  if (rows !== undefined && !(Array.isArray(rows) && rows.every(isObject))) throw unreadable('rows are no list');
+  return {
+    ...(rows === undefined ? {} : { rows }),
+    ...(typeof count === 'number' ? { count } : {}),
+    ...(typeof error === 'string' ? { error } : {}),
+    ...(typeof details === 'string' ? { details } : {}),
+  };
+}
+
+function refused(why: string): EngineError {
+  return new EngineError('internal', `Open vSwitch refuses: ${why}`);
+}
+
+function unreadable(why: string): EngineError {
+  return new EngineError('internal', `Cannot read what Open vSwitch answers: ${why}`);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** undefined while its end has not arrived. */
-function complete(text: Buffer): Record<string, unknown> | undefined {
+function complete(text: Buffer): unknown {
   if (
     !text
       .toString('utf8', Math.max(0, text.length - 2))
@@ -69,7 +103,7 @@ function complete(text: Buffer): Record<string, unknown> | undefined {
   )
     return undefined;
   try {
-    return JSON.parse(text.toString('utf8')) as Record<string, unknown>;
+    return JSON.parse(text.toString('utf8'));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

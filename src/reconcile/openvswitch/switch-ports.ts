@@ -93,7 +93,8 @@ function mutatePorts(where: unknown, how: 'insert' | 'delete', port: unknown): O
   return { op: 'mutate', table: 'Bridge', where: [where], mutations: [['ports', how, ['set', [port]]]] };
 }
 
-function readPort(port: Row, bridges: readonly Row[]): SwitchPortResource[] {
+/** A port of ours, or nothing. */
+export function readPort(port: Row, bridges: readonly Row[]): SwitchPortResource[] {
   const mark = entriesOf(port['external_ids']).find(([key]) => key === MARK)?.[1];
   if (mark === undefined) return [];
   const [namespace = '', ...link] = mark.split(' ');
@@ -104,21 +105,30 @@ function readPort(port: Row, bridges: readonly Row[]): SwitchPortResource[] {
     {
       kind: 'switch-port',
       namespace: 'host',
-      bridge: String(bridge?.['name'] ?? ''),
-      link: String(port['name']),
+      bridge: textOf(bridge?.['name']),
+      link: textOf(port['name']),
       inner: { namespace: namespace as NamespaceName, link: link.join(' ') },
       ...(typeof tag === 'number' ? { tag } : {}),
     },
   ];
 }
 
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 /** ["map", [[key, value], …]], RFC 7047 section 5.1. */
-function entriesOf(value: unknown): [string, string][] {
-  const [, entries] = value as [string, [string, string][]];
-  return entries;
+function entriesOf(value: unknown): (readonly [string, string])[] {
+  if (!Array.isArray(value) || value[0] !== 'map' || !Array.isArray(value[1])) return [];
+  return value[1].filter(isPair);
+}
+
+function isPair(value: unknown): value is readonly [string, string] {
+  return Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'string';
 }
 
 /** A set of one is that one alone; others are ["set", […]]. */
 function membersOf(value: unknown): unknown[] {
-  return Array.isArray(value) && value[0] === 'set' ? (value[1] as unknown[]) : [value];
+  if (!Array.isArray(value) || value[0] !== 'set') return [value];
+  return Array.isArray(value[1]) ? value[1] : [];
 }

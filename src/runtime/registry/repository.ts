@@ -24,6 +24,8 @@ const MANIFEST_TYPES = [
 const MAX_MANIFEST = 4 << 20;
 const MAX_TAG_PAGE = 4 << 20;
 const MAX_TAGS = 10_000;
+/** A server that gives some tags a time needs no more of them; one that gives none would never end. */
+const MAX_TAG_PAGES = 1_000;
 
 /** One repository of a registry: manifests, blobs, tags. https://github.com/opencontainers/distribution-spec */
 export class Repository {
@@ -85,10 +87,13 @@ export class Repository {
   async tags(signal: AbortSignal): Promise<string[]> {
     const tags: string[] = [];
     let url: URL | undefined = this.#url('tags/list');
-    while (url !== undefined) {
+    for (let page = 0; url !== undefined; page++) {
       const answer: HttpAnswer = await this.connection.send({ method: 'GET', url, signal }, [200], this.#scopes);
-      tags.push(...parseTags(await readAnswer(answer, MAX_TAG_PAGE)));
-      if (tags.length > MAX_TAGS) throw new EngineError('internal', `${this.path} has more than ${MAX_TAGS} tags`);
+      const more = parseTags(await readAnswer(answer, MAX_TAG_PAGE));
+      if (tags.length + more.length > MAX_TAGS || page === MAX_TAG_PAGES) {
+        throw new EngineError('internal', `${this.path} has more than ${MAX_TAGS} tags`);
+      }
+      tags.push(...more);
       url = nextPage(answer, this.connection.endpoint.base);
     }
     return tags;

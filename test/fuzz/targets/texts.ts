@@ -32,6 +32,8 @@ import { EngineError } from '../../../src/model/errors.ts';
 import { readDrops, readListing } from '../../../src/reconcile/firewall/listing.ts';
 import { compile } from '../../../src/reconcile/firewall/meaning.ts';
 import { decompile } from '../../../src/reconcile/firewall/reading.ts';
+import { readAnswer } from '../../../src/reconcile/openvswitch/ovsdb.ts';
+import { readPort } from '../../../src/reconcile/openvswitch/switch-ports.ts';
 import { parseRules } from '../../../src/reconcile/passage/iptables.ts';
 import { LOG_DRIVERS } from '../../../src/runtime/logs/settings.ts';
 import { parseTable } from '../../../src/runtime/process/ps.ts';
@@ -145,6 +147,47 @@ const LISTING = {
   ],
 };
 
+/** A transaction of two selects, and one that failed. */
+const OVSDB = [
+  {
+    id: 0,
+    error: null,
+    result: [
+      {
+        rows: [
+          {
+            name: 'ovs0',
+            ports: [
+              'set',
+              [
+                ['uuid', 'p1'],
+                ['uuid', 'p2'],
+              ],
+            ],
+          },
+        ],
+      },
+      {
+        rows: [{ _uuid: ['uuid', 'p1'], name: 'v1', tag: 10, external_ids: ['map', [['fairway', 'sandbox:a eth0']]] }],
+      },
+    ],
+  },
+  { id: 0, error: null, result: [{}, null, { error: 'constraint violation', details: 'x' }] },
+];
+
+/** As the daemon sees its ports on a switch. */
+function useOvsdb(value: unknown): void {
+  let results: ReturnType<typeof readAnswer>;
+  try {
+    results = readAnswer(value);
+  } catch (error) {
+    if (error instanceof EngineError && error.message.includes('Open vSwitch')) return;
+    throw error;
+  }
+  const [bridges = [], ports = []] = results.map(({ rows = [] }) => rows);
+  for (const port of ports.flatMap((each) => readPort(each, bridges))) assert.equal(typeof port.link, 'string');
+}
+
 const RULES = `-P FORWARD DROP
 -N DOCKER-USER
 -A FORWARD -m devgroup --src-group 0x4657 -m comment --comment fairway -j ACCEPT
@@ -243,6 +286,7 @@ export const targets: readonly Target[] = [
     'concat prefix range elem tcp udp 10.0.0.0 masqueraded4 port6_any opened4 linked4 guarded ipv6 "br-a"',
     () => false,
   ),
+  ofJson('programs/ovsdb', useOvsdb, OVSDB, 'map set uuid fairway rows count error details null', () => false),
   ofText(
     'programs/ps',
     (text) => parseTable(text, new Set([1, 42])),
