@@ -210,7 +210,9 @@ test('a step of a search list is not asked elsewhere after the name itself was e
   assert.deepEqual([step.rcode, step.answers.length], [0, 0]);
   assert.equal((await ask(A, 'web', 'lan', 'test')).answers.length, 1, 'its address was never missed');
   assert.equal((await ask(AAAA, 'other', 'lan', 'test')).answers.length, 1);
-  assert.equal(upstream.queries.udp.length, 3);
+  // A server that is slow for a moment is asked a second time, under another id.
+  const questions = new Set(upstream.queries.udp.map((query) => query.subarray(12).toString('latin1').toLowerCase()));
+  assert.equal(questions.size, 3);
 });
 
 test('closing gives the descriptors back and forgets what is under way', async () => {
