@@ -136,7 +136,7 @@ describe('docker cp, diff and export', () => {
   });
 
   test('archives made to get out: "..", absolute names, links, devices', async () => {
-    await ok(`python3 - <<'EOF'
+    await ok(`/usr/bin/python3 - <<'EOF'
 import io, tarfile
 def make(name, *entries):
     with tarfile.open(name, 'w') as tar:

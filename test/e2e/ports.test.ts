@@ -58,7 +58,7 @@ describe('published ports', () => {
     const flags = ['-p', '36412:36413/sctp', '-p', '5000-5001:5000-5001/sctp', '-p', '[::1]:5002:5002/sctp'];
     const made = await daemon.docker(['create', '--name', 'assoc', ...flags, 'busybox', 'sleep', '600']);
     await daemon.ok('start', 'assoc');
-    const held = await daemon.host.out(['python3', script, 'hold', '0.0.0.0', '36412']);
+    const held = await daemon.host.out(['/usr/bin/python3', script, 'hold', '0.0.0.0', '36412']);
     assert.match(made.stderr, held === 'unknown' ? /The kernel has no SCTP sockets: SCTP ports are forwarded/ : /^$/);
     assert.match(held, /^(unknown|Address already in use)$/);
     assert.equal(
@@ -74,7 +74,7 @@ describe('published ports', () => {
         ip saddr 192.0.2.1 counter name sctp dport map { ${ports.map((port) => `${port} : "p${port}"`).join(', ')} }
       }
     }'`);
-    await daemon.host.lanShell(`python3 ${script} 192.0.2.2 36412 5001 5002 7777`);
+    await daemon.host.lanShell(`/usr/bin/python3 ${script} 192.0.2.2 36412 5001 5002 7777`);
     const seen = `${inside} list counters table inet seen | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'`;
     await eventually('what is published arrives, once', async () => (await daemon.host.shell(seen)) === '0\n1\n1\n0');
     await daemon.ok('rm', '-f', 'assoc');

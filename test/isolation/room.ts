@@ -146,7 +146,7 @@ export class Room implements AsyncDisposable {
     const places = Object.fromEntries(servers.map((name) => [name, this.place(name).path]));
     const words = JSON.stringify({ ports: Object.values(PORTS), places });
     // It is in many namespaces and dies with the test process at the latest (prctl(2), PR_SET_PDEATHSIG).
-    const command = ['--pdeathsig', 'KILL', 'python3', PEERS, 'serve', words];
+    const command = ['--pdeathsig', 'KILL', '/usr/bin/python3', PEERS, 'serve', words];
     const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#servers = child;
     await once(child.stdout, 'data');
@@ -310,7 +310,7 @@ function toGateway(name: string, from: string, address: string, family: Family):
 function ask(questions: readonly Question[], patience: number): Promise<(string | null)[]> {
   return new Promise((resolve, reject) => {
     const child = execFile(
-      'python3',
+      '/usr/bin/python3',
       [PEERS, 'ask'],
       { maxBuffer: 64 << 20, timeout: 120_000 },
       (error, stdout, stderr) => {

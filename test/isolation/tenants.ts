@@ -135,7 +135,7 @@ export function send(
   by = 'eth0',
 ): Promise<boolean[]> {
   return new Promise((resolve, reject) => {
-    const child = execFile('python3', [PEERS, 'send'], { timeout: 120_000 }, (error, stdout, stderr) => {
+    const child = execFile('/usr/bin/python3', [PEERS, 'send'], { timeout: 120_000 }, (error, stdout, stderr) => {
       if (error !== null) reject(new Error(`peers.py: ${stderr}`, { cause: error }));
       else resolve(JSON.parse(stdout));
     });
