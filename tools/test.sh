@@ -1,6 +1,6 @@
 #!/bin/sh
-# All tests: those of src/ in one process, those that build machines of their own side by side. They wait more than they work, hence
-# twice as many as processors. What is compiled once is kept for the processes that follow.
+# All tests: those of src/ in one process, those that build machines of their own side by side, one a processor. What is compiled
+# once is kept for the processes that follow.
 set -eu
 cd "$(dirname "$0")/.."
 sh tools/setup.sh test
@@ -16,6 +16,6 @@ run() {
     --test-reporter=./tools/ran.ts --test-reporter-destination="$report" "$@"
 }
 run unit --test-isolation=none --test-timeout=60000 'src/**/*.test.ts'
-run machine --test-concurrency=$(($(nproc) * 2)) --test-timeout=240000 'test/**/*.test.ts'
+run machine --test-concurrency=$(nproc) --test-timeout=240000 'test/**/*.test.ts'
 cat .cache/ran-unit.jsonl .cache/ran-machine.jsonl >.cache/ran.jsonl
 node --disable-warning=ExperimentalWarning tools/compatibility.ts

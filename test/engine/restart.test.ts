@@ -25,7 +25,8 @@ else {
     test('containers go on with their network, output, names and ports', async () => {
       const portBindings = [{ protocol: 'tcp', containerPort: 80, hostPorts: { first: 8080, last: 8080 } }] as const;
       const web = await room.run('web', ['httpd', '-f', '-h', '/var/www'], { ...spec, portBindings });
-      const loop = 'i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; sleep 0.01; done; exit 9';
+      const loop =
+        'i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; sleep 0.01; done; until [ -e /asked ]; do sleep 0.02; done; exit 9';
       const talker = await room.run('talker', ['sh', '-c', loop], spec);
       const before = room.containers.find(web);
       const ids = room.engine.networks.list().map(({ network }) => network.id);
@@ -42,6 +43,7 @@ else {
       );
       assert.deepEqual(room.engine.system.plan(), []);
       assert.match(await room.exec('talker', 'wget', '-qO-', 'http://web/'), /It works/);
+      await room.exec('talker', 'touch', '/asked');
       const never = new AbortController().signal;
       assert.deepEqual(await room.containers.wait(talker, 'not-running', never), { code: 9 });
       assert.equal((await output(room, talker)).trimEnd().split('\n').length, 100);
