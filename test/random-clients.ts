@@ -277,7 +277,9 @@ async function compareKernel(
   const [asking] = there;
   if (asking === undefined) return;
   const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', asking);
-  const command = ['nsenter', '-t', pid, '-n', 'dig', '+short', '@127.0.0.11', ...there.flatMap((name) => [name, 'A'])];
+  // With the network's name: the bare one may lead to any network both are on.
+  const questions = there.flatMap((name) => [`${name}.${COMMON}`, 'A']);
+  const command = ['nsenter', '-t', pid, '-n', 'dig', '+short', '@127.0.0.11', ...questions];
   const answered = (await daemon.host.out(command)).split('\n');
   const addresses = there.map((name) => inspected.get(name)?.NetworkSettings.Networks[COMMON]?.IPAddress);
   assert.deepEqual(answered, addresses, 'names');
