@@ -9,7 +9,7 @@ import { shuffled } from './shuffled.ts';
 const KILLS = 5;
 /** Open: containerd may leave a shim behind when nobody waits for its answer any more. The soak kills there, too. */
 const OPEN = /^called Tasks\/Delete /;
-const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
 
 describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=${seed})`, () => {
   let machine: CrashMachine;
