@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, finished, type Readable } from 'node:stream';
 import { errorMessage } from '../model/errors.ts';
 import { http } from '../model/http.ts';
 import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
 import { statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
+
+const LINGER_MS = 5000;
 
 /** What a handler answers with; `nothing` when it has answered by itself, as streams do. */
 export interface Reply {
@@ -30,6 +32,19 @@ export interface Origin {
   readonly upgrade?: Upgrade;
   /** The server's connections that carry raw bytes now */
   readonly raw: Set<Duplex>;
+}
+
+/**
+ * Reads what a client still sends of a body that was refused, for a while. A socket closed over unread bytes is reset, and a client
+ * that is still writing would never see the refusal (RFC 9112, 9.6).
+ */
+function drop(request: IncomingMessage, done: () => void): void {
+  const late = setTimeout(() => request.destroy(), LINGER_MS);
+  finished(request, () => {
+    clearTimeout(late);
+    done();
+  });
+  request.resume();
 }
 
 /** One request and the ways to answer it. */
@@ -109,8 +124,11 @@ export class Exchange {
     return this.#response.headersSent || this.#hijacked !== undefined;
   }
 
-  /** The whole answer at once. A text body is sent as it is, anything else as JSON with the newline Docker's has. */
-  reply(reply: Reply): void {
+  /**
+   * The whole answer at once. A text body is sent as it is, anything else as JSON with the newline Docker's has.
+   * @param linger ends the connection only when the client has stopped sending
+   */
+  reply(reply: Reply, linger = false): void {
     const response = this.#response;
     for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
     if (reply.body === undefined) {
@@ -121,7 +139,11 @@ export class Exchange {
     const text = typeof reply.body === 'string' ? reply.body : `${JSON.stringify(reply.body)}\n`;
     if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json');
     response.setHeader('Content-Length', Buffer.byteLength(text));
-    response.writeHead(reply.status).end(this.request.method === 'HEAD' ? undefined : text);
+    response.writeHead(reply.status);
+    if (linger) {
+      response.write(text);
+      drop(this.request, () => response.end());
+    } else response.end(this.request.method === 'HEAD' ? undefined : text);
   }
 
   /** Docker's error body. An answer that has begun cannot become an error: its connection is cut instead. */
@@ -131,9 +153,8 @@ export class Exchange {
       return;
     }
     const status = statusOf(thrown);
-    // A body that was refused is not read on: the connection ends with the answer.
     if (status === 413) this.#response.setHeader('Connection', 'close');
-    this.reply(status === 304 ? { status } : { status, body: { message: errorMessage(thrown) } });
+    this.reply(status === 304 ? { status } : { status, body: { message: errorMessage(thrown) } }, status === 413);
   }
 
   /**

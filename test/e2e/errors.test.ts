@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TestDaemon } from '../daemon.ts';
+import { SOCKET, TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
 /** Everything a failed command could leave behind. */
@@ -117,6 +119,17 @@ describe('bad input leaves no trace', () => {
     assert.equal((await daemon.api('GET', '/v1.10/info')).status, 400);
     assert.equal((await daemon.api('GET', '/nosuch')).status, 404);
     assert.equal((await daemon.api('POST', '/networks/create', { Name: '' })).status, 400);
+  });
+
+  test('a client that sends all of a too large body before it listens still reads why it was refused', async () => {
+    const socket = connect(daemon.host.path(SOCKET));
+    const size = 64 << 20;
+    const head = `POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: ${size}\r\n\r\n`;
+    socket.write(head);
+    const { promise: sent, resolve, reject } = Promise.withResolvers<void>();
+    socket.write(Buffer.alloc(size, ' '), (error) => (error ? reject(error) : resolve()));
+    await sent;
+    assert.match(await text(socket), /^HTTP\/1\.1 413 .*request body too large/s);
   });
 
   test('a request that is cut off in the middle does nothing', async () => {

@@ -143,24 +143,14 @@ describe('macvlan', () => {
   });
 
   test('several subnets, both families, a gateway only where one is configured, no default route where internal', async () => {
-    await create(
-      'many',
-      '--ipv6',
-      '-o',
-      'parent=eth0',
-      '--subnet',
-      '198.51.100.0/30',
-      '--subnet',
-      '192.0.2.0/24',
-      '--gateway',
-      '192.0.2.1',
-      '--ip-range',
-      '192.0.2.128/27',
-      '--subnet',
-      '2001:db8:2::/64',
-      '--gateway',
-      '2001:db8:2::1',
-    );
+    // By the API: the CLI sends subnets in an order of its own, another each time.
+    const Config = [
+      { Subnet: '198.51.100.0/30' },
+      { Subnet: '192.0.2.0/24', Gateway: '192.0.2.1', IPRange: '192.0.2.128/27' },
+      { Subnet: '2001:db8:2::/64', Gateway: '2001:db8:2::1' },
+    ];
+    const asked = { Name: 'many', Driver: 'macvlan', EnableIPv6: true, Options: { parent: 'eth0' }, IPAM: { Config } };
+    assert.equal((await daemon.api('POST', '/networks/create', asked)).status, 201);
     const ranges = await daemon.ok(
       'network',
       'inspect',
@@ -211,14 +201,9 @@ describe('macvlan', () => {
       '-o',
       'host_address=2001:db8:2::aa',
     );
-    const reserved = await daemon.ok(
-      'network',
-      'inspect',
-      '-f',
-      '{{range .IPAM.Config}}{{.AuxAddress}}{{end}}',
-      'near',
-    );
-    assert.equal(reserved, 'map[host_access:192.0.2.128]map[host_access:2001:db8:2::aa]');
+    const format = '{{range .IPAM.Config}}{{.AuxAddress}} {{end}}';
+    const reserved = (await daemon.ok('network', 'inspect', '-f', format, 'near')).trim().split(' ');
+    assert.deepEqual(reserved.sort(), ['map[host_access:192.0.2.128]', 'map[host_access:2001:db8:2::aa]']);
     await run('web', 'near', '--ip', '192.0.2.140', '--ip6', '2001:db8:2::140');
     for (const url of ['http://192.0.2.140/', 'http://[2001:db8:2::140]/'])
       assert.match((await curl(url)).stdout, /It works/, url);
