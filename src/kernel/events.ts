@@ -152,7 +152,7 @@ export function parseRouteEvent(message: Message): RouteEvent | undefined {
   switch (message.type) {
     case rt.RTM_NEWLINK:
     case rt.RTM_DELLINK: {
-      const { name, index } = rt.parseLink(message);
+      const { name, index } = rt.parseLinkLabel(message);
       return { kind: 'link', removed: message.type === rt.RTM_DELLINK, name, index };
     }
     case rt.RTM_NEWADDR:

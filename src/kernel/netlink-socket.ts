@@ -153,16 +153,6 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /**
-   * Hands over the messages that wait, in their order. The listener must neither keep the payload nor use a socket.
-   * @throws KernelError ENOBUFS when messages were lost; call again for those that were not
-   */
-  drain(listener: (message: Message) => void): void {
-    for (let datagram = this.#datagram(); datagram !== undefined; datagram = this.#datagram()) {
-      for (const message of parseMessages(datagram)) listener(message);
-    }
-  }
-
   [Symbol.dispose](): void {
     sys.close(this.fd);
   }

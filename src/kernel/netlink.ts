@@ -216,6 +216,32 @@ export function parseAcknowledgement(message: Message): Acknowledgement {
 
 const NONE = Buffer.alloc(0);
 
+/**
+ * Tells where each attribute's value begins and ends, and makes nothing of it.
+ * @param from where the first one begins @throws KernelError EBADMSG when a length leads nowhere
+ */
+export function eachAttribute(
+  payload: Buffer,
+  from: number,
+  tell: (type: number, start: number, end: number) => void,
+): void {
+  if (from > payload.length) throw malformed(`attributes at ${from} of ${payload.length} bytes`);
+  for (let at = from; at + ATTRIBUTE_HEADER_SIZE <= payload.length; ) {
+    const size = payload.readUInt16LE(at);
+    if (size < ATTRIBUTE_HEADER_SIZE || at + size > payload.length) {
+      throw malformed(`an attribute of ${size} bytes in ${payload.length - at}`);
+    }
+    tell(payload.readUInt16LE(at + 2) & NLA_TYPE_MASK, at + ATTRIBUTE_HEADER_SIZE, at + size);
+    at += align(size);
+  }
+}
+
+/** Text up to the first zero byte. */
+export function textAt(bytes: Buffer, start: number, end: number): string {
+  const zero = bytes.indexOf(0, start);
+  return bytes.toString('utf8', start, zero < 0 ? end : Math.min(zero, end));
+}
+
 /** Attributes by type, read on demand. A length that leads nowhere is a KernelError EBADMSG, never a crash. */
 export class Attributes {
   static readonly none = new Attributes(new Map());
@@ -228,15 +254,7 @@ export class Attributes {
   /** @param payload bytes that end with the last attribute @param from where the first one begins */
   static parse(payload: Buffer, from: number): Attributes {
     const values = new Map<number, Buffer>();
-    if (from > payload.length) throw malformed(`attributes at ${from} of ${payload.length} bytes`);
-    for (let at = from; at + ATTRIBUTE_HEADER_SIZE <= payload.length; ) {
-      const size = payload.readUInt16LE(at);
-      if (size < ATTRIBUTE_HEADER_SIZE || at + size > payload.length) {
-        throw malformed(`an attribute of ${size} bytes in ${payload.length - at}`);
-      }
-      values.set(payload.readUInt16LE(at + 2) & NLA_TYPE_MASK, payload.subarray(at + ATTRIBUTE_HEADER_SIZE, at + size));
-      at += align(size);
-    }
+    eachAttribute(payload, from, (type, start, end) => void values.set(type, payload.subarray(start, end)));
     return new Attributes(values);
   }
 
@@ -251,9 +269,7 @@ export class Attributes {
   /** Up to the first zero byte. */
   text(type: number): string | undefined {
     const value = this.#values.get(type);
-    if (value === undefined) return undefined;
-    const end = value.indexOf(0);
-    return value.toString('utf8', 0, end < 0 ? value.length : end);
+    return value === undefined ? undefined : textAt(value, 0, value.length);
   }
 
   u8(type: number): number | undefined {

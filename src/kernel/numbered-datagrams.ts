@@ -26,7 +26,10 @@ const CMSG_DATA = 16;
 const SOL_NETLINK = 270;
 const NETLINK_LISTEN_ALL_NSID = 8;
 
-/** Reads a netlink socket that listens everywhere: each datagram comes with the number of the namespace it is from. */
+/**
+ * Reads a netlink socket that listens, many datagrams a system call. Where it listens everywhere, each comes with the number of the
+ * namespace it is from.
+ */
 export class NumberedDatagrams {
   readonly #headers = Buffer.allocUnsafeSlow(BATCH * HEADER).fill(0);
   readonly #vectors = Buffer.allocUnsafeSlow(BATCH * IOVEC).fill(0);
@@ -47,9 +50,10 @@ export class NumberedDatagrams {
   /**
    * Hands over messages that wait, in their order, as far as a turn goes: more may wait. The listener must neither keep the payload nor use a socket.
    * @param listener told the number of the namespace; undefined: the socket's own
+   * @returns whether nothing waits any more
    * @throws KernelError ENOBUFS when messages were lost; call again for those that were not
    */
-  drain(fd: number, listener: (message: Message, namespace: number | undefined) => void): void {
+  drain(fd: number, listener: (message: Message, namespace: number | undefined) => void): boolean {
     for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
       for (let index = 0; index < BATCH; index++) {
         this.#headers.writeBigUInt64LE(BigInt(CMSG), index * HEADER + CONTROL_LENGTH);
@@ -59,8 +63,9 @@ export class NumberedDatagrams {
         const namespace = this.#namespaceOf(index);
         for (const message of parseMessages(this.#datagram(index))) listener(message, namespace);
       }
-      if (count < BATCH) return;
+      if (count < BATCH) return true;
     }
+    return false;
   }
 
   /** Leaves out whatever waits: after a loss everything is read anyway, and a full queue would soon lose more. */

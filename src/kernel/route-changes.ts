@@ -2,12 +2,13 @@ import { KernelError } from '../model/errors.ts';
 import type { Message } from './netlink.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
+import { NumberedDatagrams } from './numbered-datagrams.ts';
 import { watchReadable } from './poll.ts';
 import * as rt from './rtnetlink-messages.ts';
 
 /** What changed of a namespace's links, addresses and routes, as it is from now on, or was before it went. */
 export type RouteChange =
-  | { readonly kind: 'link'; readonly removed: boolean; readonly link: rt.LinkInfo }
+  | { readonly kind: 'link'; readonly removed: boolean; readonly link: rt.LinkLabel }
   | { readonly kind: 'address'; readonly link: number }
   | { readonly kind: 'route'; readonly route: rt.RouteInfo }
   /** Messages were lost: everything may have changed */
@@ -26,6 +27,7 @@ const RTNLGRP_IPV6_ROUTE = 11;
  */
 export class RouteChanges implements Disposable {
   readonly #socket: NetlinkSocket;
+  readonly #datagrams = new NumberedDatagrams();
   readonly #watch: Disposable;
   readonly #listener: (change: RouteChange) => void;
 
@@ -41,7 +43,7 @@ export class RouteChanges implements Disposable {
         RTNLGRP_IPV6_IFADDR,
         RTNLGRP_IPV6_ROUTE,
       ]);
-      this.#watch = watchReadable(this.#socket.fd, () => this.drain());
+      this.#watch = watchReadable(this.#socket.fd, () => void this.#drainSome());
     } catch (error) {
       this.#socket[Symbol.dispose]();
       throw error;
@@ -50,21 +52,25 @@ export class RouteChanges implements Disposable {
 
   /** Tells now what has happened until now. */
   drain(): void {
+    while (!this.#drainSome());
+  }
+
+  /** As much as a turn of the event loop may take. @returns whether nothing waits any more */
+  #drainSome(): boolean {
     const changes: RouteChange[] = [];
-    const add = (message: Message) => {
-      const change = parseChange(message);
-      if (change !== undefined) changes.push(change);
-    };
-    for (;;) {
-      try {
-        this.#socket.drain(add);
-        break;
-      } catch (error) {
-        if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
-        changes.push({ kind: 'overrun' });
-      }
+    let finished = true;
+    try {
+      finished = this.#datagrams.drain(this.#socket.fd, (message) => {
+        const change = parseChange(message);
+        if (change !== undefined) changes.push(change);
+      });
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
+      this.#datagrams.discard(this.#socket.fd);
+      changes.push({ kind: 'overrun' });
     }
     for (const change of changes) this.#listener(change);
+    return finished;
   }
 
   [Symbol.dispose](): void {
@@ -80,7 +86,7 @@ function parseChange(message: Message): RouteChange | undefined {
     case rt.RTM_DELLINK: {
       // struct ifinfomsg begins with the family, and it is AF_UNSPEC for the link itself
       if (message.payload[0] !== 0) return undefined;
-      return { kind: 'link', removed: message.type === rt.RTM_DELLINK, link: rt.parseLink(message) };
+      return { kind: 'link', removed: message.type === rt.RTM_DELLINK, link: rt.parseLinkLabel(message) };
     }
     case rt.RTM_NEWADDR:
     case rt.RTM_DELADDR: {

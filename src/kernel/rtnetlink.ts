@@ -6,7 +6,7 @@ import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
 
 export { BatchError, type LinkChange, type RouteBatch, type RouteSpec } from './route-batch.ts';
-export type { AddressInfo, LinkInfo, RouteInfo } from './rtnetlink-messages.ts';
+export type { AddressInfo, LinkInfo, LinkLabel, RouteInfo } from './rtnetlink-messages.ts';
 
 /** Marks of ownership, written in the kernel. "FW": the group of every link we made (IFLA_GROUP) */
 export const FAIRWAY_GROUP = 0x4657;

@@ -1,4 +1,4 @@
-import { FAIRWAY_GROUP, type LinkInfo, TRASH_GROUP } from '../kernel/rtnetlink.ts';
+import { FAIRWAY_GROUP, type LinkLabel, TRASH_GROUP } from '../kernel/rtnetlink.ts';
 import { isShared, type LinkResource, type Owner } from '../model/resource.ts';
 
 /**
@@ -10,10 +10,10 @@ export function aliasOf(owner: Owner, link: LinkResource): string {
 }
 
 /** By group or by alias: whoever takes away one of the marks has not taken the link. */
-export function isOurs(link: LinkInfo): boolean {
+export function isOurs(link: LinkLabel): boolean {
   return link.group !== TRASH_GROUP && (link.group === FAIRWAY_GROUP || link.alias.startsWith('fairway '));
 }
 
-export function isTrash(link: LinkInfo): boolean {
+export function isTrash(link: LinkLabel): boolean {
   return link.group === TRASH_GROUP;
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { type KernelEvent, KernelEvents } from '../../src/kernel/events.ts';
 import type { NetworkNamespace } from '../../src/kernel/netns.ts';
+import { RouteChanges } from '../../src/kernel/route-changes.ts';
 import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
 import { libnftables } from '../../src/kernel/sys.ts';
 import { parseInterfaceAddress, parsePrefix } from '../../src/model/address.ts';
@@ -28,37 +29,45 @@ function nft(namespace: NetworkNamespace, commands: string): void {
   }
 }
 
-test('of a storm of changes none is lost, and others have their turn in between', async () => {
-  using namespaces = await Namespaces.begin();
-  const namespace = namespaces.make('a');
-  const turns = new Map<number, number>();
-  let [turn, overruns] = [0, 0];
-  using _ = new KernelEvents(namespace, ({ kind }) => {
-    if (kind === 'overrun') overruns++;
-    turns.set(turn, (turns.get(turn) ?? 0) + 1);
+type Listening = (namespace: NetworkNamespace, listener: (event: { readonly kind: string }) => void) => Disposable;
+const LISTENERS: readonly [string, Listening][] = [
+  ['who mends', (...args) => new KernelEvents(...args)],
+  ['who watches the host’s ways', (...args) => new RouteChanges(...args)],
+];
+
+for (const [who, listen] of LISTENERS) {
+  test(`of a storm of changes ${who} loses none, and others have their turn in between`, async () => {
+    using namespaces = await Namespaces.begin();
+    const namespace = namespaces.make('a');
+    const turns = new Map<number, number>();
+    let [turn, overruns] = [0, 0];
+    using _ = listen(namespace, ({ kind }) => {
+      if (kind === 'overrun') overruns++;
+      turns.set(turn, (turns.get(turn) ?? 0) + 1);
+    });
+    using socket = new RouteSocket(namespace);
+    const [bridge] = socket.batch().addBridge(BRIDGE).send();
+    assert.ok(bridge);
+    const changes = 3_000;
+    for (let change = 0; change < changes; change++)
+      socket
+        .batch()
+        .setLink(bridge.index, { mtu: 1400 + (change % 2) })
+        .send();
+    const total = () => [...turns.values()].reduce((sum, count) => sum + count, 0);
+    let listening = true;
+    const next = () => {
+      turn++;
+      if (listening) setImmediate(next);
+    };
+    next();
+    await eventually('all are told', () => total() >= changes).finally(() => {
+      listening = false;
+    });
+    assert.equal(overruns, 0);
+    assert.ok(Math.max(...turns.values()) <= changes / 10, 'in many turns');
   });
-  using socket = new RouteSocket(namespace);
-  const [bridge] = socket.batch().addBridge(BRIDGE).send();
-  assert.ok(bridge);
-  const changes = 3_000;
-  for (let change = 0; change < changes; change++)
-    socket
-      .batch()
-      .setLink(bridge.index, { mtu: 1400 + (change % 2) })
-      .send();
-  const total = () => [...turns.values()].reduce((sum, count) => sum + count, 0);
-  let listening = true;
-  const next = () => {
-    turn++;
-    if (listening) setImmediate(next);
-  };
-  next();
-  await eventually('all are told', () => total() >= changes).finally(() => {
-    listening = false;
-  });
-  assert.equal(overruns, 0);
-  assert.ok(Math.max(...turns.values()) <= changes / 10, 'in many turns');
-});
+}
 
 test('links, addresses and routes are told when they come and go', async () => {
   using namespaces = await Namespaces.begin();

@@ -26,6 +26,7 @@ function readNetlink(bytes: Buffer): void {
   for (const each of parseMessages(bytes)) {
     const readers = [
       rt.parseLink,
+      rt.parseLinkLabel,
       rt.parseCounters,
       rt.parseAddress,
       rt.parseRoute,
