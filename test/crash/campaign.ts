@@ -1,6 +1,7 @@
 import { type Course, type Crash, CrashDifference, recordCourse, runLap } from './lap.ts';
 import { LIFE } from './life.ts';
 import { CrashMachine } from './machine.ts';
+import type { Passed } from './passed.ts';
 
 /** What came of the crashes of one operation. */
 export interface Tally {
@@ -12,20 +13,30 @@ export interface Tally {
   readonly differences: string[];
 }
 
-/**
- * Kills at all these points, one after the other, on several hosts side by side.
- * @param choose which of an operation's points @param tell is told of every lap
- */
-export async function runCampaign(
-  hosts: number,
-  choose: (points: readonly string[]) => readonly string[],
-  tell: (line: string) => void,
-): Promise<Tally[]> {
+/** What a campaign is led by. */
+export interface Campaign {
+  readonly hosts: number;
+  /** Which of an operation's points */
+  readonly choose: (points: readonly string[]) => readonly string[];
+  /** Is told of every lap */
+  readonly tell: (line: string) => void;
+  /** Where it has been before */
+  readonly passed: Passed;
+}
+
+/** Kills at all these points, one after the other, on several hosts side by side. */
+export async function runCampaign(campaign: Campaign): Promise<Tally[]> {
+  const { hosts, choose, passed } = campaign;
   const tallies = LIFE.map(({ name }): Tally => ({ name, killed: 0, missed: 0, differences: [] }));
   const first = await arrive();
-  const waiting = first.course.points.map((points) => [...choose(points)]);
+  const waiting = first.course.points.map((points, operation) => {
+    const left = choose(points).filter((point) => !passed.has({ operation, point }));
+    const tally = tallies[operation];
+    if (tally !== undefined) tally.killed = choose(points).length - left.length;
+    return left;
+  });
   const others = Array.from({ length: hosts - 1 }, () => arrive());
-  await Promise.all([first, ...others].map((place) => work(place, waiting, tallies, tell)));
+  await Promise.all([first, ...others].map((place) => work(place, waiting, tallies, campaign)));
   return tallies;
 }
 
@@ -49,7 +60,7 @@ async function work(
   begin: Place | Promise<Place>,
   waiting: readonly string[][],
   tallies: readonly Tally[],
-  tell: (line: string) => void,
+  { tell, passed }: Campaign,
 ): Promise<void> {
   let place: Place | undefined = await begin;
   try {
@@ -63,8 +74,10 @@ async function work(
         for (const { operation, point } of crashes) if (operation > error.operation) waiting[operation]?.push(point);
         tallies[error.operation]?.differences.push(error.message);
         tell(error.message);
+        passed.add(error.came.filter(({ operation }) => operation !== error.operation));
         return error.came;
       });
+      if (place !== undefined) passed.add(came);
       note(crashes, came, tallies, place !== undefined);
       tell(`${came.length} of ${crashes.length} points, ${waiting.flat().length} to go`);
     }
