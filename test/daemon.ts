@@ -134,7 +134,12 @@ export class TestDaemon implements AsyncDisposable {
    */
   env(): Record<string, string> {
     const runtime = { GOGC: 'off', GOMAXPROCS: '1' };
-    return { DOCKER_HOST: `unix://${SOCKET}`, DOCKER_CONFIG: '/run/docker-config', DOCKER_CLI_HINTS: 'false', ...runtime };
+    return {
+      DOCKER_HOST: `unix://${SOCKET}`,
+      DOCKER_CONFIG: '/run/docker-config',
+      DOCKER_CLI_HINTS: 'false',
+      ...runtime,
+    };
   }
 
   /** One request to the API. @returns status and body */

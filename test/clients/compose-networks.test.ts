@@ -39,7 +39,7 @@ describe('Compose files with unusual networks', () => {
   /** Busybox's wget in a service. @returns whether it got the page */
   const fetches = async (service: string, where: string) => {
     const command = ['compose', '--file', join(FOLDER, `${project}.yaml`), 'exec', '-T', service];
-    const { stdout } = await daemon.docker([...command, 'timeout', '5', 'wget', '-qO-', `http://${where}/`]);
+    const { stdout } = await daemon.docker([...command, 'timeout', '30', 'wget', '-qO-', `http://${where}/`]);
     return stdout.includes('It works');
   };
 
@@ -102,7 +102,7 @@ describe('Compose files with unusual networks', () => {
   test('six: both families, and IPv6 alone', async () => {
     await up('six');
     assert.match(await inside('both', 'ip', 'addr'), /10\.64\.0\.9\/24[\s\S]*fd64::9\/64/);
-    assert.match(await inside('one', 'ping', '-c', '1', '-W', '5', 'fd64::9'), /1 packets received/);
+    assert.match(await inside('one', 'ping', '-c', '1', '-W', '20', 'fd64::9'), /1 packets received/);
     const only = await daemon.ok('network', 'inspect', '-f', '{{.EnableIPv4}} {{.EnableIPv6}}', 'six_only');
     assert.match(only, /true$/);
     const format = '{{(index .NetworkSettings.Networks "six_only").IPAddress}}';
@@ -116,8 +116,9 @@ describe('Compose files with unusual networks', () => {
     );
     assert.match(await inside('server', 'ip', '-4', 'addr'), /192\.0\.2\.50\/24/);
     await daemon.host.lanShell('ip route add 10.65.0.0/24 via 192.0.2.2');
-    const routed = (port: number) => daemon.host.lan(['curl', '-s', '-m', '2', `http://10.65.0.9:${port}/`]);
-    assert.match((await routed(80)).stdout, /It works/, 'published, and routed to');
-    assert.notEqual((await routed(81)).code, 0, 'not published');
+    const routed = (port: number, seconds: number) =>
+      daemon.host.lan(['curl', '-s', '-m', `${seconds}`, `http://10.65.0.9:${port}/`]);
+    assert.match((await routed(80, 20)).stdout, /It works/, 'published, and routed to');
+    assert.notEqual((await routed(81, 2)).code, 0, 'not published');
   });
 });

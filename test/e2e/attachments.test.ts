@@ -28,10 +28,10 @@ describe('links that belong to no network', () => {
     assert.notEqual(code, 0, args.join(' '));
     assert.match(stderr, words);
   };
-  const ping = (container: string, address: string) =>
-    daemon.docker(['exec', container, 'ping', '-c', '1', '-W', '2', address]);
+  const ping = (container: string, address: string, seconds: number) =>
+    daemon.docker(['exec', container, 'ping', '-c', '1', '-W', `${seconds}`, address]);
   const reaches = async (container: string, address: string) =>
-    assert.equal((await ping(container, address)).code, 0, `${container} does not reach ${address}`);
+    assert.equal((await ping(container, address, 20)).code, 0, `${container} does not reach ${address}`);
 
   test('two containers are joined by a pair of their own, with single addresses', async () => {
     await ok('link', 'one', 'two', '10.1.1.1/32', '10.1.1.2/32');
@@ -53,14 +53,14 @@ describe('links that belong to no network', () => {
     await ok('attach', 'web', '--bridge', 'br9', '--ip', '10.9.0.5/24', 'fd09::5/64', '--ifname', 'lan0');
     await reaches('web', '10.9.0.1');
     await reaches('web', 'fd09::1');
-    assert.equal((await daemon.host.exec(['busybox', 'ping', '-c', '1', '-W', '2', '10.9.0.5'])).code, 0);
+    assert.equal((await daemon.host.exec(['busybox', 'ping', '-c', '1', '-W', '20', '10.9.0.5'])).code, 0);
     assert.match(await daemon.ok('exec', 'web', 'ip', 'route'), /default via 172\.17\.0\.1 dev eth0/);
   });
 
   test('a container on the LAN by the host’s card', async () => {
     await ok('attach', 'two', '--parent', 'eth0', '--ip', '192.0.2.50/24', '--gateway', '192.0.2.1');
     await reaches('two', '192.0.2.1');
-    assert.equal((await daemon.host.lan(['busybox', 'ping', '-c', '1', '-W', '2', '192.0.2.50'])).code, 0);
+    assert.equal((await daemon.host.lan(['busybox', 'ping', '-c', '1', '-W', '20', '192.0.2.50'])).code, 0);
     assert.match(await daemon.ok('exec', 'two', 'ip', 'route'), /default via 192\.0\.2\.1 dev link1/);
   });
 
@@ -77,7 +77,7 @@ describe('links that belong to no network', () => {
     await ok('plan');
     assert.match(await daemon.host.out(['ip', 'netns', 'exec', pid, 'ip', 'addr', 'show', 'eth1']), /10\.9\.0\.77\/24/);
     assert.match(await daemon.host.out(['ip', 'link', 'show', 'strange0']), /master br9 state UP/);
-    assert.equal(await daemon.host.shell('busybox ping -c 1 -W 2 10.9.0.77 >/dev/null && echo yes'), 'yes');
+    assert.equal(await daemon.host.shell('busybox ping -c 1 -W 20 10.9.0.77 >/dev/null && echo yes'), 'yes');
   });
 
   test('they are there again after a restart of their container, and after the daemon’s', async () => {
@@ -98,7 +98,7 @@ describe('links that belong to no network', () => {
   test('while one of two is stopped the link waits, and what is gone is gone', async () => {
     await daemon.ok('stop', '-t', '0', 'two');
     assert.match(await ok('attachments'), /^one +link0 .* waits for its containers$/m);
-    assert.notEqual((await ping('one', '10.1.1.2')).code, 0);
+    assert.notEqual((await ping('one', '10.1.1.2', 2)).code, 0);
     await daemon.ok('start', 'two');
     await reaches('one', '10.1.1.2');
     await ok('detach', 'one', 'link0');

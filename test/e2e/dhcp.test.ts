@@ -99,7 +99,7 @@ describe('the dhcp IPAM driver', () => {
       'busybox',
       'sh',
       '-c',
-      'ip -4 -o addr show eth0; ip route; cat /etc/hosts; ping -c1 -W2 192.0.2.1',
+      'ip -4 -o addr show eth0; ip route; cat /etc/hosts; ping -c1 -W20 192.0.2.1',
     );
     assert.match(seen, /inet 192\.0\.2\.1[012]\d\/24/);
     assert.match(seen, /default via 192\.0\.2\.1 dev eth0/);
@@ -182,7 +182,7 @@ describe('the dhcp IPAM driver', () => {
     await daemon.ok('run', '-d', '--name', 'two', '--network', 'other', 'busybox', 'sleep', '600');
     await daemon.ok('network', 'connect', 'bridged', 'two');
     assert.match(await daemon.ok('exec', 'two', 'ip', '-4', '-o', 'addr', 'show', 'eth1'), /192\.0\.2\.1[56]\d\/24/);
-    await daemon.ok('exec', 'two', 'ping', '-c1', '-W2', await address('one'));
+    await daemon.ok('exec', 'two', 'ping', '-c1', '-W20', await address('one'));
     await daemon.ok('network', 'disconnect', 'bridged', 'two');
     await daemon.ok('rm', '-f', 'one', 'two');
     await daemon.ok('network', 'rm', 'bridged', 'other');

@@ -145,7 +145,7 @@ describe('endpoints', () => {
     await run('asker', '--network', 'told');
     for (const name of ['former', 'next']) {
       await run(name, '--network', 'told', '--ip', '10.74.0.9', '--ip6', 'fd74::9');
-      await inside('asker', 'ping -c1 -W1 10.74.0.9 && ping -6 -c1 -W1 fd74::9');
+      await inside('asker', 'ping -c1 -W20 10.74.0.9 && ping -6 -c1 -W20 fd74::9');
       await daemon.ok('rm', '-f', name);
     }
     const create = ['network', 'create', '-o'];

@@ -23,8 +23,8 @@ describe('whatever is done to the network of containers', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const onLan = async (port: number) =>
-    (await daemon.host.lan(['curl', '-s', '-m', '1', `http://192.0.2.2:${port}/`])).code === 0;
+  const onLan = async (port: number, seconds = 20) =>
+    (await daemon.host.lan(['curl', '-s', '-m', `${seconds}`, `http://192.0.2.2:${port}/`])).code === 0;
   const whole = async () => /^Nothing to do/.test(await daemon.host.out([FAIRWAY, 'plan']));
   const figure = async (name: string) => {
     const text = await daemon.host.out(['curl', '-s', 'http://127.0.0.1:9323/metrics']);
@@ -143,7 +143,7 @@ describe('whatever is done to the network of containers', () => {
     await works();
     await daemon.ok('stop', '-t', '0', 'base');
     assert.deepEqual(await daemon.ok('exec', 'guest', 'ls', '/sys/class/net'), 'lo');
-    assert.equal(await onLan(8082), false);
+    assert.equal(await onLan(8082, 1), false);
     const webs = await identity('web');
     await daemon.stop('SIGKILL');
     await daemon.host.shell(`umount -l ${web.sandbox}`);

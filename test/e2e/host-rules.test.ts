@@ -24,31 +24,34 @@ describe('what the daemon’s flags say of rules', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const reached = async (where: string) =>
-    (await daemon.host.lan(['curl', '-s', '-m', '2', `http://${where}/`])).code === 0;
+  const reached = async (where: string, seconds = 20) =>
+    (await daemon.host.lan(['curl', '-s', '-m', `${seconds}`, `http://${where}/`])).code === 0;
   const restart = async (...flags: string[]) => {
     await daemon.stop('SIGTERM');
     await daemon.start(flags);
   };
 
   test('a published port is not reachable at the container’s own address, unless --allow-direct-routing', async () => {
-    assert.equal(await reached('172.17.0.2:80'), false);
+    assert.equal(await reached('172.17.0.2:80', 2), false);
     await restart('--allow-direct-routing');
     assert.ok(await reached('172.17.0.2:80'));
-    assert.equal(await reached('172.17.0.2:81'), false, 'it is not published');
+    assert.equal(await reached('172.17.0.2:81', 2), false, 'it is not published');
     assert.ok(await reached('192.0.2.2:8080'));
     await restart();
-    assert.equal(await reached('172.17.0.2:80'), false, 'it is closed again');
+    assert.equal(await reached('172.17.0.2:80', 2), false, 'it is closed again');
   });
 
   test('packets with the mark of --bridge-accept-fwmark reach ports that are not published', async () => {
     // On its way to port 81 a packet gets mark 6, which is 2 in the bits of 3; to port 80 another one.
     const rule = 'nft add rule inet fairway-admin prerouting ip daddr 172.17.0.2 meta mark set tcp dport map';
     await daemon.host.shell(`${rule} '{ 80 : 1, 81 : 6 }'`);
-    const reachable = async () => [await reached('172.17.0.2:80'), await reached('172.17.0.2:81')];
+    const reachable = async (seconds = 2) => [
+      await reached('172.17.0.2:80', 2),
+      await reached('172.17.0.2:81', seconds),
+    ];
     assert.deepEqual(await reachable(), [false, false]);
     await restart('--bridge-accept-fwmark', '2/3');
-    assert.deepEqual(await reachable(), [false, true]);
+    assert.deepEqual(await reachable(20), [false, true]);
     await restart();
     assert.deepEqual(await reachable(), [false, false]);
     await daemon.host.shell('nft flush table inet fairway-admin');
@@ -56,7 +59,7 @@ describe('what the daemon’s flags say of rules', () => {
 
   test('--iptables=false: no rules, so no NAT and no published port; networks work all the same', async () => {
     await restart('--iptables=false', '--ip6tables=false');
-    assert.equal(await reached('192.0.2.2:8080'), false);
+    assert.equal(await reached('192.0.2.2:8080', 2), false);
     const rules = await daemon.host.shell('nft list ruleset');
     assert.doesNotMatch(rules, /docker0|8080|172\.17\.|set guarded \{[^}]*elements/);
     assert.equal(await daemon.host.shell('sysctl -n net.ipv4.conf.docker0.route_localnet'), '0');
@@ -67,7 +70,7 @@ describe('what the daemon’s flags say of rules', () => {
     assert.match(told.stderr, /Published ports are not reachable: the daemon runs with --iptables=false/);
     await restart();
     assert.ok(await reached('192.0.2.2:8080'));
-    assert.equal(await reached('172.17.0.2:81'), false);
+    assert.equal(await reached('172.17.0.2:81', 2), false);
   });
 
   test('--ip, --ip-masq=false, --icc=false and --ip-forward=false', async () => {
@@ -81,7 +84,7 @@ describe('what the daemon’s flags say of rules', () => {
     assert.equal(await daemon.ok('port', 'web'), '80/tcp -> 127.0.0.1:8080');
     await eventually(
       'it serves',
-      async () => (await daemon.host.exec(['curl', '-s', '-m', '2', 'http://127.0.0.1:8080/'])).code === 0,
+      async () => (await daemon.host.exec(['curl', '-s', '-m', '20', 'http://127.0.0.1:8080/'])).code === 0,
     );
     const neighbour = await daemon.docker([
       'run',

@@ -20,7 +20,7 @@ describe('links on the default network', () => {
   test('a link is a name in the hosts file, with the target’s own names', async () => {
     const id = await daemon.ok('inspect', '-f', '{{.Config.Hostname}}', 'db');
     assert.equal(await inHosts('store'), `${await address('db')}\tstore ${id} db`);
-    await daemon.ok('exec', 'web', 'ping', '-c', '1', '-W', '2', 'store');
+    await daemon.ok('exec', 'web', 'ping', '-c', '1', '-W', '20', 'store');
   });
 
   test('and variables, also for what is executed later', async () => {

@@ -61,7 +61,7 @@ describe('options of bridge networks', () => {
     await daemon.ok('run', '-d', '--name', 'inner', '--network', 'inner', '-p', '8083:80', ...SLEEP);
     assert.ok(!(await daemon.ok('exec', 'inner', 'ip', 'route')).includes('default'));
     assert.equal(await daemon.ok('port', 'inner'), '');
-    await daemon.ok('exec', 'inner', 'ping', '-c', '1', '-W', '2', '10.90.0.1');
+    await daemon.ok('exec', 'inner', 'ping', '-c', '1', '-W', '20', '10.90.0.1');
     assert.equal(await inspect('inner', '{{.Internal}}'), 'true');
   });
 

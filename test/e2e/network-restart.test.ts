@@ -112,7 +112,7 @@ describe('networks over the end of the daemon', () => {
     assert.ok((await links()).includes(bridge));
     const address = await addressOf('server', 'chosen');
     await daemon.host.shell(`ip route del ${subnet} via 192.0.2.1`);
-    await daemon.ok('run', '--rm', '--network', 'chosen', 'busybox', 'ping', '-c', '1', '-W', '5', address);
+    await daemon.ok('run', '--rm', '--network', 'chosen', 'busybox', 'ping', '-c', '1', '-W', '20', address);
     await clear();
   });
 

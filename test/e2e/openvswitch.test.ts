@@ -28,7 +28,7 @@ describe('Open vSwitch', () => {
   const reaches = (from: string, to: string) => eventually(`${from} reaches ${to}`, () => pings(from, to), 10_000);
   /** The kernel leaves checksums of TCP to hardware, which a switch in user space has not. */
   const speaksTcp = async (from: string, to: string, address: string) => {
-    const listening = daemon.docker(['exec', to, 'sh', '-c', 'echo hello | timeout 8 nc -l -p 99']);
+    const listening = daemon.docker(['exec', to, 'sh', '-c', 'echo hello | timeout 30 nc -l -p 99']);
     await eventually('it answers', async () => {
       const said = await daemon.docker(['exec', from, 'timeout', '2', 'nc', address, '99']);
       return said.stdout === 'hello\n';

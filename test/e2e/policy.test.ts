@@ -155,7 +155,7 @@ describe('restart policies', () => {
       'busybox',
       'sh',
       '-c',
-      'timeout 5 wget -qO- http://web/; exit $?',
+      'timeout 30 wget -qO- http://web/; exit $?',
     );
     await daemon.ok('rm', '-f', 'web');
     await daemon.ok('network', 'rm', 'app');

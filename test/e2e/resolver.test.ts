@@ -183,7 +183,7 @@ describe('the resolver and other servers', () => {
   });
 
   test('host.docker.internal is the host, which answers', async () => {
-    const answer = await daemon.docker(['exec', 'web', 'ping', '-c1', '-W2', 'host.docker.internal']);
+    const answer = await daemon.docker(['exec', 'web', 'ping', '-c1', '-W20', 'host.docker.internal']);
     assert.match(answer.stdout, /\(10\.80\.0\.1\).*[\s\S]* 0% packet loss/);
   });
 

@@ -185,11 +185,11 @@ for (const [index, four] of MODES.entries()) {
 }
 
 test('a routed container answers pings, and one behind nat does not', async () => {
-  const pings = async (address: string) =>
-    (await room.host.lan(['busybox', 'ping', '-c', '1', '-W', '1', address])).code === 0;
+  const pings = async (address: string, seconds: number) =>
+    (await room.host.lan(['busybox', 'ping', '-c', '1', '-W', `${seconds}`, address])).code === 0;
   const resources = [...(MODES[4]?.resources(4) ?? []), ...(MODES[0]?.resources(6) ?? [])];
   room.add(...resources);
-  assert.deepEqual([await pings('10.1.0.2'), await pings('fd00:1::2')], [true, false]);
+  assert.deepEqual([await pings('10.1.0.2', 20), await pings('fd00:1::2', 1)], [true, false]);
   room.remove(...resources);
 });
 
