@@ -1,4 +1,11 @@
 import { KernelError } from '../model/errors.ts';
+import {
+  FIXED_ONLY,
+  type ForwardingInfo,
+  type NeighbourInfo,
+  parseNeighbour,
+  RTM_NEWNEIGH,
+} from './neighbour-messages.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
@@ -20,6 +27,8 @@ type RouteEvent =
   | { readonly kind: 'link'; readonly removed: boolean; readonly name: string; readonly index: number }
   | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
+  /** Somebody said for good who holds an address, or where a bridge finds it */
+  | { readonly kind: 'neighbour'; readonly neighbour: NeighbourInfo | ForwardingInfo }
   /** Forwarding or the like of a link (index), of all (−1) or of those to come (−2) */
   | { readonly kind: 'settings'; readonly link: number };
 
@@ -53,6 +62,7 @@ interface GenerationEvent {
 
 /** linux/rtnetlink.h */
 const RTNLGRP_LINK = 1;
+const RTNLGRP_NEIGH = 3;
 const RTNLGRP_IPV4_IFADDR = 5;
 const RTNLGRP_IPV4_ROUTE = 7;
 const RTNLGRP_IPV6_IFADDR = 9;
@@ -77,9 +87,9 @@ const NFTA_GEN_PROC_NAME = 3;
 const NFGEN_SIZE = 4;
 
 /**
- * Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, forwarding, and nftables; and
- * the same in namespaces that have a number there. One socket for all of these: the kernel asks every socket that
- * listens, wherever it is, about every event.
+ * Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, neighbours that are set for good,
+ * forwarding, and nftables; and the same in namespaces that have a number there. The same sockets for all of these: the kernel
+ * asks every socket that listens, wherever it is, about every event.
  */
 export class KernelEvents implements Disposable {
   readonly #listener: (event: KernelEvent) => void;
@@ -90,6 +100,7 @@ export class KernelEvents implements Disposable {
     this.#listener = listener;
     try {
       this.#watchRoutes(new NetlinkSocket(NETLINK_ROUTE, namespace));
+      this.#watchNeighbours(new NetlinkSocket(NETLINK_ROUTE, namespace));
       this.#watchFirewall(new NetlinkSocket(NETLINK_NETFILTER, namespace));
     } catch (error) {
       this.#resources.dispose();
@@ -102,6 +113,15 @@ export class KernelEvents implements Disposable {
     socket.listenEverywhere();
     const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE];
     socket.join([...groups, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF]);
+    this.#watchNumbered(socket, parseRouteEvent);
+  }
+
+  /** A socket of its own, since the kernel shall not even queue what is learnt. */
+  #watchNeighbours(socket: NetlinkSocket): void {
+    this.#resources.use(socket);
+    socket.listenEverywhere();
+    socket.filter(FIXED_ONLY);
+    socket.join([RTNLGRP_NEIGH]);
     this.#watchNumbered(socket, parseRouteEvent);
   }
 
@@ -166,6 +186,10 @@ export function parseRouteEvent(message: Message): RouteEvent | undefined {
       if (isNewIPv6(message)) return undefined;
       const route = rt.parseRoute(message);
       return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
+    }
+    case RTM_NEWNEIGH: {
+      const neighbour = parseNeighbour(message);
+      return neighbour?.fixed ? { kind: 'neighbour', neighbour } : undefined;
     }
     case rt.RTM_NEWNETCONF:
       return { kind: 'settings', link: rt.parseSettingsOwner(message) };

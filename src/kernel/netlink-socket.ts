@@ -19,6 +19,7 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
 const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
@@ -33,8 +34,13 @@ const RECEIVE_SIZE = 64 << 10;
 const QUEUE_SIZE = 16 << 20;
 /** Of a socket that listens, and may be slow to read: ten thousand changes of links. What is lost means that everything is read */
 const EVENT_QUEUE_SIZE = 32 << 20;
+/** struct sock_filter (linux/filter.h): code (2), jumps if true and if false, operand (4) */
+const FILTER_STEP = 8;
 /** A dump during which the kernel's tables changed is asked for again, but not for ever. */
 const MAX_DUMPS = 20;
+
+/** One instruction of classic BPF: code, jumps if true and if false, operand. */
+export type FilterStep = readonly [code: number, yes: number, no: number, operand: number];
 
 /** What the kernel made, told by a message like the one that asked for it. */
 interface Echo {
@@ -85,6 +91,19 @@ export class NetlinkSocket implements Disposable {
     );
     sys.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, EVENT_QUEUE_SIZE);
     sys.bind(this.fd, address, 'join netlink groups');
+  }
+
+  /** Lets the kernel leave out messages before they are queued: socket(7), SO_ATTACH_FILTER. To be said before joining. */
+  filter(program: readonly FilterStep[]): void {
+    const steps = Buffer.allocUnsafeSlow(program.length * FILTER_STEP);
+    for (const [index, [code, yes, no, operand]] of program.entries()) {
+      const at = steps.writeUInt16LE(code, index * FILTER_STEP);
+      steps.writeUInt32LE(operand, steps.writeUInt8(no, steps.writeUInt8(yes, at)));
+    }
+    const header = Buffer.alloc(16); // struct sock_fprog: length, padding, address
+    header.writeUInt16LE(program.length);
+    header.writeBigUInt64LE(sys.addressOf(steps), 8);
+    sys.setsockopt(this.fd, SOL_SOCKET, SO_ATTACH_FILTER, header);
   }
 
   /** What happens in namespaces that have a number here is told as well: see NumberedDatagrams. netlink(7), NETLINK_LISTEN_ALL_NSID */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isIpAddress, parsePrefix } from '../model/address.ts';
+import { parsePrefix } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
 import { parseFirewallEvent, parseRouteEvent } from './events.ts';
+import { parseNeighbour, RTM_NEWNEIGH } from './neighbour-messages.ts';
 import { type Message, MessageBatch, parseMessages } from './netlink.ts';
 import * as rt from './rtnetlink-messages.ts';
 
@@ -66,14 +67,7 @@ test('on a point-to-point link the address is our end', () => {
 });
 
 test('random bytes behind any message type are read or refused with EBADMSG', () => {
-  const readers = [
-    rt.parseLink,
-    rt.parseAddress,
-    rt.parseRoute,
-    rt.parseNeighbour,
-    parseRouteEvent,
-    parseFirewallEvent,
-  ];
+  const readers = [rt.parseLink, rt.parseAddress, rt.parseRoute, parseNeighbour, parseRouteEvent, parseFirewallEvent];
   const bytes = fc.uint8Array({ maxLength: 120 });
   fc.assert(
     fc.property(bytes, fc.constantFrom(16, 17, 20, 24, 28, NETFILTER, NETFILTER | 15), (payload, type) => {
@@ -90,10 +84,22 @@ test('random bytes behind any message type are read or refused with EBADMSG', ()
 });
 
 test('a neighbour that has not answered has no MAC address', () => {
-  const batch = new MessageBatch().begin(rt.RTM_NEWNEIGH, 0).raw([2, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0]);
-  const neighbour = rt.parseNeighbour(one(batch.bytes(1, Uint8Array.of(10, 0, 0, 9))));
-  assert.ok(neighbour && isIpAddress(neighbour.address));
-  assert.deepEqual(neighbour, { link: 3, address: '10.0.0.9', permanent: false });
+  const batch = new MessageBatch().begin(RTM_NEWNEIGH, 0).raw([2, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0]);
+  const neighbour = parseNeighbour(one(batch.bytes(1, Uint8Array.of(10, 0, 0, 9))));
+  assert.deepEqual(neighbour, { kind: 'neighbour', link: 3, address: '10.0.0.9', fixed: false });
+});
+
+test('where a bridge finds a MAC address is told with the bridge, and whether somebody said so', () => {
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 9);
+  const entry = (state: number, flags: number) =>
+    new MessageBatch().begin(RTM_NEWNEIGH, 0).raw([7, 0, 0, 0, 3, 0, 0, 0, state, 0, flags, 0]).bytes(2, mac);
+  const found = { kind: 'forwarding', port: 3, bridge: 2, mac: '02:00:00:00:00:09' };
+  const [learnt, sticky, fixed] = [entry(2, 0), entry(2, 0x40), entry(0x40, 0)].map((batch) => batch.u32(9, 2));
+  assert.ok(learnt && sticky && fixed);
+  assert.deepEqual(parseNeighbour(one(learnt)), { ...found, fixed: false });
+  assert.deepEqual(parseNeighbour(one(sticky)), { ...found, fixed: true });
+  assert.deepEqual(parseNeighbour(one(fixed)), { ...found, fixed: true });
+  assert.equal(parseNeighbour(one(entry(0x80, 2))), undefined, 'a link’s own filter');
 });
 
 test('the end of a transaction names its number and its author', () => {

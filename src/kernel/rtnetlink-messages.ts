@@ -25,8 +25,6 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
-export const RTM_NEWNEIGH = 28;
-export const RTM_GETNEIGH = 30;
 export const RTM_NEWNETCONF = 80;
 export const RTM_NEWNSID = 88;
 export const RTM_GETNSID = 90;
@@ -67,10 +65,6 @@ const RTA_TABLE = 15;
 const RTAX_MTU = 2;
 const RTM_F_CLONED = 0x200;
 
-const NDA_DST = 1;
-const NDA_LLADDR = 2;
-const NUD_PERMANENT = 0x80;
-
 /** linux/netconf.h; sizeof(struct netconfmsg), padded */
 const NETCONFA_IFINDEX = 1;
 const NETCONF_SIZE = 4;
@@ -85,8 +79,6 @@ const IFINFO_SIZE = 16;
 const IFADDR_SIZE = 8;
 /** sizeof(struct rtmsg): family, lengths of both ends, tos, table, protocol, scope, type, flags */
 const RTMSG_SIZE = 12;
-/** sizeof(struct ndmsg): family, padding, index, state, flags, type */
-const NDMSG_SIZE = 12;
 
 /** A network interface as the kernel has it. */
 export interface LinkInfo {
@@ -139,15 +131,6 @@ export interface RouteInfo {
   readonly type: number;
   /** Bytes; where the route says another than its link */
   readonly mtu?: number;
-}
-
-export interface NeighbourInfo {
-  /** Index */
-  readonly link: number;
-  readonly address: IpAddress;
-  /** undefined while it is being asked for, or when nobody answered */
-  readonly mac?: MacAddress;
-  readonly permanent: boolean;
 }
 
 /** @returns the index of the link whose settings are told; −1 for all, −2 for those to come */
@@ -254,28 +237,14 @@ export function parseRoute(message: Message): RouteInfo | undefined {
   };
 }
 
-/** @returns undefined for families other than IPv4 and IPv6 */
-export function parseNeighbour(message: Message): NeighbourInfo | undefined {
-  const header = fixedHeader(message, NDMSG_SIZE);
-  const attributes = Attributes.parse(header, NDMSG_SIZE);
-  const address = ipOf(header.readUInt8(0), attributes.bytes(NDA_DST));
-  if (address === undefined) return undefined;
-  const mac = macOf(attributes.bytes(NDA_LLADDR));
-  return {
-    link: header.readInt32LE(4),
-    address,
-    ...(mac === undefined ? {} : { mac }),
-    permanent: (header.readUInt16LE(8) & NUD_PERMANENT) !== 0,
-  };
-}
-
 /** Bytes in an address of the family; 0 for families that are none of ours. */
 function addressSize(family: number): number {
   if (family === AF_INET) return 4;
   return family === AF_INET6 ? 16 : 0;
 }
 
-function ipOf(family: number, bytes: Buffer | undefined): IpAddress | undefined {
+/** undefined where it is no address of the family. */
+export function ipOf(family: number, bytes: Buffer | undefined): IpAddress | undefined {
   const size = addressSize(family);
   return size > 0 && bytes?.length === size ? addressFromBytes(bytes) : undefined;
 }
@@ -290,6 +259,7 @@ function prefixLength(family: number, length: number): number {
   return Math.min(length, 8 * addressSize(family));
 }
 
-function macOf(bytes: Buffer | undefined): MacAddress | undefined {
+/** undefined where it is none of Ethernet. */
+export function macOf(bytes: Buffer | undefined): MacAddress | undefined {
   return bytes?.length === 6 ? macFromBytes(bytes) : undefined;
 }

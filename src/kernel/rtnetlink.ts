@@ -1,10 +1,15 @@
+import { addressBytes, familyOf, type MacAddress, macBytes } from '../model/address.ts';
 import type { LinkCounters } from '../model/usage.ts';
-import { MessageBatch, NLM_F_ACK } from './netlink.ts';
+import type { ForwardingInfo, NeighbourInfo } from './neighbour-messages.ts';
+import * as nb from './neighbour-messages.ts';
+import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE } from './netlink.ts';
 import { failure, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
 import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
+import { AF_INET, AF_INET6 } from './sys.ts';
 
+export type { ForwardingInfo, NeighbourInfo } from './neighbour-messages.ts';
 export { BatchError, type LinkChange, type RouteBatch, type RouteSpec } from './route-batch.ts';
 export type { AddressInfo, LinkInfo, LinkLabel, RouteInfo } from './rtnetlink-messages.ts';
 
@@ -71,8 +76,49 @@ export class RouteSocket implements Disposable {
     return this.#socket.dump(rt.RTM_GETROUTE, (batch) => batch.raw(header), rt.parseRoute);
   }
 
-  neighbours(): rt.NeighbourInfo[] {
-    return this.#socket.dump(rt.RTM_GETNEIGH, (batch) => batch.raw(new Uint8Array(12)), rt.parseNeighbour);
+  /** Who is known to hold which address. */
+  neighbours(): NeighbourInfo[] {
+    return this.#known(0).filter((known) => known.kind === 'neighbour');
+  }
+
+  /** What the bridges know. */
+  forwardings(): ForwardingInfo[] {
+    return this.#known(nb.AF_BRIDGE).filter((known) => known.kind === 'forwarding');
+  }
+
+  #known(family: number): (NeighbourInfo | ForwardingInfo)[] {
+    const header = nb.neighbourHeader(family, 0, 0, 0);
+    return this.#socket.dump(nb.RTM_GETNEIGH, (batch) => batch.raw(header), nb.parseNeighbour);
+  }
+
+  /** Who holds the address is asked for again when it is needed. @throws KernelError ENOENT */
+  deleteNeighbour({ link, address }: Pick<NeighbourInfo, 'link' | 'address'>): void {
+    const family = familyOf(address) === 4 ? AF_INET : AF_INET6;
+    const header = nb.neighbourHeader(family, link, 0, 0);
+    this.#change(`delete neighbour ${address}`, nb.RTM_DELNEIGH, 0, header, nb.NDA_DST, addressBytes(address));
+  }
+
+  /** The bridge learns anew where the address is. @throws KernelError ENOENT */
+  deleteForwarding({ port, bridge, mac }: Pick<ForwardingInfo, 'port' | 'bridge' | 'mac'>): void {
+    const header = nb.neighbourHeader(nb.AF_BRIDGE, port, 0, port === bridge ? nb.NTF_SELF : nb.NTF_MASTER);
+    this.#change(`delete forwarding of ${mac}`, nb.RTM_DELNEIGH, 0, header, nb.NDA_LLADDR, macBytes(mac));
+  }
+
+  /** Frames to this address are for the host, as the kernel has it for a bridge's own. @param bridge index */
+  keepForwarding(bridge: number, mac: MacAddress): void {
+    const header = nb.neighbourHeader(nb.AF_BRIDGE, bridge, nb.NUD_PERMANENT, nb.NTF_SELF);
+    const flags = NLM_F_CREATE | NLM_F_REPLACE;
+    this.#change(`keep forwarding of ${mac}`, nb.RTM_NEWNEIGH, flags, header, nb.NDA_LLADDR, macBytes(mac));
+  }
+
+  #change(operation: string, type: number, flags: number, header: Buffer, about: number, bytes: Uint8Array): void {
+    const batch = new MessageBatch()
+      .begin(type, flags | NLM_F_ACK)
+      .raw(header)
+      .bytes(about, bytes)
+      .end();
+    const refused = this.#socket.exchange(batch).failures.get(0);
+    if (refused !== undefined) throw failure(operation, refused);
   }
 
   /** What this namespace calls another one in events and answers; it is given a number when it has none. */

@@ -312,6 +312,28 @@ export interface PortSecurityResource {
   readonly addresses: readonly IpAddress[];
 }
 
+/**
+ * Who a link takes for the holder of an address, whatever it hears. None is wished: those that are found say something wrong of an
+ * address of ours, and go. Key: namespace, link, address.
+ */
+export interface NeighbourResource {
+  readonly kind: 'neighbour';
+  readonly namespace: NamespaceName;
+  readonly link: string;
+  readonly address: IpAddress;
+  readonly mac?: MacAddress;
+}
+
+/** By which port a bridge reaches a MAC address, whatever it hears; likewise. Key: bridge, MAC address. */
+export interface ForwardingResource {
+  readonly kind: 'forwarding';
+  readonly namespace: 'host';
+  readonly bridge: string;
+  readonly mac: MacAddress;
+  /** Name of a link; the bridge's own: frames are for the host */
+  readonly port: string;
+}
+
 /** A kernel object that must exist: plain, comparable data. */
 export type Resource =
   | NamespaceResource
@@ -324,6 +346,8 @@ export type Resource =
   | FirewallResource
   | PassageResource
   | PortSecurityResource
+  | NeighbourResource
+  | ForwardingResource
   | ListenerResource;
 
 export type ResourceKind = Resource['kind'];
@@ -365,6 +389,10 @@ export function resourceKey(resource: Resource): string {
       return `passage ${resource.family} ${resource.link}`;
     case 'port-security':
       return `port-security ${resource.link}`;
+    case 'neighbour':
+      return `neighbour ${resource.namespace} ${resource.link} ${resource.address}`;
+    case 'forwarding':
+      return `forwarding ${resource.bridge} ${resource.mac}`;
     case 'listener':
       return resource.purpose === 'resolver'
         ? `listener resolver ${resource.namespace}`

@@ -14,12 +14,17 @@ export function diff(observed: ReadonlyMap<string, Resource>, wished: ReadonlyMa
   const steps: PlanStep[] = [];
   for (const [key, resource] of observed) {
     if (!wished.has(key) && !ground.endsByItself(resource)) {
-      steps.push({ action: 'remove', resource, because: 'nobody wishes it' });
+      steps.push({ action: 'remove', resource, because: unwished(resource) });
     }
   }
   for (const [key, wish] of wished) steps.push(...stepsFor(wish, observed.get(key), ground));
   refreshRoutes(steps, observed, wished);
   return inOrder(steps);
+}
+
+function unwished(resource: Resource): string {
+  if (resource.kind === 'neighbour') return `somebody else holds it, not ${resource.mac ?? 'nobody'}`;
+  return resource.kind === 'forwarding' ? `it is not behind ${resource.port}` : 'nobody wishes it';
 }
 
 function stepsFor({ owner, resource }: Wish, observed: Resource | undefined, ground: Ground): PlanStep[] {
@@ -86,7 +91,7 @@ class Ground {
     if (resource.kind === 'sysctl' || resource.kind === 'parent' || isLoopback(resource)) return true;
     if (isChild(resource)) return this.#leaving.has(linkEnd('host', resource.parent));
     if (resource.kind === 'link') return resource.namespace !== 'host' && this.#gone(resource);
-    return (resource.kind === 'address' || resource.kind === 'route') && this.#gone(resource);
+    return ['address', 'route', 'neighbour', 'forwarding'].includes(resource.kind) && this.#gone(resource);
   }
 
   #gone(resource: Resource): boolean {

@@ -20,6 +20,7 @@ import { linkOfSysctl } from './foundation.ts';
 import { unlessGone } from './gone.ts';
 import { Links, type OwnedLink } from './links.ts';
 import type { Listeners } from './listeners.ts';
+import type { Neighbours } from './neighbours.ts';
 import type { Places } from './places.ts';
 import type { PlanStep } from './plan.ts';
 import { writeSetting } from './settings.ts';
@@ -36,6 +37,7 @@ export interface ExecutorParts {
   readonly switchPorts: Applier<SwitchPortResource>;
   readonly passages: Applier<PassageResource>;
   readonly portSecurity: Applier<PortSecurityResource>;
+  readonly neighbours: Neighbours;
   readonly announcer: Announcer;
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
@@ -90,6 +92,7 @@ export class Executor {
       for (const { resource } of stepsOf(steps, 'listener', 'remove')) this.#parts.listeners.remove(resource, going);
     });
     this.#timed('switch ports remove', () => this.#switchPorts(steps));
+    this.#timed('neighbours remove', () => this.#removeNeighbours(steps));
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
     this.#timed('links remove', () => {
       const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
@@ -209,6 +212,11 @@ export class Executor {
       }
       batch.send();
     }
+  }
+
+  #removeNeighbours(steps: readonly PlanStep[]): void {
+    for (const { resource } of stepsOf(steps, 'neighbour', 'remove')) this.#parts.neighbours.remove(resource);
+    for (const { resource } of stepsOf(steps, 'forwarding', 'remove')) this.#parts.neighbours.remove(resource);
   }
 
   /** Routes before the addresses they need; a link that is gone took both along. */

@@ -31,8 +31,11 @@ export function foundations(resource: Resource): string[] {
         : within(resource.namespace);
     case 'switch-port':
       return [linkEnd('host', resource.link)];
+    case 'forwarding':
+      return [linkEnd('host', resource.bridge), linkEnd('host', resource.port)];
     case 'address':
     case 'route':
+    case 'neighbour':
       return [...within(resource.namespace), linkEnd(resource.namespace, resource.link)];
     case 'sysctl': {
       const link = linkOfSysctl(resource.path);
@@ -76,6 +79,8 @@ export function rank(resource: Resource): number {
     case 'address':
       return 5;
     case 'route':
+    case 'neighbour':
+    case 'forwarding':
       return 6;
     case 'listener':
       return 7;

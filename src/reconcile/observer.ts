@@ -15,6 +15,7 @@ import type { Applier } from './applier.ts';
 import { foundations, linkOfSysctl } from './foundation.ts';
 import type { Listeners } from './listeners.ts';
 import { aliasOf, isOurs, isTrash } from './marks.ts';
+import type { Neighbours } from './neighbours.ts';
 import { type Picture, pictureOf, seeAddress, seeRoute } from './picture.ts';
 import type { Places } from './places.ts';
 import { type LinkView, seeLink, unwishedLink } from './see-link.ts';
@@ -30,9 +31,17 @@ export interface Scope {
   readonly passages: boolean;
   /** Of the host: of these links, and with '' of no link */
   readonly settings: 'all' | ReadonlySet<string>;
+  /** Where what was said of neighbours is read; there nothing is wished */
+  readonly neighbours: 'all' | ReadonlySet<NamespaceName>;
 }
 
-export const EVERYTHING: Scope = { sandboxes: 'all', firewall: true, passages: true, settings: 'all' };
+export const EVERYTHING: Scope = {
+  sandboxes: 'all',
+  firewall: true,
+  passages: true,
+  settings: 'all',
+  neighbours: 'all',
+};
 
 export interface Renamed {
   /** The link's index */
@@ -55,6 +64,7 @@ export class Observer {
   readonly #switchPorts: Applier<SwitchPortResource>;
   readonly #passages: Applier<PassageResource>;
   readonly #portSecurity: Applier<PortSecurityResource>;
+  readonly #neighbours: Neighbours;
   readonly #occupant: (sandbox: NamespaceName) => number | undefined;
 
   /** @param occupant a process in a sandbox */
@@ -65,6 +75,7 @@ export class Observer {
     switchPorts: Applier<SwitchPortResource>,
     passages: Applier<PassageResource>,
     portSecurity: Applier<PortSecurityResource>,
+    neighbours: Neighbours,
     occupant: (sandbox: NamespaceName) => number | undefined,
   ) {
     this.#places = places;
@@ -73,6 +84,7 @@ export class Observer {
     this.#switchPorts = switchPorts;
     this.#passages = passages;
     this.#portSecurity = portSecurity;
+    this.#neighbours = neighbours;
     this.#occupant = occupant;
   }
 
@@ -87,6 +99,7 @@ export class Observer {
     for (const picture of pictures.values()) {
       for (const resource of garbage(picture, wished, pictures)) add(resource);
     }
+    for (const resource of this.#neighbours.observe(neighbourhoods(scope, pinned))) add(resource);
     for (const resource of this.#listeners.observe()) add(resource);
     if (scope.firewall) {
       for (const resource of [...this.#firewall.observe([]), ...this.#portSecurity.observe([])]) add(resource);
@@ -149,6 +162,7 @@ export class Observer {
     pinned: ReadonlySet<NamespaceName>,
     scope: Scope,
   ): Resource | undefined {
+    if (wish.kind === 'neighbour' || wish.kind === 'forwarding') return undefined;
     if (wish.kind === 'namespace' || wish.kind === 'listener' || wish.kind === 'switch-port') return undefined;
     if (wish.kind === 'firewall' || wish.kind === 'port-security') return scope.firewall ? undefined : wish;
     if (wish.kind === 'passage') return scope.passages ? undefined : wish;
@@ -168,6 +182,12 @@ export class Observer {
         return seeSysctl(wish, picture, scope);
     }
   }
+}
+
+/** Of those that are there. */
+function neighbourhoods({ neighbours }: Scope, pinned: ReadonlySet<NamespaceName>): NamespaceName[] {
+  const all: NamespaceName[] = ['host', ...pinned];
+  return neighbours === 'all' ? all : all.filter((name) => neighbours.has(name));
 }
 
 /**

@@ -15,6 +15,7 @@ import { Glance } from './glance.ts';
 import { Listeners, type ResolverSockets, type SocketKeeper } from './listeners.ts';
 import { isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
+import { Neighbours } from './neighbours.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
 import { SwitchPorts } from './openvswitch/switch-ports.ts';
 import { PassageApplier } from './passage/applier.ts';
@@ -83,6 +84,7 @@ export class Reconciler {
   readonly #firewall: FirewallApplier;
   readonly #passages: PassageApplier;
   readonly #portSecurity: PortSecurityApplier;
+  readonly #neighbours: Neighbours;
   readonly #observer: Observer;
   readonly #executor: Executor;
   readonly #mender: Mender;
@@ -113,6 +115,7 @@ export class Reconciler {
     const { run = NO_PROGRAMS } = options;
     const own = new Set([...this.#firewall.tables].flatMap((table) => [table, `${table}-admin`]));
     this.#passages = new PassageApplier({ namespace: home, logger, own, run });
+    this.#neighbours = new Neighbours(this.#places, this.#wishes);
     this.#observer = new Observer(
       this.#places,
       this.#listeners,
@@ -120,6 +123,7 @@ export class Reconciler {
       switchPorts,
       this.#passages,
       this.#portSecurity,
+      this.#neighbours,
       occupants.pidIn,
     );
     this.#glance = new Glance(this.#places, this.#wishes);
@@ -131,6 +135,7 @@ export class Reconciler {
       switchPorts,
       passages: this.#passages,
       portSecurity: this.#portSecurity,
+      neighbours: this.#neighbours,
       announcer: this.#announcer,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,
@@ -274,6 +279,7 @@ export class Reconciler {
       isParent: (name) => this.#wishes.isParent(name),
       sandboxOf: (number) => this.#places.numbered(number),
       sandboxes: () => this.#wishes.sandboxes,
+      isWrong: (neighbour, where) => this.#neighbours.isWrong(neighbour, where),
       linksWithSettings: () => this.#wishes.linksWithSettings,
       settingsOf: (link) =>
         this.#wishes.settingsOf(link).flatMap(({ resource }) => (resource.kind === 'sysctl' ? [resource.path] : [])),
@@ -303,6 +309,7 @@ export class Reconciler {
       firewall,
       passages,
       settings: new Set([...settings, ...waiting.settings]),
+      neighbours: new Set([...this.#mendable(suspicion.neighbours), ...waiting.neighbours]),
     };
     const now = performance.now();
     const admission = this.#book.admission(now);
@@ -314,7 +321,7 @@ export class Reconciler {
 
   /** Looks at the suspects alone. */
   #isUnfounded(
-    { links, host, firewall, passages, settings, pins, resolvers }: Suspicion,
+    { links, host, firewall, passages, settings, pins, resolvers, neighbours }: Suspicion,
     sandboxes: readonly NamespaceName[],
   ): boolean {
     if (host || firewall || passages || resolvers.size > 0) return false;
@@ -324,12 +331,13 @@ export class Reconciler {
       this.#glance.linksAreWhole(suspects) &&
       this.#glance.settingsAreWhole(settings) &&
       this.#glance.sandboxesAreWhole(sandboxes) &&
+      this.#neighbours.areRight(this.#mendable(neighbours)) &&
       !(pins && !this.#glance.pinsAreWhole())
     );
   }
 
-  #mendable(sandboxes: Iterable<NamespaceName>): NamespaceName[] {
-    return Array.from(sandboxes).filter((sandbox) => !this.#occupants.maySetUp(sandbox));
+  #mendable(places: Iterable<NamespaceName>): NamespaceName[] {
+    return Array.from(places).filter((place) => place === 'host' || !this.#occupants.maySetUp(place));
   }
 
   #tell(outcomes: readonly Outcome[]): void {
@@ -357,5 +365,5 @@ function resources(changes: Changes, counts: (resource: Resource) => boolean): M
 /** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */
 function touched(before: Changes, after: Changes): Scope {
   const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
-  return { sandboxes, firewall: true, passages: false, settings: 'all' };
+  return { sandboxes, firewall: true, passages: false, settings: 'all', neighbours: new Set() };
 }

@@ -55,9 +55,12 @@ export class RepairBook {
     };
   }
 
-  /** Sandboxes and settings that hold something that waits. */
-  get waiting(): { sandboxes: NamespaceName[]; settings: string[] } {
+  /** Sandboxes, settings and neighbours' places that hold something that waits. */
+  get waiting(): { sandboxes: NamespaceName[]; settings: string[]; neighbours: NamespaceName[] } {
     return {
+      neighbours: this.#waiting.flatMap((one) =>
+        one.kind === 'neighbour' || one.kind === 'forwarding' ? [one.namespace] : [],
+      ),
       sandboxes: this.#waiting.flatMap(sandboxesOf),
       settings: this.#waiting.flatMap((one) => (one.kind === 'sysctl' ? [linkOfSysctl(one.path) ?? ''] : [])),
     };

@@ -17,6 +17,8 @@ export interface Suspicion {
   readonly sandboxes: ReadonlySet<NamespaceName>;
   /** Sandboxes in which somebody has changed what leads to the resolver */
   readonly resolvers: ReadonlySet<NamespaceName>;
+  /** Where somebody may have said for good, and wrongly, who holds an address */
+  readonly neighbours: ReadonlySet<NamespaceName>;
   /** Whether the sandboxes have their files */
   readonly pins: boolean;
 }
@@ -27,6 +29,7 @@ export class Suspects implements Suspicion {
   readonly settings = new Set<string>();
   readonly sandboxes = new Set<NamespaceName>();
   readonly resolvers = new Set<NamespaceName>();
+  readonly neighbours = new Set<NamespaceName>();
   host = false;
   firewall = false;
   passages = false;
@@ -38,7 +41,7 @@ export class Suspects implements Suspicion {
   }
 
   get isEmpty(): boolean {
-    const sets = [this.links, this.settings, this.sandboxes, this.resolvers];
+    const sets = [this.links, this.settings, this.sandboxes, this.resolvers, this.neighbours];
     return !(this.host || this.firewall || this.passages || this.pins) && sets.every(({ size }) => size === 0);
   }
 

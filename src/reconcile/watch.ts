@@ -4,6 +4,7 @@ import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
 import { watchMounts } from '../kernel/poll.ts';
 import { RESOLVER_TABLE } from '../kernel/resolver-redirect.ts';
+import type { ForwardingInfo, NeighbourInfo } from '../kernel/rtnetlink.ts';
 import type { NamespaceName } from '../model/resource.ts';
 import { SettingWatches } from './setting-watches.ts';
 import { Suspects, type Suspicion } from './suspects.ts';
@@ -38,6 +39,8 @@ export interface WatchOptions {
   /** The sandbox that has this number to the host */
   sandboxOf(number: number): NamespaceName | undefined;
   sandboxes(): readonly NamespaceName[];
+  /** Whether it says something wrong of an address of ours */
+  isWrong(neighbour: NeighbourInfo | ForwardingInfo, where: NamespaceName): boolean;
   /** Links of the host that have settings; '' where some belong to none */
   linksWithSettings(): readonly string[];
   /** Below /proc/sys */
@@ -151,6 +154,9 @@ export class Watch implements Disposable {
       case 'settings':
         this.#hearSettings(event.link);
         break;
+      case 'neighbour':
+        this.#hearNeighbour(event.neighbour, 'host');
+        break;
       case 'firewall':
         if (this.#options.tables.has(event.table)) this.#touched = true;
         else if (!event.element) this.#foreign = true;
@@ -166,6 +172,7 @@ export class Watch implements Disposable {
   #suspectAll(): void {
     this.#suspicion.addHost();
     this.#suspicion.pins = true;
+    this.#suspicion.neighbours.add('host');
     this.#backlog = { links: [...this.#options.linksWithSettings()], sandboxes: [...this.#options.sandboxes()] };
     this.#calm = performance.now() + this.#cost * SHARE;
   }
@@ -180,6 +187,11 @@ export class Watch implements Disposable {
         const touched = this.#redirects.delete(namespace) && event.author !== ownName();
         const sandbox = touched ? this.#options.sandboxOf(namespace) : undefined;
         if (sandbox !== undefined) this.#suspicion.resolvers.add(sandbox);
+        break;
+      }
+      case 'neighbour': {
+        const sandbox = this.#options.sandboxOf(namespace);
+        if (sandbox !== undefined) this.#hearNeighbour(event.neighbour, sandbox);
         break;
       }
       default: {
@@ -198,6 +210,10 @@ export class Watch implements Disposable {
     if (known === undefined) return;
     if (changed) this.#suspicion.host = true;
     else this.#suspicion.links.add(name);
+  }
+
+  #hearNeighbour(neighbour: NeighbourInfo | ForwardingInfo, where: NamespaceName): void {
+    if (this.#options.isWrong(neighbour, where)) this.#suspicion.neighbours.add(where);
   }
 
   #suspectParent(name: string): void {
@@ -250,7 +266,10 @@ export class Watch implements Disposable {
     this.#suspicion = new Suspects();
     const { links, sandboxes } = this.#backlog;
     for (const link of links.splice(0, LINKS_A_TIME)) suspicion.settings.add(link);
-    for (const sandbox of sandboxes.splice(0, SANDBOXES_A_TIME)) suspicion.sandboxes.add(sandbox);
+    for (const sandbox of sandboxes.splice(0, SANDBOXES_A_TIME)) {
+      suspicion.sandboxes.add(sandbox);
+      suspicion.neighbours.add(sandbox);
+    }
     const begin = performance.now();
     const again = this.#options.look(suspicion);
     this.#cost = performance.now() - begin;

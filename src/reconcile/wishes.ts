@@ -1,3 +1,4 @@
+import { addressOf, type IpAddress, type MacAddress } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import { isChild, isShared, type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
 import { linkOfSysctl } from './foundation.ts';
@@ -22,6 +23,8 @@ export class Wishes {
   readonly #settings = new Groups<string>();
   /** Keys of what is in a sandbox or has an end there */
   readonly #inside = new Groups<NamespaceName>();
+  /** Keys of the links that have a MAC address, or an end with it, and of IP addresses */
+  readonly #holders = new Groups<MacAddress | IpAddress>();
 
   get owners(): Changes {
     return this.#byOwner;
@@ -86,6 +89,11 @@ export class Wishes {
     return this.#found(this.#inside.of(sandbox));
   }
 
+  /** Links with this MAC address at one of their ends; or wishes of this IP address. */
+  holdersOf(address: MacAddress | IpAddress): Wish[] {
+    return this.#found(this.#holders.of(address));
+  }
+
   #found(keys: Iterable<string>): Wish[] {
     return Array.from(keys).flatMap((key) => this.#byKey.get(key) ?? []);
   }
@@ -142,6 +150,7 @@ export class Wishes {
     if (resource.kind === 'sysctl' && resource.namespace === 'host') {
       put(this.#settings, linkOfSysctl(resource.path) ?? '');
     }
+    for (const address of addressesOf(resource)) put(this.#holders, address);
     for (const sandbox of sandboxesOf(resource)) put(this.#inside, sandbox);
   }
 
@@ -185,6 +194,12 @@ class Groups<N extends string> {
     keys?.delete(key);
     if (keys?.size === 0) this.#keys.delete(name);
   }
+}
+
+function addressesOf(resource: Resource): (MacAddress | IpAddress)[] {
+  if (resource.kind === 'address') return [addressOf(resource.address)];
+  if (resource.kind !== 'link') return [];
+  return [resource.mac, resource.type === 'veth' ? resource.peer.mac : undefined].filter((mac) => mac !== undefined);
 }
 
 /** The sandboxes in which a part of the resource is. */

@@ -40,7 +40,17 @@ describe('whatever is done to the network of containers', () => {
       await daemon.ok('exec', 'db', 'wget', '-qO-', 'http://web/'),
       await daemon.ok('exec', 'web', 'cat', '/var/www/index.html'),
     );
-    for (const kind of ['namespace', 'link', 'address', 'route', 'sysctl', 'firewall', 'listener']) {
+    for (const kind of [
+      'namespace',
+      'link',
+      'address',
+      'route',
+      'neighbour',
+      'forwarding',
+      'sysctl',
+      'firewall',
+      'listener',
+    ]) {
       assert.ok((await figure(`fairway_repairs_total{kind="${kind}"}`)) > 0, kind);
     }
   });

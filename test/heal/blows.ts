@@ -7,6 +7,7 @@ export interface Victim {
   readonly gateway: string;
   readonly subnet: string;
   readonly veth: string;
+  readonly mac: string;
   /** "10.208.1.2/24" */
   readonly address: string;
   /** File of its sandbox */
@@ -25,9 +26,11 @@ export const ELSEWHERE = 'elsewhere';
 
 /** @param network a network of the user's that the container is on */
 export async function victimOf(daemon: TestDaemon, container: string, network: string): Promise<Victim> {
-  const format = `{{$n := index .NetworkSettings.Networks "${network}"}}{{json (slice $n.NetworkID 0 12)}} {{json $n.EndpointID}} {{json $n.IPAddress}} {{json $n.IPPrefixLen}} {{json $n.Gateway}} {{json .NetworkSettings.SandboxKey}}`;
+  const format = `{{$n := index .NetworkSettings.Networks "${network}"}}{{json (slice $n.NetworkID 0 12)}} {{json $n.EndpointID}} {{json $n.IPAddress}} {{json $n.IPPrefixLen}} {{json $n.Gateway}} {{json .NetworkSettings.SandboxKey}} {{json $n.MacAddress}}`;
   const text = await daemon.ok('inspect', '-f', format, container);
-  const [id, endpoint, address, length, gateway, sandbox] = text.split(' ').map((word) => JSON.parse(word) as string);
+  const [id, endpoint, address, length, gateway, sandbox, mac] = text
+    .split(' ')
+    .map((word) => JSON.parse(word) as string);
   const subnet = await daemon.ok('network', 'inspect', '-f', '{{(index .IPAM.Config 0).Subnet}}', network);
   return {
     bridge: `br-${id}`,
@@ -36,12 +39,13 @@ export async function victimOf(daemon: TestDaemon, container: string, network: s
     veth: `veth${endpoint?.slice(0, 7)}`,
     address: `${address}/${length}`,
     sandbox: sandbox ?? '',
+    mac: mac ?? '',
   };
 }
 
 /** Every kind of thing there is, deleted or changed. @param other one whose sandbox takes links in */
 export function blowsAt(victim: Victim, other: Victim): Blow[] {
-  return [...BLOWS_AT_ALL, ...atBridge(victim), ...atPort(victim), ...inside(victim, other)];
+  return [...BLOWS_AT_ALL, ...atBridge(victim), ...atNeighbours(victim), ...atPort(victim), ...inside(victim, other)];
 }
 
 /**
@@ -100,6 +104,26 @@ function atBridge({ bridge, gateway, subnet }: Victim): Blow[] {
   ];
 }
 
+/** Nobody's MAC address. */
+const STRANGER = '02:00:00:00:00:99';
+
+function atNeighbours({ bridge, veth, mac, address }: Victim): Blow[] {
+  const host = `$(ip -br link show dev ${bridge} | awk '{ print $3 }')`;
+  return [
+    {
+      name: 'wrong neighbour on the bridge',
+      command: `ip neigh replace ${ip(address)} lladdr ${STRANGER} dev ${bridge} nud permanent`,
+    },
+    { name: 'container’s MAC bound to the bridge', command: `bridge fdb replace ${mac} dev ${bridge} self permanent` },
+    { name: 'bridge’s MAC bound to a port', command: `bridge fdb replace ${host} dev ${veth} master static` },
+  ];
+}
+
+/** "10.208.1.2" of "10.208.1.2/24" */
+function ip(address: string): string {
+  return address.split('/')[0] ?? '';
+}
+
 function atPort({ veth }: Victim): Blow[] {
   return [
     { name: 'veth deleted', command: `ip link del ${veth}` },
@@ -111,7 +135,7 @@ function atPort({ veth }: Victim): Blow[] {
   ];
 }
 
-function inside({ sandbox, address }: Victim, other: Victim): Blow[] {
+function inside({ sandbox, address, gateway, bridge }: Victim, other: Victim): Blow[] {
   const visit = (name: string, command: string): Blow => ({
     name: `sandbox: ${name}`,
     command: `nsenter --net=${sandbox} sh -c '${command}'`,
@@ -126,6 +150,10 @@ function inside({ sandbox, address }: Victim, other: Victim): Blow[] {
     visit('link MTU changed', 'ip link set eth0 mtu 1280'),
     visit('link MAC changed', 'ip link set eth0 address 02:00:00:00:00:02'),
     visit('link moved to another', `ip link set eth0 netns ${other.sandbox} name eth7`),
+    visit('wrong gateway', `ip neigh replace ${ip(gateway)} lladdr ${STRANGER} dev eth0 nud permanent`),
+    ...(other.bridge === bridge
+      ? [visit('wrong neighbour', `ip neigh replace ${ip(other.address)} lladdr ${STRANGER} dev eth0 nud permanent`)]
+      : []),
     visit('loopback set down', 'ip link set lo down'),
     visit('nft flush ruleset', 'nft flush ruleset'),
     { name: 'sandbox: file unmounted', command: `umount -l ${sandbox}` },

@@ -84,7 +84,23 @@ function inPlace(place: string, socket: RouteSocket): string[] {
       .map(
         ({ link, destination, gateway, type }) => `${place} route ${destination} ${gateway} ${names.get(link)} ${type}`,
       ),
+    ...fixed(place, socket, names),
   ];
+}
+
+/** Of Ethernet: multicast or broadcast, which the kernel knows by itself */
+const GROUP = /^.[13579bdf]/;
+
+/** Whom somebody has named as the holder of an address, for good. Ports' own MAC addresses are made up each time. */
+function fixed(place: string, socket: RouteSocket, names: ReadonlyMap<number, string>): string[] {
+  const own = new Set(socket.links().flatMap(({ kind, mac }) => (kind === 'veth' ? [mac] : [])));
+  const entries = [...socket.neighbours(), ...socket.forwardings()].filter(
+    (one) => one.fixed && !own.has(one.mac) && !GROUP.test(one.mac ?? ''),
+  );
+  return entries.flatMap((one) => {
+    if (one.kind === 'forwarding') return [`${place} forwarding ${one.mac} ${names.get(one.port)}`];
+    return names.get(one.link) === 'lo' ? [] : [`${place} neighbour ${one.address} ${one.mac} ${names.get(one.link)}`];
+  });
 }
 
 function identity(path: string): string {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { type KernelEvent, KernelEvents } from '../../src/kernel/events.ts';
@@ -6,7 +7,7 @@ import type { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { RouteChanges } from '../../src/kernel/route-changes.ts';
 import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
 import { libnftables } from '../../src/kernel/sys.ts';
-import { parseInterfaceAddress, parsePrefix } from '../../src/model/address.ts';
+import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../src/model/address.ts';
 import { eventually } from '../host.ts';
 import { Namespaces } from './namespaces.ts';
 
@@ -87,6 +88,36 @@ test('links, addresses and routes are told when they come and go', async () => {
     await heard(events, { kind: 'address', removed, address });
     await heard(events, { kind: 'route', removed, route: { ...route, table: 254, scope: 253, type: 1 } });
   }
+});
+
+test('neighbours are told of when somebody sets them for good, here and elsewhere, and not when they are learnt', async () => {
+  using namespaces = await Namespaces.begin();
+  const [here, there] = [namespaces.make('here'), namespaces.make('there')];
+  using socket = new RouteSocket(here);
+  const number = socket.numberOf(there);
+  const events: KernelEvent[] = [];
+  using _ = new KernelEvents(here, (event) => events.push(event));
+  const ip = (namespace: NetworkNamespace, ...args: string[]) =>
+    namespace.run(() => execFileSync('ip', args, { stdio: 'pipe' }));
+  const set = (namespace: NetworkNamespace, address: string, state: string) =>
+    ip(namespace, 'neigh', 'replace', address, 'lladdr', '02:00:00:00:00:09', 'dev', 'br0', 'nud', state);
+  for (const namespace of [here, there]) {
+    ip(namespace, 'link', 'add', 'br0', 'up', 'type', 'bridge');
+    set(namespace, '10.0.0.1', 'reachable');
+    set(namespace, '10.0.0.2', 'permanent');
+  }
+  const address = parseIpAddress('10.0.0.2');
+  const told = (link: number): KernelEvent & { kind: 'neighbour' } => ({
+    kind: 'neighbour',
+    neighbour: { kind: 'neighbour', link, address, mac: parseMacAddress('02:00:00:00:00:09'), fixed: true },
+  });
+  using inThere = new RouteSocket(there);
+  await heard(events, told(socket.link('br0')?.index ?? 0));
+  await heard(events, { ...told(inThere.link('br0')?.index ?? 0), namespace: number });
+  const addresses = events.flatMap((event) =>
+    event.kind === 'neighbour' && event.neighbour.kind === 'neighbour' ? [event.neighbour.address] : [],
+  );
+  assert.deepEqual(addresses, [address, address]);
 });
 
 test('changes of nftables are told with their table, and end with the number of the transaction', async () => {

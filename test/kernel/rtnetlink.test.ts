@@ -260,7 +260,7 @@ test('a neighbour that was asked for is listed with its answer', async () => {
   try {
     sender.bind({ fd: openUdp(home, addressOf(ADDRESS), 0).fd });
     sender.send('who are you', 9, address);
-    const answer = { link: index, address, mac: '02:42:0a:00:00:02', permanent: false };
+    const answer = { kind: 'neighbour', link: index, address, mac: '02:42:0a:00:00:02', fixed: false };
     const known = () => host.neighbours().some((neighbour) => isDeepStrictEqual(neighbour, answer));
     await eventually('the neighbour is known', known);
   } finally {

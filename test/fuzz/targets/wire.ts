@@ -6,6 +6,7 @@ import { isReplyTo, parseQuery } from '../../../src/dns/message.ts';
 import { readFrame, writeFrame } from '../../../src/ipam/dhcp/frame.ts';
 import { addressesOf, decode, encode, MESSAGE, numberOf, OPTION } from '../../../src/ipam/dhcp/message.ts';
 import { parseFirewallEvent, parseRouteEvent } from '../../../src/kernel/events.ts';
+import { parseNeighbour } from '../../../src/kernel/neighbour-messages.ts';
 import { MessageBatch, parseAcknowledgement, parseMessages } from '../../../src/kernel/netlink.ts';
 import * as rt from '../../../src/kernel/rtnetlink-messages.ts';
 import { parseIpAddress, parseMacAddress, parsePrefix } from '../../../src/model/address.ts';
@@ -30,7 +31,7 @@ function readNetlink(bytes: Buffer): void {
       rt.parseCounters,
       rt.parseAddress,
       rt.parseRoute,
-      rt.parseNeighbour,
+      parseNeighbour,
       parseRouteEvent,
       parseFirewallEvent,
       parseAcknowledgement,
