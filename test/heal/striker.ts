@@ -16,6 +16,8 @@ import type { Struck, Targets } from './strike.ts';
 
 /** Milliseconds between two looks; one takes some 5 ms. */
 const LOOK = 2;
+/** Of Ethernet: multicast or broadcast, which the kernel knows by itself */
+const GROUP = /^.[13579bdf]/;
 
 const { sandboxes, bridges, blows, patience } = JSON.parse(readFileSync(0, 'utf8')) as Targets;
 const home = NetworkNamespace.home();
@@ -87,9 +89,6 @@ function inPlace(place: string, socket: RouteSocket): string[] {
     ...fixed(place, socket, names),
   ];
 }
-
-/** Of Ethernet: multicast or broadcast, which the kernel knows by itself */
-const GROUP = /^.[13579bdf]/;
 
 /** Whom somebody has named as the holder of an address, for good. Ports' own MAC addresses are made up each time. */
 function fixed(place: string, socket: RouteSocket, names: ReadonlyMap<number, string>): string[] {
