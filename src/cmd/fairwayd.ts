@@ -18,7 +18,7 @@ import { VERSION } from './version.ts';
 /** Where daemon.json is, by the name of the program. */
 const CONFIG_FILES = { fairwayd: '/etc/fairway/daemon.json', dockerd: '/etc/docker/daemon.json' } as const;
 
-await main();
+void main();
 
 /**
  * The name it was called by decides where daemon.json is looked for, so that what was written for dockerd is found by a link of

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { errorMessage } from '../model/errors.ts';
@@ -86,7 +87,9 @@ export class LinkBin {
   }
 
   #hire(workerData: TrashWorkerData): Worker {
-    const worker = new Worker(new URL('./trash.worker.ts', import.meta.url), { workerData });
+    const worker = new Worker(join(import.meta.dirname, `trash.worker${extname(import.meta.filename)}`), {
+      workerData,
+    });
     // Whoever waits for an answer hears of it, too; an idle one that breaks is only replaced.
     worker.on('error', () => {
       if (this.#worker === worker) this.#worker = undefined;

@@ -37,7 +37,8 @@ export class CrashMachine implements AsyncDisposable {
 
   static async create(): Promise<CrashMachine> {
     const preload = join(import.meta.dirname, 'preload.ts');
-    const env = { FAIRWAY_CRASH: FOLDER, NODE_OPTIONS: `--import=${preload}` };
+    // From its sources: their lines name the points.
+    const env = { FAIRWAY_CRASH: FOLDER, FAIRWAY_SOURCES: '1', NODE_OPTIONS: `--import=${preload}` };
     const daemon = await TestDaemon.create([], async (host) => mkdirSync(host.path(FOLDER)), env);
     const machine = new CrashMachine(daemon);
     try {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Conversation } from '../conversation.ts';
@@ -136,9 +136,6 @@ function changedCheckout(to: string): void {
   change(join(to, 'package.json'), /"version": "[^"]*"/, '"version": "9.9.9-test"');
   const last = 'counter name unpublished drop';
   change(join(to, 'src/reconcile/firewall/ruleset.ts'), last, `meta mark ${MARK} accept\n    ${last}`);
-  // It runs once: no need to compile it beforehand.
-  mkdirSync(join(to, '.cache/compiled'), { recursive: true });
-  writeFileSync(join(to, '.cache/compiled/daemon'), '');
 }
 
 function change(file: string, from: RegExp | string, to: string): void {

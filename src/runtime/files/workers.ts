@@ -1,3 +1,4 @@
+import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { EngineError, type ErrorKind, errorMessage } from '../../model/errors.ts';
 import type { Answer, Job } from './job.ts';
@@ -79,7 +80,7 @@ export class FileWorkers {
 
 /** One thread. It keeps the process alive only while it works. */
 class Hand {
-  readonly #worker = new Worker(new URL('./files.worker.ts', import.meta.url));
+  readonly #worker = new Worker(join(import.meta.dirname, `files.worker${extname(import.meta.filename)}`));
   readonly #leave: (hand: Hand) => void;
   #assignment: Assignment | undefined;
   #rested: ((usable: boolean) => void) | undefined;

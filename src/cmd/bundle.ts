@@ -1,0 +1,44 @@
+import { globSync, mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+import { build } from 'rolldown';
+
+/*
+ * Makes one file of the daemon, and one of each of its threads: node src/cmd/bundle.ts FOLDER. Loading some 500 modules one by
+ * one costs half a second of processor time at every start, even compiled.
+ */
+const SOURCES = join(import.meta.dirname, '..');
+const [folder = ''] = process.argv.slice(2);
+const begun = new Date();
+mkdirSync(folder, { recursive: true });
+// The daemon's last: where it is, everything is.
+for (const path of [...globSync('**/*.worker.ts', { cwd: SOURCES }), 'cmd/fairwayd.ts']) await bundle(path);
+
+/** In one file, whatever is loaded later: a daemon goes on with what it was when its sources are replaced. */
+async function bundle(path: string): Promise<void> {
+  const { output } = await build({
+    input: join(SOURCES, path),
+    platform: 'node',
+    // Its native part is found by where it lies.
+    external: ['koffi'],
+    write: false,
+    output: {
+      // Not ESM: import statements read every export of Node's modules, and load what these load lazily.
+      format: 'cjs',
+      codeSplitting: false,
+      comments: false,
+      paths: { koffi: createRequire(import.meta.url).resolve('koffi') },
+    },
+  });
+  const file = join(folder, `${basename(path, '.ts')}.cjs`);
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, inAscii(output[0].code));
+  // What changes from now on is newer than it.
+  utimesSync(unfinished, begun, begun);
+  renameSync(unfinished, file);
+}
+
+/** Without comments other letters are in texts only. With them V8 would take two bytes for every character of the file. */
+function inAscii(code: string): string {
+  return code.replace(/[^\0-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
