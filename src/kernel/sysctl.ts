@@ -7,19 +7,21 @@ import { asKernelError } from './syscall-error.ts';
  * @throws KernelError ENOENT when this kernel has no such value
  */
 export function readSysctl(namespace: NetworkNamespace, path: string): string {
-  return access(`read sysctl ${path}`, path, (file) => namespace.run(() => readFileSync(file, 'latin1').trimEnd()));
+  return access(`read sysctl ${path}`, namespace, path, (file) => readFileSync(file, 'latin1').trimEnd());
 }
 
 /** @throws KernelError EINVAL when the kernel refuses the value */
 export function writeSysctl(namespace: NetworkNamespace, path: string, value: string): void {
-  access(`set sysctl ${path} to "${value}"`, path, (file) => namespace.run(() => writeFileSync(file, value)));
+  access(`set sysctl ${path} to "${value}"`, namespace, path, (file) => writeFileSync(file, value));
 }
 
 /** /proc/sys/net shows the namespace of the thread that opens a file, not that of the process. */
-function access<T>(operation: string, path: string, work: (file: string) => T): T {
+function access<T>(operation: string, namespace: NetworkNamespace, path: string, work: (file: string) => T): T {
   if (path.split('/').includes('..')) throw new TypeError(`no sysctl: ${path}`);
+  const [, family, rest] = /^net\/(ipv[46])\/(.*)$/.exec(path) ?? [];
   try {
-    return work(`/proc/sys/${path}`);
+    const file = family === 'ipv4' || family === 'ipv6' ? `${namespace.settings(family)}/${rest}` : `/proc/sys/${path}`;
+    return namespace.run(() => work(file));
   } catch (error) {
     throw asKernelError(operation, error);
   }
@@ -31,14 +33,12 @@ function access<T>(operation: string, path: string, work: (file: string) => T): 
  * @param directory below /proc/sys: "net/ipv4/conf/br0" @throws KernelError ENOENT; ENOSPC when there are too many watches
  */
 export function watchSysctls(namespace: NetworkNamespace, directory: string, callback: () => void): Disposable {
-  const opened = access(`watch sysctls of ${directory}`, directory, (path) =>
-    namespace.run(() => {
-      const watcher = watch(path, { persistent: false }, callback);
-      // What cannot be told any more is found by whoever looks.
-      watcher.on('error', () => undefined);
-      return { watcher, fd: openSync(path, 'r') };
-    }),
-  );
+  const opened = access(`watch sysctls of ${directory}`, namespace, directory, (path) => {
+    const watcher = watch(path, { persistent: false }, callback);
+    // What cannot be told any more is found by whoever looks.
+    watcher.on('error', () => undefined);
+    return { watcher, fd: openSync(path, 'r') };
+  });
   return {
     [Symbol.dispose]: () => {
       opened.watcher.close();
