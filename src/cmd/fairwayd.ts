@@ -9,6 +9,7 @@ import type { Logger } from '../model/logger.ts';
 import { parseCommandLine } from './command-line.ts';
 import { type DaemonConfig, loadConfig } from './config.ts';
 import { installContext, removeContext } from './context.ts';
+import { collectWhenIdle } from './idle-memory.ts';
 import { createLogger, type LevelledLogger } from './logger.ts';
 import { claimPidfile } from './pidfile.ts';
 import { serviceManager } from './systemd.ts';
@@ -111,6 +112,7 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
     logger.info('daemon is ready', { version: VERSION, pid: process.pid });
     // Now, because a daemon that is killed writes no cache, and one without a cache needs 15 MB more.
     flushCompileCache();
+    collectWhenIdle();
     logger.info('daemon ends', { signal: await ending });
   } finally {
     manager.notify('STOPPING=1');
