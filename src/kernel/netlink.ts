@@ -215,8 +215,6 @@ export function parseAcknowledgement(message: Message): Acknowledgement {
   return { errno, sentence: Attributes.parse(payload, 4 + answered).text(NLMSGERR_ATTR_MSG) ?? '' };
 }
 
-const NONE = Buffer.alloc(0);
-
 /**
  * Tells where each attribute's value begins and ends, and makes nothing of it.
  * @param from where the first one begins @throws KernelError EBADMSG when a length leads nowhere
@@ -239,68 +237,88 @@ export function eachAttribute(
 
 /** Text up to the first zero byte. */
 export function textAt(bytes: Buffer, start: number, end: number): string {
-  const zero = bytes.indexOf(0, start);
-  return bytes.toString('utf8', start, zero < 0 ? end : Math.min(zero, end));
+  let stop = start;
+  while (stop < end && bytes[stop] !== 0) stop++;
+  return bytes.toString('utf8', start, stop);
 }
 
-/** Attributes by type, read on demand. A length that leads nowhere is a KernelError EBADMSG, never a crash. */
+/**
+ * Attributes by type, read on demand: a link brings some 60, of which ten are wanted. A length that leads nowhere is a
+ * KernelError EBADMSG, never a crash.
+ */
 export class Attributes {
-  static readonly none = new Attributes(new Map());
-  readonly #values: ReadonlyMap<number, Buffer>;
+  static readonly none = new Attributes(Buffer.alloc(0), new Map());
+  readonly #payload: Buffer;
+  /** Where the value of a type begins */
+  readonly #starts: ReadonlyMap<number, number>;
 
-  private constructor(values: ReadonlyMap<number, Buffer>) {
-    this.#values = values;
+  private constructor(payload: Buffer, starts: ReadonlyMap<number, number>) {
+    this.#payload = payload;
+    this.#starts = starts;
   }
 
   /** @param payload bytes that end with the last attribute @param from where the first one begins */
   static parse(payload: Buffer, from: number): Attributes {
-    const values = new Map<number, Buffer>();
-    eachAttribute(payload, from, (type, start, end) => void values.set(type, payload.subarray(start, end)));
-    return new Attributes(values);
+    const starts = new Map<number, number>();
+    eachAttribute(payload, from, (type, start) => void starts.set(type, start));
+    return new Attributes(payload, starts);
   }
 
   has(type: number): boolean {
-    return this.#values.has(type);
+    return this.#starts.has(type);
   }
 
   bytes(type: number): Buffer | undefined {
-    return this.#values.get(type);
+    const start = this.#starts.get(type);
+    return start === undefined ? undefined : this.#payload.subarray(start, this.#end(start));
   }
 
   /** Up to the first zero byte. */
   text(type: number): string | undefined {
-    const value = this.#values.get(type);
-    return value === undefined ? undefined : textAt(value, 0, value.length);
+    const start = this.#starts.get(type);
+    return start === undefined ? undefined : textAt(this.#payload, start, this.#end(start));
   }
 
   u8(type: number): number | undefined {
-    return this.#sized(type, 1)?.readUInt8();
+    const start = this.#sized(type, 1);
+    return start === undefined ? undefined : this.#payload.readUInt8(start);
   }
 
   u16(type: number): number | undefined {
-    return this.#sized(type, 2)?.readUInt16LE(0);
+    const start = this.#sized(type, 2);
+    return start === undefined ? undefined : this.#payload.readUInt16LE(start);
   }
 
   u32(type: number): number | undefined {
-    return this.#sized(type, 4)?.readUInt32LE();
+    const start = this.#sized(type, 4);
+    return start === undefined ? undefined : this.#payload.readUInt32LE(start);
   }
 
   /** Big-endian, as nfnetlink gives its numbers. */
   be32(type: number): number | undefined {
-    return this.#sized(type, 4)?.readUInt32BE();
+    const start = this.#sized(type, 4);
+    return start === undefined ? undefined : this.#payload.readUInt32BE(start);
   }
 
   /** Attributes inside an attribute; empty when it is missing. */
   nested(type: number): Attributes {
-    return Attributes.parse(this.#values.get(type) ?? NONE, 0);
+    const value = this.bytes(type);
+    return value === undefined ? Attributes.none : Attributes.parse(value, 0);
   }
 
-  #sized(type: number, size: number): Buffer | undefined {
-    const value = this.#values.get(type);
-    if (value !== undefined && value.length < size) {
-      throw malformed(`attribute ${type} of ${value.length} bytes, it needs ${size}`);
-    }
-    return value;
+  /** @returns where it begins */
+  #sized(type: number, size: number): number | undefined {
+    const start = this.#starts.get(type);
+    if (start === undefined) return undefined;
+    const length = this.#end(start) - start;
+    if (length < size) throw malformed(`attribute ${type} of ${length} bytes, it needs ${size}`);
+    return start;
+  }
+
+  /** By the length in the attribute's header, which has been checked. */
+  #end(start: number): number {
+    const header = start - ATTRIBUTE_HEADER_SIZE;
+    return header + this.#payload.readUInt16LE(header);
   }
 }
 

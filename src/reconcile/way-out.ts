@@ -70,9 +70,10 @@ export class WayOut implements Disposable {
   #read(): number | undefined {
     using socket = new RouteSocket(this.#namespace);
     const routes = socket.routes('all').filter(isDefault);
-    const links = new Map(socket.links().map((link) => [link.index, link]));
     this.#links = new Set(routes.map(({ link }) => link));
-    const sizes = routes.flatMap(({ link, mtu }) => mtu ?? links.get(link)?.mtu ?? []);
+    // 0: several links
+    const sizeOf = (link: number) => (link === 0 ? undefined : socket.link(link)?.mtu);
+    const sizes = routes.flatMap(({ link, mtu }) => mtu ?? sizeOf(link) ?? []);
     return sizes.length === 0 ? undefined : Math.min(...sizes);
   }
 }
