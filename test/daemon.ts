@@ -38,11 +38,26 @@ export class TestDaemon implements AsyncDisposable {
     prepare: (host: TestHost) => Promise<unknown> = async () => undefined,
     env: Readonly<Record<string, string>> = {},
   ): Promise<TestDaemon> {
+    const daemon = await TestDaemon.boot(prepare, flags, env);
+    try {
+      await daemon.ok('import', '--change', 'CMD ["sh"]', await busyboxTar(), 'busybox:latest');
+      return daemon;
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The same without an image, but with what `prepare` puts on its disk. */
+  static async boot(
+    prepare: (host: TestHost) => Promise<unknown>,
+    flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<TestDaemon> {
     const daemon = new TestDaemon(await TestHost.create(), flags, env);
     try {
       await prepare(daemon.host);
       await daemon.start();
-      await daemon.ok('import', '--change', 'CMD ["sh"]', await busyboxTar(), 'busybox:latest');
       return daemon;
     } catch (error) {
       await daemon[Symbol.asyncDispose]();

@@ -94,7 +94,9 @@ export async function createContainer(
 async function prepare(core: Core, container: Container, image: Image, { volumes }: MountPlan): Promise<void> {
   const folder = containerFolder(core.config, container.id);
   const unfinished = { volumes: volumes.map(({ id }) => id) };
-  const undo = core.state.apply({ put: { containers: [{ ...container, unfinished }], volumes } });
+  // After a power cut nobody could tell a volume's folder that no record knows from one that holds what is dear to somebody.
+  const flush = volumes.length > 0;
+  const undo = core.state.apply({ put: { containers: [{ ...container, unfinished }], volumes } }, { flush });
   try {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
     makeVolumes(core, volumes);

@@ -124,7 +124,8 @@ function awaitingRestart(exited: Container): Container {
 }
 
 /** The same container, ended. Why an earlier start failed is kept: Docker clears it with the next start. */
-export function exitedContainer(container: Container, { code, at }: ProcessExit): Container {
+export function exitedContainer(ended: Container, { code, at }: ProcessExit): Container {
+  const { stopping: _, ...container } = ended;
   const state = { ...container.state, status: 'exited', pid: 0, exitCode: code, finishedAt: at } as const;
   return { ...container, state };
 }

@@ -92,11 +92,14 @@ function unmark({ state }: Core, id: string): void {
   state.apply({ put: { containers: [whole] } });
 }
 
+/** Flushed: after a power cut, files that are gone must not belong to a container that is whole. */
 function markGoing({ state }: Core, id: string, options: { readonly volumes: boolean }): Container | undefined {
   const container = state.containers.get(id);
   if (container === undefined) return undefined;
-  const going = { ...container, unfinished: { volumes: options.volumes ? anonymousVolumes(container) : [] } };
-  state.apply({ put: { containers: [going] } });
+  const volumes = options.volumes ? anonymousVolumes(container) : [];
+  if (container.unfinished?.volumes.join() === volumes.join()) return container;
+  const going = { ...container, unfinished: { volumes } };
+  state.apply({ put: { containers: [going] } }, { flush: true });
   return going;
 }
 

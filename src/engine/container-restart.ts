@@ -1,6 +1,6 @@
 import { EngineError } from '../model/errors.ts';
 import { startHeld } from './container-start.ts';
-import { runToEnd, stopRun } from './container-stop.ts';
+import { runToEnd, stopOf, stopRun } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { findContainer } from './lookup.ts';
 import type { StopRequest } from './requests.ts';
@@ -12,8 +12,10 @@ export async function restartContainer(core: Core, reference: string, request: S
   const live = core.live.of(container);
   live.restarting = true;
   try {
-    const run = isActive(container) ? await runToEnd(core, container) : undefined;
-    if (run !== undefined) await stopRun(core, container, run, request);
+    const stop = stopOf(container, request);
+    // Nobody wants it to stay down: if the daemon ends before the start, its restart policy applies.
+    const run = isActive(container) ? await runToEnd(core, container, {}) : undefined;
+    if (run !== undefined) await stopRun(core, container, run, stop);
     await withContainer(core, container.id, () => startHeld(core, container.id));
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;

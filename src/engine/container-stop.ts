@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Container } from '../model/container.ts';
+import type { Container, Stop } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
@@ -18,41 +18,63 @@ const DEFAULT_STOP_TIMEOUT = 10;
 export async function stopContainer(core: Core, reference: string, request: StopRequest): Promise<void> {
   const container = findContainer(core.state.containers, reference);
   if (!isActive(container)) throw new EngineError('notModified', 'container is already stopped');
-  if (request.signal !== undefined)
-    prefixed(`cannot stop container: ${reference}: `, () => parseSignal(request.signal ?? ''));
-  const run = await runToEnd(core, container);
+  const stopping = prefixed(`cannot stop container: ${reference}: `, () => stopOf(container, request));
+  const run = await runToEnd(core, container, { stoppedByHand: true, stopping });
   if (run === undefined) tellStopped(core, container);
-  else await stopRun(core, container, run, request);
+  else await stopRun(core, container, run, stopping);
 }
+
+/** What is not asked for, the container's configuration says. @throws EngineError invalidArgument for an unknown signal */
+export function stopOf({ spec }: Container, request: StopRequest): Stop {
+  return {
+    signal: parseSignal(request.signal ?? spec.stopSignal ?? DEFAULT_STOP_SIGNAL),
+    timeout: request.timeout ?? spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
+  };
+}
+
+/** What the last daemon began. Never rejects. */
+export async function carryOutStop(core: Core, container: Container, run: Run): Promise<void> {
+  if (container.stopping === undefined) return;
+  core.live.of(container).restarts.cancel();
+  try {
+    await stopRun(core, container, run, container.stopping);
+  } catch (error) {
+    const details = { container: container.name, error: errorMessage(error) };
+    core.logger.warn('a stop that a former daemon began could not be carried out', details);
+  }
+}
+
+/** What is written down of a container that is made to end. */
+type Wish = Pick<Container, 'stopping'> & Partial<Pick<Container, 'stoppedByHand'>>;
+const BY_HAND: Wish = { stoppedByHand: true };
 
 /**
  * From now on it is not started again by itself, and it is known that somebody wanted that. One that waits for its restart
  * has ended with this. @returns what still runs of it
  */
-export async function runToEnd(core: Core, { id }: Container): Promise<Run | undefined> {
+export async function runToEnd(core: Core, { id }: Container, wish = BY_HAND): Promise<Run | undefined> {
   const status = core.state.containers.get(id)?.state.status;
-  return status === 'restarting' ? withContainer(core, id, async () => runToEndHeld(core, id)) : runToEndHeld(core, id);
+  const held = () => runToEndHeld(core, id, wish);
+  return status === 'restarting' ? withContainer(core, id, async () => held()) : held();
 }
 
 /** The same for one who holds the container's lock. */
-export function runToEndHeld(core: Core, id: string): Run | undefined {
+export function runToEndHeld(core: Core, id: string, wish = BY_HAND): Run | undefined {
   const container = core.state.containers.get(id);
   if (container === undefined) return undefined;
   const live = core.live.of(container);
   live.restarts.cancel();
-  const stopped = { ...container, stoppedByHand: true };
+  const stopped = { ...container, ...wish };
   if (container.state.status === 'restarting') {
-    setStatus(core, stopped, 'exited');
+    const { stopping: _, ...ended } = stopped;
+    setStatus(core, ended, 'exited');
     live.tellExit({ code: container.state.exitCode });
   } else core.state.apply({ put: { containers: [stopped] } });
   return live.run;
 }
 
 /** Asks politely, then not. Returns when the end has been dealt with. */
-export async function stopRun(core: Core, container: Container, run: Run, request: StopRequest): Promise<void> {
-  const { spec } = container;
-  const signal = parseSignal(request.signal ?? spec.stopSignal ?? DEFAULT_STOP_SIGNAL);
-  const timeout = request.timeout ?? spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
+export async function stopRun(core: Core, container: Container, run: Run, { signal, timeout }: Stop): Promise<void> {
   await killRun(core, container, run, signal);
   if (timeout >= 0 && !(await endsWithin(run, timeout * 1000))) await killRun(core, container, run, SIGKILL);
   await run.down;
@@ -114,7 +136,9 @@ export async function killContainer(core: Core, reference: string, signal: strin
     if (!isActive(found)) throw notRunning(found);
     return { container: found, number: signal === '' ? SIGKILL : parseSignal(signal) };
   });
-  const run = asksToEnd(container, number) ? await runToEnd(core, container) : core.live.of(container).run;
+  // One that lives on with any other signal was meant to.
+  const wish = number === SIGKILL ? { stoppedByHand: true, stopping: { signal: SIGKILL, timeout: -1 } } : BY_HAND;
+  const run = asksToEnd(container, number) ? await runToEnd(core, container, wish) : core.live.of(container).run;
   if (run === undefined) return;
   await killRun(core, container, run, number);
   // As Docker: who kills for good finds the container ended.

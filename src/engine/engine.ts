@@ -28,7 +28,7 @@ import { Archives } from './archives.ts';
 import { Attachments } from './attachments.ts';
 import { Builds } from './builds.ts';
 import type { EngineConfig } from './config.ts';
-import { stopRun } from './container-stop.ts';
+import { stopOf, stopRun } from './container-stop.ts';
 import { Containers } from './containers.ts';
 import { type Core, withContainer } from './core.ts';
 import { ensurePredefinedNetworks } from './default-network.ts';
@@ -301,7 +301,7 @@ async function stopAll(core: Core): Promise<void> {
     // A start that is under way comes first.
     const run = await withContainer(core, container.id, async () => core.live.of(container).run);
     if (run === undefined) return;
-    await stopRun(core, container, run, {});
+    await stopRun(core, container, run, stopOf(container, {}));
     await run.settled;
   });
   for (const result of await Promise.allSettled(stops)) {

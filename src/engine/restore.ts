@@ -10,6 +10,7 @@ import { containerFolder } from './container-paths.ts';
 import { connectStreams, openLog } from './container-process.ts';
 import { removeHeld, takeAway } from './container-remove.ts';
 import { startAgain } from './container-start.ts';
+import { carryOutStop } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
@@ -128,6 +129,7 @@ async function resume(core: Core, container: Container): Promise<void> {
     connectStreams(live.session, process, log);
     const run = followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
     watchHealth(core, container, live, run);
+    void carryOutStop(core, container, run);
   } catch (error) {
     core.logger.error('a running container could not be taken up', {
       container: container.name,

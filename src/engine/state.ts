@@ -3,7 +3,7 @@ import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Row, TableName } from '../store/rows.ts';
-import type { Store, StoreChange } from '../store/store.ts';
+import type { Store, StoreChange, WriteOptions } from '../store/store.ts';
 
 /** What users asked for, as the store keeps it: networks, sandboxes, endpoints, containers to put and to forget. */
 export type Change = StoreChange;
@@ -65,14 +65,14 @@ export class State {
   }
 
   /** @returns takes exactly this change back, whatever else changed since */
-  apply(change: Change): () => void {
+  apply(change: Change, options?: WriteOptions): () => void {
     const inverse = this.#inverse(change);
-    this.#write(change);
+    this.#write(change, options);
     return () => this.#write(inverse);
   }
 
-  #write(change: Change): void {
-    this.#store.write(change);
+  #write(change: Change, options?: WriteOptions): void {
+    this.#store.write(change, options);
     this.#version++;
     this.#writeTable('networks', change);
     this.#writeTable('volumes', change);

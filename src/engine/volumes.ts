@@ -72,7 +72,7 @@ export class Volumes {
     const known = core.state.volumes.get(request.name);
     if (known !== undefined) return this.#view(known);
     const volume = request.name === '' ? anonymousVolume(request) : plainVolume(request.name, request);
-    const undo = core.state.apply({ put: { volumes: [volume] } });
+    const undo = core.state.apply({ put: { volumes: [volume] } }, { flush: true });
     try {
       makeVolumes(core, [volume]);
     } catch (error) {

@@ -151,6 +151,13 @@ export interface ContainerState {
 
 export const NEVER = '0001-01-01T00:00:00Z';
 
+/** How a container is made to end. */
+export interface Stop {
+  readonly signal: number;
+  /** Seconds until it is killed; negative: it is not */
+  readonly timeout: number;
+}
+
 /** What the store keeps of a container. */
 export interface Container {
   /** 64 hexadecimal digits */
@@ -173,6 +180,8 @@ export interface Container {
   readonly restartCount: number;
   /** Somebody stopped it, and nobody has started it since */
   readonly stoppedByHand: boolean;
+  /** A stop is under way. When the daemon ends meanwhile, the next one carries it out */
+  readonly stopping?: Stop;
   readonly state: ContainerState;
   /** As it was when the container's state last changed; while it runs, only the daemon's memory has the newest */
   readonly health?: Health;

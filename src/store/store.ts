@@ -24,6 +24,11 @@ export interface StoreChange {
   readonly remove?: { readonly [T in TableName]?: readonly string[] };
 }
 
+export interface WriteOptions {
+  /** For what cannot be taken back, such as deleting files: what says so must not be lost */
+  readonly flush?: boolean;
+}
+
 /**
  * What outlives the daemon. One SQLite file; every row is one model value as JSON under its id.
  *
@@ -78,14 +83,19 @@ export class Store implements Disposable {
     });
   }
 
-  /** All of it or nothing. */
-  write(change: StoreChange): void {
-    this.#transaction(() => {
-      for (const table of TABLES) {
-        for (const id of change.remove?.[table] ?? []) this.#removals.get(table)?.run(id);
-        for (const row of change.put?.[table] ?? []) this.#put(table, row);
-      }
-    });
+  /** All of it or nothing. @param options.flush on return no power cut loses it, nor what was written before */
+  write(change: StoreChange, { flush = false }: WriteOptions = {}): void {
+    if (flush) this.#database.exec('PRAGMA synchronous = FULL');
+    try {
+      this.#transaction(() => {
+        for (const table of TABLES) {
+          for (const id of change.remove?.[table] ?? []) this.#removals.get(table)?.run(id);
+          for (const row of change.put?.[table] ?? []) this.#put(table, row);
+        }
+      });
+    } finally {
+      if (flush) this.#database.exec('PRAGMA synchronous = NORMAL');
+    }
   }
 
   /** A single remembered value, such as the engine's id. @throws EngineError internal when it is damaged */

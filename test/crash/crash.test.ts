@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { Disk } from './disk.ts';
 import { type Course, type Crash, placesOf, recordCourse, runLap } from './lap.ts';
 import { LIFE } from './life.ts';
 import { CrashMachine } from './machine.ts';
+import { cutPower } from './power.ts';
 import { shuffled } from './shuffled.ts';
 
 /** How many of the operations are killed. `npm run test:soak` kills at every point of each. */
 const KILLS = 5;
+/** The operation that the power is cut in: the one that deletes files. `npm run test:soak` cuts it in each. */
+const CUT = LIFE.findIndex(({ name }) => name === 'rm -f');
+/** Always among those that are killed, right before its signal is sent */
+const STOP = LIFE.findIndex(({ name }) => name === 'stop');
 /** Open: containerd may leave a shim behind when nobody waits for its answer any more. The soak kills there, too. */
 const OPEN = /^called Tasks\/Delete /;
 const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
@@ -14,13 +20,16 @@ const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
 describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=${seed})`, () => {
   let machine: CrashMachine;
   let course: Course;
+  const disks: Disk[] = [];
   before(async () => {
     machine = await CrashMachine.create();
   });
   after(() => machine[Symbol.asyncDispose]());
 
   test('a life without crashes ends where it began, and passes points of every kind', async () => {
-    course = await recordCourse(machine);
+    course = await recordCourse(machine, async (operations) => {
+      if (operations === CUT || operations === CUT + 1) disks.push(await machine.disk(String(operations)));
+    });
     assert.deepEqual(course.pictures.at(-1), course.pictures[0]);
     const all = course.points.flat().join('\n');
     for (const door of [
@@ -38,13 +47,23 @@ describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=$
   });
 
   test('killed at a point of some operations, it is as before or as after, and goes on', async () => {
-    const random = shuffled(LIFE.keys(), seed).slice(0, KILLS);
-    const crashes = random.flatMap((operation): Crash[] => {
+    const random = shuffled(LIFE.keys(), seed).filter((operation) => operation !== STOP);
+    const crashes = [STOP, ...random.slice(0, KILLS - 1)].flatMap((operation): Crash[] => {
       const places = placesOf(course.points[operation] ?? []).filter((place) => !OPEN.test(place));
-      const [point] = shuffled(places, seed);
+      // What is written down and has not been done is the next daemon's to do.
+      const written = operation === STOP ? places.filter((place) => place.startsWith('call Tasks/Kill ')) : places;
+      const [point] = shuffled(written, seed);
       return point === undefined ? [] : [{ operation, point }];
     });
     const came = await runLap(machine, course, crashes);
     assert.ok(came.length >= KILLS / 2, `only ${came.length} of ${crashes.length} points were come to again`);
+  });
+
+  test('power lost while a container is being removed leaves it whole or gone', async () => {
+    const [before, after] = disks;
+    assert.ok(before !== undefined && after !== undefined);
+    const { cuts, problems } = await cutPower(before, after, (all) => all.slice(0, 1));
+    assert.equal(cuts, 1);
+    assert.deepEqual(problems, []);
   });
 });

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { LIFE } from './life.ts';
 import type { CrashMachine } from './machine.ts';
 import type { Picture } from './picture.ts';
@@ -14,12 +15,18 @@ export interface Crash {
   readonly point: string;
 }
 
-export async function recordCourse(machine: CrashMachine): Promise<Course> {
+/** @param look is called before the first operation and after each, with how many there were */
+export async function recordCourse(
+  machine: CrashMachine,
+  look: (operations: number) => Promise<void> = async () => undefined,
+): Promise<Course> {
   const pictures = [await machine.settled()];
   const points: string[][] = [];
-  for (const operation of LIFE) {
+  await look(0);
+  for (const [index, operation] of LIFE.entries()) {
     points.push(await machine.record(operation));
     pictures.push(await machine.settled());
+    await look(index + 1);
   }
   return { pictures, points };
 }
@@ -59,7 +66,7 @@ export async function runLap(machine: CrashMachine, course: Course, crashes: rea
     looked = index + 1;
     const { problem, killed } =
       typeof begun === 'number'
-        ? await crashAt(machine, crash, before, course.pictures[index + 1] ?? {})
+        ? await crashAt(machine, crash, before, course.pictures[index + 1] ?? {}).catch(toProblem)
         : { problem: ['it does not begin as it should', ...begun], killed: false };
     if (killed) came.push(crash);
     if (problem === undefined) continue;
@@ -71,6 +78,11 @@ export async function runLap(machine: CrashMachine, course: Course, crashes: rea
     );
   }
   return came;
+}
+
+/** A daemon that does not come up again, or that refuses the operation's repetition. */
+function toProblem(error: unknown) {
+  return { killed: true, problem: [`the crash's test itself failed: ${inspect(error)}`] };
 }
 
 /** @returns what is wrong, one line a difference */

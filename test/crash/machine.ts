@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient } from '../../src/api/client.ts';
 import { EngineError } from '../../src/model/errors.ts';
 import { SOCKET, TestDaemon } from '../daemon.ts';
+import { type Disk, keepDisk, useDisk } from './disk.ts';
 import { BYSTANDER } from './namer.ts';
 import { differences, type Picture, takePicture } from './picture.ts';
 
@@ -50,6 +51,19 @@ export class CrashMachine implements AsyncDisposable {
       await machine[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /**
+   * Another machine that finds this on its disk when it is switched on: nothing runs, nothing is in the kernel.
+   * @param log how many bytes are left of the store's log
+   */
+  static async boot(disk: Disk, log: number): Promise<CrashMachine> {
+    return new CrashMachine(await TestDaemon.boot((host) => useDisk(disk, host, log)));
+  }
+
+  /** What a power cut would leave right now; before what of the store's log that was not flushed is lost. */
+  disk(name: string): Promise<Disk> {
+    return keepDisk(this.daemon.host, name, this.#file('flushed'));
   }
 
   /** To the end, also in the background. @returns the points it passes, in their order */

@@ -78,9 +78,7 @@ export class Namer {
   }
 
   #text(line: string): string {
-    // A wish to stop is written down before the signal is sent, and stays when that was never sent: docs/reliability.md
-    const runs = line.includes('"sandbox":"');
-    let text = runs ? line.replace('"stoppedByHand":true', '"stoppedByHand":false') : line;
+    let text = line;
     for (const [id, name] of this.#names) text = text.replaceAll(id, name);
     return text
       .replace(/\b(?!0001)\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')

@@ -119,6 +119,16 @@ function guardContainerd(): void {
 const FILES =
   'appendFile chmod chown copyFile cp link mkdir mkdtemp rename rm rmdir symlink truncate unlink utimes writeFile';
 
+/** How long the store's log is each time SQLite has flushed it (sqlite.org/pragma.html#pragma_synchronous: FULL, or more). */
+function noteFlushes(): void {
+  const { exec, prepare, location } = DatabaseSync.prototype;
+  DatabaseSync.prototype.exec = function (sql) {
+    exec.call(this, sql);
+    if (sql !== 'COMMIT' || Number(prepare.call(this, 'PRAGMA synchronous').get()?.['synchronous']) < 2) return;
+    appendFileSync(join(folder, 'flushed'), `${fs.statSync(`${location.call(this)}-wal`).size}\n`);
+  };
+}
+
 /** Opening for reading alone is no change. */
 function opensToWrite([, flags]: unknown[]): boolean {
   const { O_WRONLY, O_RDWR, O_CREAT } = fs.constants;
@@ -142,6 +152,7 @@ if (folder !== '') {
   guardNative();
   guardContainerd();
   guardFiles();
+  noteFlushes();
   guard(childProcess, ['spawn', 'spawnSync', 'execFile', 'execFileSync']);
   guard(DatabaseSync.prototype, ['exec'], 'sql ');
   guard(StatementSync.prototype, ['run'], 'sql ');

@@ -1,0 +1,33 @@
+import { cutsBetween, type Disk } from './disk.ts';
+import { CrashMachine } from './machine.ts';
+import type { Picture } from './picture.ts';
+
+/** What a machine comes to after it was switched on with a whole disk. */
+export async function pictureAfterBoot(disk: Disk): Promise<Picture> {
+  await using machine = await CrashMachine.boot(disk, disk.log);
+  return await machine.settled();
+}
+
+/**
+ * Power cuts during an operation, or right after it: all is on the disk but the end of the store's log.
+ * @param choose which of the places where the log may end @returns what is wrong, one line a difference; how many cuts there were
+ */
+export async function cutPower(
+  before: Disk,
+  after: Disk,
+  choose: (cuts: readonly number[]) => readonly number[] = (cuts) => cuts,
+): Promise<{ readonly cuts: number; readonly problems: string[] }> {
+  const wanted = [await pictureAfterBoot(before), await pictureAfterBoot(after)];
+  const cuts = choose(cutsBetween(before, after));
+  const problems: string[] = [];
+  for (const cut of cuts) {
+    await using machine = await CrashMachine.boot(after, cut);
+    const found = await machine.becomes(wanted);
+    if (typeof found === 'number') continue;
+    problems.push(
+      `${cut - before.log} bytes of ${after.log - before.log} are left: neither as before nor as after`,
+      ...found,
+    );
+  }
+  return { cuts: cuts.length, problems };
+}
