@@ -1,10 +1,9 @@
 #!/bin/sh
-# All tests: those of src/ in one process, those that build machines of their own side by side, one a processor. What is compiled
-# once is kept for the processes that follow.
+# All tests: those of src/ in one process, with the checks of the code beside it; those that build machines of their own side by
+# side, one a processor. What is compiled once is kept for the processes that follow.
 set -eu
 cd "$(dirname "$0")/.."
 sh tools/setup.sh test
-npm run check
 mkdir -p .cache
 export NODE_COMPILE_CACHE="$PWD/.cache/compiled"
 
@@ -15,7 +14,10 @@ run() {
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./tools/ran.ts --test-reporter-destination="$report" "$@"
 }
+npm run check &
+checks=$!
 run unit --test-isolation=none --test-timeout=60000 'src/**/*.test.ts'
+wait $checks
 run machine --test-concurrency=$(nproc) --test-timeout=240000 'test/**/*.test.ts'
 cat .cache/ran-unit.jsonl .cache/ran-machine.jsonl >.cache/ran.jsonl
 node --disable-warning=ExperimentalWarning tools/compatibility.ts
