@@ -58,7 +58,8 @@ export class TestRegistry {
 
   /** An image with all its blobs, under a tag. */
   async putImage(repository: string, tag: string, built: BuiltImage): Promise<void> {
-    for (const blob of [...built.layers, built.config]) await this.putBlob(repository, blob);
+    const blobs = new Map([...built.layers, built.config].map((blob) => [blob.descriptor.digest, blob]));
+    for (const blob of blobs.values()) await this.putBlob(repository, blob);
     await this.putManifest(repository, tag, built.manifest);
   }
 
