@@ -4,30 +4,18 @@ import { join, matchesGlob } from 'node:path';
 import { test } from 'node:test';
 import { bridge } from '../src/drivers/bridge/bridge.ts';
 import { parseInterfaceAddress, parseMacAddress, parsePrefix } from '../src/model/address.ts';
-import type { Network, Sandbox } from '../src/model/network.ts';
+import type { Sandbox } from '../src/model/network.ts';
+import { plainNetwork } from './plain-network.ts';
 
 const PACKAGING = join(import.meta.dirname, '..', 'packaging');
 const id = '0123456789ab'.padEnd(64, 'f');
 
 /** The links of the host that a network and an endpoint of it make. */
 function hostLinks(): string[] {
-  const options = bridge.parse({});
-  const network: Network<typeof options> = {
+  const network = plainNetwork('app', bridge.parse({}), {
     id,
-    name: 'app',
-    driver: 'bridge',
-    created: '2025-01-01T00:00:00.000000000Z',
-    internal: false,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
     pools: [{ subnet: parsePrefix('10.0.0.0/24'), auxiliary: {} }],
-    driverOptions: {},
-    options,
-    labels: {},
-  };
+  });
   const sandbox: Sandbox = { id, namespace: `sandbox:${id}`, resolver: false };
   const endpoint = {
     ...{ id, network: id, sandbox: id, container: id, interfaceName: 'eth0', gateways: [], ports: [] },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
@@ -14,25 +15,16 @@ import { describeSandbox } from './sandbox.ts';
 const sandbox: Sandbox = { id: 'ab'.repeat(32), namespace: `sandbox:${'ab'.repeat(32)}`, resolver: true };
 
 function networkOf(driver: NetworkDriver, digit: string, driverOptions: DriverOptions = {}): Network {
-  return {
+  return plainNetwork<unknown>('app', driver.parse(driverOptions), {
     id: digit.repeat(64),
-    name: 'app',
     driver: driver.name,
-    created: '2025-01-01T00:00:00.000000000Z',
-    internal: false,
-    attachable: false,
-    ipv4: true,
     ipv6: true,
-    ipamDriver: 'default',
-    ipamOptions: {},
     pools: [
       { subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} },
       { subnet: parsePrefix('fd00::/64'), gateway: parseIpAddress('fd00::1'), auxiliary: {} },
     ],
     driverOptions,
-    options: driver.parse(driverOptions),
-    labels: {},
-  };
+  });
 }
 
 function endpointOf(network: Network, id: string, interfaceName: string): Endpoint {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
 import { resourceKey } from '../model/resource.ts';
@@ -12,22 +13,8 @@ import { macvlan } from './macvlan/macvlan.ts';
 const sandbox: Sandbox = { id: 'ab'.repeat(32), namespace: 'sandbox:abababababab', resolver: true };
 
 function networkOf<O>(driver: NetworkDriver<O>, driverOptions: DriverOptions, digit = 'a'): Network<O> {
-  return {
-    id: digit.repeat(64),
-    name: 'lan',
-    driver: driver.name,
-    created: '2025-01-01T00:00:00.000000000Z',
-    internal: false,
-    attachable: false,
-    ipv4: true,
-    ipv6: true,
-    ipamDriver: 'default',
-    ipamOptions: {},
-    pools: [],
-    driverOptions,
-    options: driver.parse(driverOptions),
-    labels: {},
-  };
+  const over = { id: digit.repeat(64), driver: driver.name, ipv6: true, driverOptions };
+  return plainNetwork('lan', driver.parse(driverOptions), over);
 }
 
 const endpoint: Endpoint = {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { parseBridgeOptions } from '../drivers/bridge/options.ts';
 import { parseIpAddress, parsePrefix } from '../model/address.ts';
 import type { Network } from '../model/network.ts';
@@ -7,23 +8,7 @@ import { chooseGateway, gatewayOf } from './gateway.ts';
 
 function candidate(name: string, gatewayPriority = 0, over: Partial<Network> = {}) {
   const pool = { subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} };
-  const network: Network = {
-    id: name,
-    name,
-    driver: 'bridge',
-    created: '',
-    internal: false,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
-    pools: [pool],
-    driverOptions: {},
-    options: parseBridgeOptions({}),
-    labels: {},
-    ...over,
-  };
+  const network = plainNetwork<unknown>(name, parseBridgeOptions({}), { pools: [pool], ...over });
   return { network, gatewayPriority };
 }
 

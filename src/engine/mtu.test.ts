@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Network } from '../model/network.ts';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { automaticMtu, followers, followsHost, MTU_OPTION } from './mtu.ts';
 
 test('what the way out takes, within what IPv6 needs and Ethernet has', () => {
@@ -15,23 +15,15 @@ test('a bridge network goes by the host unless its options say a number', () => 
 });
 
 test('only networks that go by the host follow, and the default one shows it', () => {
-  const network = (name: string, mtu?: number, option?: string): Network => ({
-    id: name,
-    name,
-    driver: 'bridge',
-    created: '',
-    internal: false,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
-    pools: [],
-    ...(mtu === undefined ? {} : { mtu }),
-    driverOptions: option === undefined ? {} : { [MTU_OPTION]: option },
-    options: {},
-    labels: {},
-  });
+  const network = (name: string, mtu?: number, option?: string) =>
+    plainNetwork<unknown>(
+      name,
+      {},
+      {
+        ...(mtu === undefined ? {} : { mtu }),
+        driverOptions: option === undefined ? {} : { [MTU_OPTION]: option },
+      },
+    );
   const found = followers(
     [network('fixed', undefined, '1500'), network('a', 1500), network('b', 1420), network('bridge', 1500, '1500')],
     1420,

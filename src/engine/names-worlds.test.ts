@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decode, encodeQuery } from '../../test/dns/reference.ts';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { outsideOf } from '../dns/outside.ts';
 import { Responder } from '../dns/responder.ts';
 import { parseBridgeOptions } from '../drivers/bridge/options.ts';
@@ -68,9 +69,11 @@ function networkOf(data: string): number {
 function network(index: number): Network {
   const subnet = makePrefix(addressOn(index, 0), 24);
   const pool = { subnet, gateway: parseIpAddress(`10.${index}.0.1`), auxiliary: {} };
-  const plain = { created: '', internal: false, attachable: false, ipv4: true, ipv6: true, ipamDriver: 'default' };
-  const options = { ipamOptions: {}, driverOptions: {}, options: parseBridgeOptions({}), labels: {} };
-  return { id: `net-${index}`, name: `net${index}`, driver: 'bridge', ...plain, ...options, pools: [pool] };
+  return plainNetwork<unknown>(`net${index}`, parseBridgeOptions({}), {
+    id: `net-${index}`,
+    ipv6: true,
+    pools: [pool],
+  });
 }
 
 function container({ name, aliases, on }: Member, index: number): Container {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { parseBridgeOptions } from '../drivers/bridge/options.ts';
 import { addressOf, interfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
@@ -23,22 +24,8 @@ function network(name: NetworkName): Network {
     gateway: parseIpAddress(`${NETWORKS[name]}.1`),
     auxiliary: {},
   };
-  return {
-    id: `net-${name}`,
-    name,
-    driver: 'bridge',
-    created: '',
-    internal: name === 'Inner',
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
-    pools: [pool],
-    driverOptions: {},
-    options: parseBridgeOptions({}),
-    labels: {},
-  };
+  const over = { id: `net-${name}`, internal: name === 'Inner', pools: [pool] };
+  return plainNetwork<unknown>(name, parseBridgeOptions({}), over);
 }
 
 interface Member {

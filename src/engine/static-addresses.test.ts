@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { plainNetwork } from '../../test/plain-network.ts';
 import { PLAIN_SPEC } from '../../test/plain-spec.ts';
 import { parseBridgeOptions } from '../drivers/bridge/options.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { addressOf, type IpAddress, parseIpAddress, parsePrefix } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
-import type { Network } from '../model/network.ts';
 import { Store } from '../store/store.ts';
 import type { Core } from './core.ts';
 import { allocateEndpoint } from './endpoints.ts';
 import { State } from './state.ts';
 
 /** 10.0.0.2 to .14 are for containers. */
-const NETWORK: Network = {
+const NETWORK = plainNetwork<unknown>('app', parseBridgeOptions({}), {
   id: 'net-app',
-  name: 'app',
-  driver: 'bridge',
-  created: '',
-  internal: false,
-  attachable: false,
-  ipv4: true,
-  ipv6: false,
-  ipamDriver: 'default',
-  ipamOptions: {},
   pools: [{ subnet: parsePrefix('10.0.0.0/28'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} }],
-  driverOptions: {},
-  options: parseBridgeOptions({}),
-  labels: {},
-};
+});
 
 /** At most ten, of which some ask for an address: the lowest ones are asked for most, since people count from below. */
 const wishes = fc.uniqueArray(fc.integer({ min: 2, max: 20 }), { minLength: 1, maxLength: 10 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainNetwork } from '../../../test/plain-network.ts';
 import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../../model/address.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../../model/network.ts';
 import { bridge } from './bridge.ts';
@@ -9,22 +10,12 @@ const id = '0123456789ab'.padEnd(64, 'f');
 const sandbox: Sandbox = { id, namespace: `sandbox:${id}`, resolver: false };
 
 function network(driverOptions: DriverOptions, internal = false): Network<BridgeOptions> {
-  return {
+  return plainNetwork('app', bridge.parse(driverOptions), {
     id,
-    name: 'app',
-    driver: 'bridge',
-    created: '2025-01-01T00:00:00.000000000Z',
     internal,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
     pools: [{ subnet: parsePrefix('10.0.0.0/24'), gateway: parseIpAddress('10.0.0.1'), auxiliary: {} }],
     driverOptions,
-    options: bridge.parse(driverOptions),
-    labels: {},
-  };
+  });
 }
 
 const endpoint: Endpoint = {
