@@ -12,6 +12,8 @@ export interface Limits {
 
 const LIMITS: Limits = { heap: 512, patience: 30 };
 const SHARED = 1 << 16;
+/** Exit code of a thread that awaits what can no longer come (Node's process.html, "Exit codes") */
+const UNSETTLED = 13;
 
 export interface HuntOrder {
   /** URL of what exports `targets` */
@@ -82,7 +84,10 @@ export async function huntApart(
     if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') fail(`it takes more than ${heap} MiB`);
     else reject(error);
   });
-  worker.on('exit', () => resolve());
+  worker.on('exit', (code) => {
+    if (code === UNSETTLED) fail('what it promised is never settled');
+    resolve();
+  });
   await ended.finally(() => clearInterval(watch));
 }
 

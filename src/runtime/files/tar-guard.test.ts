@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TarGuard } from './tar-guard.ts';
+import { checkEntry, TarGuard } from './tar-guard.ts';
 
 function entry(type: string, size: number): Buffer {
   const header = Buffer.alloc(512);
@@ -30,4 +30,18 @@ test('a length in GNU’s binary form is read, too', () => {
   header[124] = 0x80;
   header.writeBigUInt64BE(1n << 33n, 128);
   assert.throws(() => check(header, 512), /header field too long/);
+});
+
+test('what is no length is refused: the entry would never end', () => {
+  const words = { kind: 'invalidArgument', message: 'archive/tar: invalid tar header' };
+  for (const type of ['0', 'x']) {
+    for (const size of ['\xb00000000002', '-0000000001', '00000000z02', 'NaN']) {
+      const header = entry(type, 0);
+      header.write(size.padEnd(12, '\0'), 124, 'latin1');
+      assert.throws(() => check(header, 512), words, size);
+    }
+  }
+  for (const size of [Number.NaN, null as unknown as number, -1, 2 ** 60])
+    assert.throws(() => checkEntry({ size }), words);
+  for (const header of [{}, { size: 0 }, { size: 2 ** 40 }]) checkEntry(header);
 });

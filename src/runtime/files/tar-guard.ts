@@ -44,7 +44,15 @@ export class TarGuard {
   }
 }
 
-/** The same for a stream. */
+/**
+ * Of an entry a reader has begun: its length, which a pax record may have put in place of the header's.
+ * @throws EngineError invalidArgument for what is no length: the reader would wait for ever for the entry's end
+ */
+export function checkEntry({ size = 0 }: { readonly size?: number }): void {
+  if (!Number.isSafeInteger(size) || size < 0) throw invalidHeader();
+}
+
+/** What the guard says, for a stream. */
 export async function* guarded(tar: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const guard = new TarGuard();
   for await (const piece of tar) {
@@ -53,10 +61,22 @@ export async function* guarded(tar: AsyncIterable<Buffer>): AsyncGenerator<Buffe
   }
 }
 
-/** Octal digits, or bytes where the first has its highest bit set (GNU tar, "Extensions"). Nonsense is the reader's to refuse. */
+/**
+ * Octal digits, or a number of bytes behind one that is 0x80 (GNU tar, "Extensions").
+ * @throws EngineError invalidArgument for anything else, of which a reader would make nothing or too much
+ */
 function sizeIn(header: Buffer): number {
   const { at, length } = SIZE;
-  if (((header[at] ?? 0) & 0x80) !== 0) return Number(header.readBigUInt64BE(at + length - 8));
-  const size = Number.parseInt(header.toString('latin1', at, at + length).trim(), 8);
-  return Number.isFinite(size) && size > 0 ? size : 0;
+  const first = header[at] ?? 0;
+  if (first === 0x80) return Number(header.readBigUInt64BE(at + length - 8));
+  const [digits = ''] = header
+    .toString('latin1', at, at + length)
+    .replace(/^[ \0]+/, '')
+    .split(/[ \0]/);
+  if (!/^[0-7]*$/.test(digits)) throw invalidHeader();
+  return Number.parseInt(`0${digits}`, 8);
+}
+
+function invalidHeader(): EngineError {
+  return new EngineError('invalidArgument', 'archive/tar: invalid tar header');
 }

@@ -25,7 +25,7 @@ import { makeDirectories } from './directories.ts';
 import type { UnpackOptions } from './job.ts';
 import { asBytes, asText, bytePath } from './paths.ts';
 import { tarError } from './tar-error.ts';
-import { TarGuard } from './tar-guard.ts';
+import { checkEntry, TarGuard } from './tar-guard.ts';
 
 const CHUNK = 256 << 10;
 type Entry = ExtractEvents['entry'][1];
@@ -97,6 +97,7 @@ class Unpacker {
 
   async add(entry: Entry): Promise<void> {
     const { header } = entry;
+    checkEntry(header);
     const name = nameOf(header);
     const path = this.#place(name);
     if (path !== undefined && this.#makeRoom(path, header)) await this.#create(path, entry);

@@ -3,7 +3,7 @@ import { pipeline, type Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import { tarError } from '../files/tar-error.ts';
-import { guarded } from '../files/tar-guard.ts';
+import { checkEntry, guarded } from '../files/tar-guard.ts';
 import type { Blob, Blobs } from './blobs.ts';
 import { decompress } from './decompress.ts';
 
@@ -37,6 +37,7 @@ export class Archive {
       for await (const entry of entries) {
         count += 1;
         if (count > MAX_ENTRIES) throw new EngineError('tooLarge', `invalid archive: more than ${MAX_ENTRIES} files`);
+        checkEntry(entry.header);
         const path = insidePath(entry.header.name);
         const { type } = entry.header;
         if (type === 'link') archive.#links.set(path, insidePath(entry.header.linkname ?? ''));
