@@ -13,10 +13,14 @@ export interface Target {
   readonly port: number;
   /** The client's own port; any when left out */
   readonly from?: number;
+  /** It shall answer: it is waited for, however slow the machine is */
+  readonly awaited?: boolean;
 }
 
 /** Milliseconds until silence counts as unreachable: more than one retransmission of a lost first packet */
 const PATIENCE = 1800;
+/** The same of what shall answer */
+const LONG_PATIENCE = 30_000;
 
 async function serve(name: string, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
@@ -41,7 +45,8 @@ function plain(address = ''): string {
 /** @returns what the server said, or null */
 function ask(target: Target): Promise<string | null> {
   const answer = target.protocol === 'tcp' ? askTcp(target) : askUdp(target);
-  const silence = new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE));
+  const patience = target.awaited === true ? LONG_PATIENCE : PATIENCE;
+  const silence = new Promise<null>((resolve) => setTimeout(() => resolve(null), patience));
   return Promise.race([answer, silence]);
 }
 
@@ -61,7 +66,7 @@ function askUdp({ address, port, from }: Target): Promise<string | null> {
     const send = () => socket.send('?', port, address, () => undefined);
     if (from === undefined) send();
     else socket.bind(from, send);
-    setTimeout(send, PATIENCE / 2);
+    setInterval(send, PATIENCE / 2);
   });
 }
 

@@ -161,8 +161,8 @@ const PLACES = [...new Set(ALL.map(([from]) => from))];
 /** Every cell is asked over tcp and over udp. */
 async function look(room: Room, place: Place): Promise<void> {
   const cells = ALL.filter(([from]) => from === place);
-  const questions = cells.flatMap(([, address, port]) =>
-    (['tcp', 'udp'] as const).map((protocol) => ({ protocol, address, port })),
+  const questions = cells.flatMap(([, address, port, answer]) =>
+    (['tcp', 'udp'] as const).map((protocol) => ({ protocol, address, port, awaited: answer !== null })),
   );
   const answers = await room.probe(place, questions);
   const name = (index: number) => {
