@@ -143,6 +143,8 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
  * leaving, entering: where the way out takes less than the network, or an answer comes back on such a way, both ends are told
  *   in the first packet of each (the kernel makes the figure smaller, never larger: net/netfilter/nft_exthdr.c). Without it,
  *   connections hang where somebody on the way keeps ICMP to himself.
+ *   Packets of a connection that both ends have confirmed need none of that: the kernel calls it assured with the third
+ *   packet of TCP. Before it stands only what no connection changes, since others could speak in its name.
  * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
  * entering, between: from outside and from other bridges, only to published ports. All ports of an unprotected network are
  *   open to the outside, not to other bridges, as in Docker 28.
@@ -157,10 +159,11 @@ const chainsText = (accept: FirewallMark | undefined) => `
   chain from_bridge {
     ip saddr 127.0.0.0/8 counter name loopback drop
     ip daddr 127.0.0.0/8 counter name loopback drop
+    iifname != @internal return
     ip daddr . iifname @subnets4 return
     ip6 daddr . iifname @subnets6 return
     ip6 daddr { fe80::/10, ff00::/8 } return
-    iifname @internal fib daddr . iif type != { local, broadcast, multicast } counter name internal drop
+    fib daddr . iif type != { local, broadcast, multicast } counter name internal drop
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept
@@ -209,14 +212,14 @@ const chainsText = (accept: FirewallMark | undefined) => `
   }
   chain leaving {
     iifname . oifname @turning accept
+    iifname @internal counter name internal drop
+    oifname @internal counter name internal drop
+    ct status assured accept
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @bridges goto between
-    iifname @internal counter name internal drop
     ct state invalid counter name invalid drop
   }
   chain between {
-    iifname @internal counter name internal drop
-    oifname @internal counter name internal drop
     ct state established,related accept
     ct status dnat accept
 ${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
@@ -224,8 +227,9 @@ ${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 ac
     goto opened
   }
   chain entering {
-    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @internal counter name internal drop
+    ct status assured accept
+    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     ct state established,related accept
     ct status dnat accept
 ${markText(accept)}    meta nfproto . oifname @unprotected accept
