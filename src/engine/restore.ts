@@ -155,6 +155,7 @@ async function clearLeftovers(core: Core, tasks: readonly string[], lost: readon
   const { halves = [], whole = [] } = Object.groupBy(state.containers.values(), ({ unfinished }) =>
     unfinished === undefined ? 'whole' : 'halves',
   );
+  state.apply({ remove: { volumes: core.runtime.volumes.removed(state.volumes.keys()) } });
   const stale = whole.filter((container) => container.spec.autoRemove && hasEnded(container));
   const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
   const idle = [...new Set([...tasks, ...(await core.processes.remains())])].filter((id) => {

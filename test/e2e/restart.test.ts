@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
@@ -85,9 +86,12 @@ describe('the daemon is killed and started again', () => {
     await daemon.ok('run', '-d', '--name', 'ending', ...untilTold);
     await daemon.ok('run', '-d', '--rm', '--name', 'vanishing', ...untilTold);
     await daemon.ok('create', '--name', 'waiting', 'busybox', 'true');
+    await daemon.ok('volume', 'create', 'kept');
+    await daemon.ok('volume', 'create', 'cut');
     const pids = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'ending', 'vanishing');
     await daemon.stop('SIGKILL');
-    await daemon.host.shell('touch /run/told/end');
+    // As far as "docker volume rm" came.
+    await daemon.host.shell(`cd /run/data/volumes; mv cut .removed-${hash('sha256', 'cut')}-0; touch /run/told/end`);
     await eventually(
       'both have ended',
       async () => (await daemon.host.exec(['ps', '-p', pids.replace('\n', ',')])).code !== 0,
@@ -100,6 +104,9 @@ describe('the daemon is killed and started again', () => {
       async () => !(await daemon.ok('ps', '-a', '--format', '{{.Names}}')).includes('vanishing'),
     );
     assert.equal((await daemon.host.shell('ls /run/fairway/netns')).trim(), '');
+    assert.equal(await daemon.ok('volume', 'ls', '-q'), 'kept');
+    await eventually('its files are gone', async () => (await daemon.host.shell('ls -A /run/data/volumes')) === 'kept');
+    await daemon.ok('volume', 'rm', 'kept');
     await daemon.ok('start', '-a', 'waiting');
     await daemon.ok('rm', 'ending', 'waiting');
   });

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import {
   chownSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -26,8 +27,9 @@ import type { Volume } from '../../model/volume.ts';
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
 const MNT_DETACH = 2;
-/** A volume that is being deleted is called so. No volume's name begins with a dot. */
+/** A volume that is being deleted is called so, with what its name hashes to. No volume's name begins with a dot. */
 const REMOVED = '.removed-';
+const removedName = (name: string): string => `${REMOVED}${hash('sha256', name)}-`;
 /** Of the local driver (moby: volume/local). */
 const OPTIONS: readonly string[] = ['type', 'device', 'o'];
 
@@ -81,7 +83,7 @@ export class LocalVolumes {
     const folder = join(this.#root, name);
     const busy = mountPoints().find((path) => path === folder || path.startsWith(`${folder}/`));
     if (busy !== undefined) throw new EngineError('internal', `remove ${name}: ${busy} is mounted`);
-    const removed = join(this.#root, `${REMOVED}${randomBytes(8).toString('hex')}`);
+    const removed = join(this.#root, removedName(name) + randomBytes(8).toString('hex'));
     try {
       renameSync(folder, removed);
     } catch (error) {
@@ -89,6 +91,14 @@ export class LocalVolumes {
       throw error;
     }
     await rm(removed, { recursive: true, force: true });
+  }
+
+  /** Of these volumes, those an earlier daemon was removing and has not made anew: their files are gone, or about to be. */
+  removed(names: Iterable<string>): string[] {
+    const going = readNames(this.#root).filter((entry) => entry.startsWith(REMOVED));
+    const isGoing = (name: string) => going.some((entry) => entry.startsWith(removedName(name)));
+    if (going.length === 0) return [];
+    return [...names].filter((name) => isGoing(name) && !existsSync(join(this.#root, name)));
   }
 
   /** Finishes what an earlier daemon did not. */
