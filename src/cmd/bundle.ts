@@ -1,6 +1,6 @@
-import { globSync, mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { build } from 'rolldown';
 
 /*
@@ -9,10 +9,19 @@ import { build } from 'rolldown';
  */
 const SOURCES = join(import.meta.dirname, '..');
 const [folder = ''] = process.argv.slice(2);
-const begun = new Date();
+/** Of other states of the sources, or of other checkouts with the same cache: daemons that run may still start threads of theirs. */
+const KEPT = 5;
 mkdirSync(folder, { recursive: true });
 // The daemon's last: where it is, everything is.
 for (const path of [...globSync('**/*.worker.ts', { cwd: SOURCES }), 'cmd/fairwayd.ts']) await bundle(path);
+for (const old of byAge(dirname(folder)).slice(KEPT)) rmSync(old, { recursive: true, force: true });
+
+/** What is in a folder, the newest first. */
+function byAge(parent: string): string[] {
+  const paths = readdirSync(parent).map((name) => join(parent, name));
+  const made = new Map(paths.map((path) => [path, statSync(path).mtimeMs]));
+  return paths.sort((one, other) => (made.get(other) ?? 0) - (made.get(one) ?? 0));
+}
 
 /** In one file, whatever is loaded later: a daemon goes on with what it was when its sources are replaced. */
 async function bundle(path: string): Promise<void> {
@@ -33,8 +42,6 @@ async function bundle(path: string): Promise<void> {
   const file = join(folder, `${basename(path, '.ts')}.cjs`);
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, inAscii(output[0].code));
-  // What changes from now on is newer than it.
-  utimesSync(unfinished, begun, begun);
   renameSync(unfinished, file);
 }
 
