@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
+import { eventually } from '../host.ts';
 import { isInside, runInside } from './inside.ts';
 
 if (!isInside) {
@@ -38,7 +39,8 @@ if (!isInside) {
       const { NetworkSettings: settings } = await container.inspect();
       assert.equal(settings.Networks['app']?.IPAddress, '10.80.0.9');
       const port = settings.Ports['80/tcp']?.[0]?.HostPort;
-      assert.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /It works/);
+      const page = async () => (await fetch(`http://127.0.0.1:${port}/`)).text();
+      await eventually('the server serves', async () => /It works/.test(await page().catch(() => '')));
       const found = await docker.listContainers({ filters: { label: ['made=by-dockerode'] } });
       assert.deepEqual(
         found.map(({ Names }) => Names),
