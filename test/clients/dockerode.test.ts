@@ -52,7 +52,8 @@ if (!isInside) {
       await container.stop({ t: 1 });
       await container.remove();
       await network.remove();
-      assert.deepEqual(await docker.listContainers({ all: true }), []);
+      // The one with AutoRemove, too, which goes after its end was told.
+      await eventually('nothing is left', async () => (await docker.listContainers({ all: true })).length === 0);
     });
 
     test('exec with input, in one hijacked stream', async () => {
