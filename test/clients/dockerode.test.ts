@@ -19,8 +19,8 @@ if (!isInside) {
         Tty: true,
         HostConfig: { AutoRemove: true },
       });
-      output.end();
       assert.equal(result.StatusCode, 3);
+      // The attached stream ends it, which may be after the wait's answer.
       assert.equal(await said, 'out\r\n');
     });
 
