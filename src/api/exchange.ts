@@ -7,6 +7,7 @@ import { statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
 
+/** How long what follows a refused body's beginning is read on */
 const LINGER_MS = 5000;
 
 /** What a handler answers with; `nothing` when it has answered by itself, as streams do. */
@@ -153,8 +154,9 @@ export class Exchange {
       return;
     }
     const status = statusOf(thrown);
-    if (status === 413) this.#response.setHeader('Connection', 'close');
-    this.reply(status === 304 ? { status } : { status, body: { message: errorMessage(thrown) } }, status === 413);
+    const refusesBody = status === 413;
+    if (refusesBody) this.#response.setHeader('Connection', 'close');
+    this.reply(status === 304 ? { status } : { status, body: { message: errorMessage(thrown) } }, refusesBody);
   }
 
   /**

@@ -18,9 +18,11 @@ for (const old of byAge(dirname(folder)).slice(KEPT)) rmSync(old, { recursive: t
 
 /** What is in a folder, the newest first. */
 function byAge(parent: string): string[] {
-  const paths = readdirSync(parent).map((name) => join(parent, name));
-  const made = new Map(paths.map((path) => [path, statSync(path).mtimeMs]));
-  return paths.sort((one, other) => (made.get(other) ?? 0) - (made.get(one) ?? 0));
+  return readdirSync(parent)
+    .map((name) => join(parent, name))
+    .map((path) => ({ path, made: statSync(path).mtimeMs }))
+    .sort((one, other) => other.made - one.made)
+    .map(({ path }) => path);
 }
 
 /** In one file, whatever is loaded later: a daemon goes on with what it was when its sources are replaced. */

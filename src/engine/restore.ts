@@ -155,7 +155,8 @@ async function clearLeftovers(core: Core, tasks: readonly string[], lost: readon
   const { halves = [], whole = [] } = Object.groupBy(state.containers.values(), ({ unfinished }) =>
     unfinished === undefined ? 'whole' : 'halves',
   );
-  state.apply({ remove: { volumes: core.runtime.volumes.removed(state.volumes.keys()) } });
+  const removed = core.runtime.volumes.removed(state.volumes.keys());
+  if (removed.length > 0) state.apply({ remove: { volumes: removed } });
   const stale = whole.filter((container) => container.spec.autoRemove && hasEnded(container));
   const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
   const idle = [...new Set([...tasks, ...(await core.processes.remains())])].filter((id) => {

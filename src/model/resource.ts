@@ -1,3 +1,5 @@
+/* One file, though long: each kind of resource with its shape, its key and what it hangs on, which change together. */
+
 import type { AddressFamily, InterfaceAddress, IpAddress, MacAddress, Prefix } from './address.ts';
 
 /** The network namespace a resource lives in: the daemon's own, or a sandbox's. */

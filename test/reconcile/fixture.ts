@@ -12,6 +12,7 @@ import { type NamespaceName, type Owner, type Resource, resourceKey } from '../.
 import type { SocketKeeper } from '../../src/reconcile/listeners.ts';
 import type { PlanStep } from '../../src/reconcile/plan.ts';
 import { Reconciler } from '../../src/reconcile/reconciler.ts';
+import { plainNetwork } from '../plain-network.ts';
 
 export type Wishes = Map<Owner, readonly Resource[]>;
 
@@ -123,22 +124,11 @@ export function sandboxOf(digit: string, resolver = false): Sandbox {
 
 /** A bridge network with 10.<number>.0.0/24. */
 export function networkOf(number: number, driverOptions: DriverOptions = {}): Network<ReturnType<typeof bridge.parse>> {
-  return {
+  return plainNetwork(`net${number}`, bridge.parse(driverOptions), {
     id: number.toString(16).padStart(12, '0').padEnd(64, '0'),
-    name: `net${number}`,
-    driver: 'bridge',
-    created: '2025-01-01T00:00:00.000000000Z',
-    internal: false,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    ipamDriver: 'default',
-    ipamOptions: {},
     pools: [{ subnet: parsePrefix(`10.${number}.0.0/24`), gateway: parseIpAddress(`10.${number}.0.1`), auxiliary: {} }],
     driverOptions,
-    options: bridge.parse(driverOptions),
-    labels: {},
-  };
+  });
 }
 
 export interface Attachment {

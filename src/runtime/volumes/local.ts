@@ -95,16 +95,20 @@ export class LocalVolumes {
 
   /** Of these volumes, those an earlier daemon was removing and has not made anew: their files are gone, or about to be. */
   removed(names: Iterable<string>): string[] {
-    const going = readNames(this.#root).filter((entry) => entry.startsWith(REMOVED));
-    const isGoing = (name: string) => going.some((entry) => entry.startsWith(removedName(name)));
+    const going = this.#going();
     if (going.length === 0) return [];
+    const isGoing = (name: string) => going.some((entry) => entry.startsWith(removedName(name)));
     return [...names].filter((name) => isGoing(name) && !existsSync(join(this.#root, name)));
   }
 
   /** Finishes what an earlier daemon did not. */
   async clear(): Promise<void> {
-    const names = readNames(this.#root).filter((name) => name.startsWith(REMOVED));
-    await Promise.all(names.map((name) => rm(join(this.#root, name), { recursive: true, force: true })));
+    await Promise.all(this.#going().map((name) => rm(join(this.#root, name), { recursive: true, force: true })));
+  }
+
+  /** Folders of volumes that are being deleted. */
+  #going(): string[] {
+    return readNames(this.#root).filter((name) => name.startsWith(REMOVED));
   }
 
   /** Mounts what the options name; for one without, or one that is mounted already, nothing is to be done. */
