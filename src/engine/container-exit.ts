@@ -5,6 +5,7 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { ranOutOfMemory } from '../runtime/process/oom.ts';
 import type { Process, ProcessExit } from '../runtime/process/process.ts';
 import { cgroupOf } from '../runtime/spec/spec.ts';
+import { exitedContainer } from './container-exited.ts';
 import { releaseMounts, tellUnmounted } from './container-mounts.ts';
 import { anonymousVolumes, clearRemains, removeVolumes, strikeOut } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
@@ -121,13 +122,6 @@ function pauseBeforeRestart(live: LiveContainer, { spec, state, restartCount }: 
 /** Counted when it is decided, as by Docker. */
 function awaitingRestart(exited: Container): Container {
   return { ...exited, restartCount: exited.restartCount + 1, state: { ...exited.state, status: 'restarting' } };
-}
-
-/** The same container, ended. Why an earlier start failed is kept: Docker clears it with the next start. */
-export function exitedContainer(ended: Container, { code, at }: ProcessExit): Container {
-  const { stopping: _, ...container } = ended;
-  const state = { ...container.state, status: 'exited', pid: 0, exitCode: code, finishedAt: at } as const;
-  return { ...container, state };
 }
 
 /** Docker's execDuration: whole seconds; 0 when a time is missing. */

@@ -172,7 +172,8 @@ function occupy(core: Core, container: Container, place: Place): Endpoint[] {
 /** @param started as it was when the start began: what was written down since is kept, except for its restarts */
 function noteRunning({ state }: Core, started: Container, pid: number, startedAt: string): Container {
   const { restartCount, stoppedByHand } = started;
-  const container = { ...findContainer(state.containers, started.id), restartCount, stoppedByHand };
+  const { stopping: _, ...known } = findContainer(state.containers, started.id);
+  const container = { ...known, restartCount, stoppedByHand };
   const running = {
     ...container.state,
     status: 'running',
@@ -205,8 +206,9 @@ async function giveUp(core: Core, id: string, live: LiveContainer, error: unknow
   if (container === undefined) return;
   const exitCode = error instanceof StartError ? error.exitCode : NOT_STARTED;
   const status = container.state.status === 'restarting' ? 'exited' : container.state.status;
+  const { stopping: _, ...known } = container;
   const departure = leaveSandbox(core, {
-    ...container,
+    ...known,
     state: { ...container.state, status, pid: 0, exitCode, error: errorMessage(error) },
   });
   await Promise.all([departure.finish(), discardTask(core, id)]);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Stop } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
+import { exitedContainer } from './container-exited.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import type { Run } from './live.ts';
 import { findContainer } from './lookup.ts';
@@ -32,18 +33,6 @@ export function stopOf({ spec }: Container, request: StopRequest): Stop {
   };
 }
 
-/** What the last daemon began. Never rejects. */
-export async function carryOutStop(core: Core, container: Container, run: Run): Promise<void> {
-  if (container.stopping === undefined) return;
-  core.live.of(container).restarts.cancel();
-  try {
-    await stopRun(core, container, run, container.stopping);
-  } catch (error) {
-    const details = { container: container.name, error: errorMessage(error) };
-    core.logger.warn('a stop that a former daemon began could not be carried out', details);
-  }
-}
-
 /** What is written down of a container that is made to end. */
 type Wish = Pick<Container, 'stopping'> & Partial<Pick<Container, 'stoppedByHand'>>;
 const BY_HAND: Wish = { stoppedByHand: true };
@@ -66,9 +55,9 @@ export function runToEndHeld(core: Core, id: string, wish = BY_HAND): Run | unde
   live.restarts.cancel();
   const stopped = { ...container, ...wish };
   if (container.state.status === 'restarting') {
-    const { stopping: _, ...ended } = stopped;
-    setStatus(core, ended, 'exited');
-    live.tellExit({ code: container.state.exitCode });
+    const { exitCode: code, finishedAt: at } = container.state;
+    core.state.apply({ put: { containers: [exitedContainer(stopped, { code, at })] } });
+    live.tellExit({ code });
   } else core.state.apply({ put: { containers: [stopped] } });
   return live.run;
 }
@@ -206,6 +195,6 @@ export async function unpauseContainer(core: Core, reference: string): Promise<v
   });
 }
 
-function setStatus({ state }: Core, container: Container, status: 'running' | 'paused' | 'exited'): void {
+function setStatus({ state }: Core, container: Container, status: 'running' | 'paused'): void {
   state.apply({ put: { containers: [{ ...container, state: { ...container.state, status } }] } });
 }

@@ -62,7 +62,8 @@ function wantsRestart(policy: RestartPolicy, { exitCode, restartCount }: RunEnd)
 }
 
 /** Whether a daemon that starts is to start it: as if it had ended just now, except that what was stopped by hand is remembered. */
-export function restartsWithDaemon({ spec, state, restartCount, stoppedByHand }: Container): boolean {
+export function restartsWithDaemon({ spec, state, restartCount, stoppedByHand, stopping }: Container): boolean {
+  if (stopping?.thenStart) return true;
   const { restartPolicy } = spec;
   if (state.startedAt === NEVER) return false;
   if (stoppedByHand && restartPolicy.name !== 'always') return false;

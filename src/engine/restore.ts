@@ -4,13 +4,14 @@ import type { Container } from '../model/container.ts';
 import { errorMessage, hasCode } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
-import { exitedContainer, followRun } from './container-exit.ts';
+import { followRun } from './container-exit.ts';
+import { exitedContainer } from './container-exited.ts';
 import { releaseMounts, volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { connectStreams, openLog } from './container-process.ts';
 import { removeHeld, takeAway } from './container-remove.ts';
+import { carryOut } from './container-restart.ts';
 import { startAgain } from './container-start.ts';
-import { carryOutStop } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
@@ -56,7 +57,7 @@ function dropUnseen(core: Core, running: ReadonlySet<string>): Container[] {
     if (running.has(container.id)) continue;
     const seenUp = isUp(container);
     const ended = seenUp ? exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }) : container;
-    leaveSandbox(core, restartsWithDaemon(ended) ? awaitingDaemon(ended) : withoutRestart(ended));
+    leaveSandbox(core, atRest(ended));
     if (seenUp) lost.push(ended);
   }
   const held = new Set([...state.containers.values()].map(({ sandbox }) => sandbox));
@@ -69,15 +70,11 @@ function dropUnseen(core: Core, running: ReadonlySet<string>): Container[] {
   return lost;
 }
 
-/** As if somebody started it: its restarts are counted anew. */
-function awaitingDaemon(ended: Container): Container {
-  return { ...ended, restartCount: 0, state: { ...ended.state, status: 'restarting' } };
-}
-
-/** One that waited for its restart when the last daemon ended, and need not any more. */
-function withoutRestart(ended: Container): Container {
-  if (ended.state.status !== 'restarting') return ended;
-  return { ...ended, state: { ...ended.state, status: 'exited' } };
+/** One that does not run, until the containers are started that this daemon has to start: as if somebody did, restarts are counted anew. */
+function atRest(ended: Container): Container {
+  if (restartsWithDaemon(ended)) return { ...ended, restartCount: 0, state: { ...ended.state, status: 'restarting' } };
+  // It waited for its restart when the last daemon ended, and need not any more.
+  return ended.state.status === 'restarting' ? { ...ended, state: { ...ended.state, status: 'exited' } } : ended;
 }
 
 /**
@@ -121,7 +118,7 @@ async function resume(core: Core, container: Container): Promise<void> {
     await core.volumeUse.take(volumesOf(container), container.id);
     const process = await core.processes.restore(container.id, { tty, stdin: openStdin });
     if (process === undefined) {
-      await leaveSandbox(core, exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() })).finish();
+      await leaveSandbox(core, atRest(exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }))).finish();
       return;
     }
     restoreSandboxFiles(core, container);
@@ -129,7 +126,7 @@ async function resume(core: Core, container: Container): Promise<void> {
     connectStreams(live.session, process, log);
     const run = followRun(core, container, live, { process, log, startAgain: () => startAgain(core, container.id) });
     watchHealth(core, container, live, run);
-    void carryOutStop(core, container, run);
+    void carryOut(core, container, run);
   } catch (error) {
     core.logger.error('a running container could not be taken up', {
       container: container.name,

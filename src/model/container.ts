@@ -156,6 +156,8 @@ export interface Stop {
   readonly signal: number;
   /** Seconds until it is killed; negative: it is not */
   readonly timeout: number;
+  /** It is a restart */
+  readonly thenStart?: true;
 }
 
 /** What the store keeps of a container. */
@@ -180,7 +182,7 @@ export interface Container {
   readonly restartCount: number;
   /** Somebody stopped it, and nobody has started it since */
   readonly stoppedByHand: boolean;
-  /** A stop is under way. When the daemon ends meanwhile, the next one carries it out */
+  /** A stop or a restart is under way. When the daemon ends meanwhile, the next one carries it out */
   readonly stopping?: Stop;
   readonly state: ContainerState;
   /** As it was when the container's state last changed; while it runs, only the daemon's memory has the newest */

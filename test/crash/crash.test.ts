@@ -11,10 +11,8 @@ import { shuffled } from './shuffled.ts';
 const KILLS = 5;
 /** The operation that the power is cut in: the one that deletes files. `npm run test:soak` cuts it in each. */
 const CUT = LIFE.findIndex(({ name }) => name === 'rm -f');
-/** Always among those that are killed, right before its signal is sent */
-const STOP = LIFE.findIndex(({ name }) => name === 'stop');
-/** Open: containerd may leave a shim behind when nobody waits for its answer any more. The soak kills there, too. */
-const OPEN = /^called Tasks\/Delete /;
+/** Always among those that are killed, where what was written down has not been done: the next daemon does it. */
+const WRITTEN = { stop: 'call Tasks/Kill ', restart: 'call Tasks/Create ', kill: 'call Tasks/Kill ' };
 const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
 
 describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=${seed})`, () => {
@@ -47,12 +45,16 @@ describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=$
   });
 
   test('killed at a point of some operations, it is as before or as after, and goes on', async () => {
-    const random = shuffled(LIFE.keys(), seed).filter((operation) => operation !== STOP);
-    const crashes = [STOP, ...random.slice(0, KILLS - 1)].flatMap((operation): Crash[] => {
-      const places = placesOf(course.points[operation] ?? []).filter((place) => !OPEN.test(place));
-      // What is written down and has not been done is the next daemon's to do.
-      const written = operation === STOP ? places.filter((place) => place.startsWith('call Tasks/Kill ')) : places;
-      const [point] = shuffled(written, seed);
+    const written = new Map(Object.entries(WRITTEN));
+    const others = LIFE.map(({ name }) => name).filter((name) => !written.has(name));
+    const chosen = [...written.keys(), ...shuffled(others, seed).slice(0, KILLS - written.size)];
+    const crashes = chosen.flatMap((name): Crash[] => {
+      const operation = LIFE.findIndex((one) => one.name === name);
+      const places = placesOf(course.points[operation] ?? []);
+      const [point] = shuffled(
+        places.filter((place) => place.startsWith(written.get(name) ?? '')),
+        seed,
+      );
       return point === undefined ? [] : [{ operation, point }];
     });
     const came = await runLap(machine, course, crashes);

@@ -23,6 +23,9 @@ export const LIFE: readonly Operation[] = [
   { name: 'disconnect', method: 'POST', path: '/networks/side/disconnect', body: { Container: NAME } },
   { name: 'stop', method: 'POST', path: of('stop?t=5') },
   { name: 'start again', method: 'POST', path: of('start') },
+  { name: 'restart', method: 'POST', path: of('restart?t=5') },
+  { name: 'kill', method: 'POST', path: of('kill') },
+  { name: 'start once more', method: 'POST', path: of('start') },
   { name: 'rm -f', method: 'DELETE', path: `/containers/${NAME}?force=1&v=1` },
   { name: 'network rm', method: 'DELETE', path: '/networks/side' },
 ];

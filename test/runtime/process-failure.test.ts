@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { hasStatus } from '../../src/runtime/containerd/error.ts';
+import { eventually } from '../host.ts';
 import { collect, container, ProcessRoom, until } from './process-room.ts';
 
 let room: ProcessRoom;
@@ -32,15 +34,38 @@ test('a killed shim takes its container along, and everybody is told', async () 
   const given = container(['sleep', '1000']);
   const process = await room.create(given);
   await process.start();
-  const shim = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${process.pid}/status`, 'utf8'))?.[1];
-  globalThis.process.kill(Number(shim), 'SIGKILL');
+  globalThis.process.kill(shimOf(process), 'SIGKILL');
   assert.equal((await process.exited).code, 137);
   await process.delete();
   await process.io.ended;
   await room.processes.discard(given.id);
-  // Its parent is now the machine's init, which may not have collected it yet: then it is a zombie.
-  const status = `/proc/${process.pid}/status`;
-  if (existsSync(status)) assert.match(readFileSync(status, 'utf8'), /^State:\s+Z/m);
+  assert.ok(hasEnded(process.pid));
+});
+
+test('a task that a daemon had half taken away when it died is taken away whole by the next', async () => {
+  const given = container(['sleep', '1000']);
+  const process = await room.create(given);
+  const shim = shimOf(process);
+  await process.start();
+  await process.kill(9);
+  await process.exited;
+  const { tasks } = room.runtime.containerd;
+  const task = { containerId: given.id };
+  // It is asked, and whoever asked does not hear its answer.
+  globalThis.process.kill(shim, 'SIGSTOP');
+  await assert.rejects(tasks.delete(task, { signal: AbortSignal.timeout(500) }));
+  globalThis.process.kill(shim, 'SIGCONT');
+  await eventually('the shim has done it', () =>
+    tasks.get(task).then(
+      () => false,
+      (error) => hasStatus(error, 'NOT_FOUND'),
+    ),
+  );
+  assert.ok(!hasEnded(shim));
+  await room.open().discard(given.id);
+  await eventually('the shim has ended', () => hasEnded(shim));
+  const bundle = `containerd/io.containerd.runtime.v2.task/fairway/${given.id}`;
+  assert.ok(!existsSync(join(room.execRoot, bundle)));
 });
 
 test('a listener that never takes its chunk does not keep a container that has ended', async () => {
@@ -54,3 +79,13 @@ test('a listener that never takes its chunk does not keep a container that has e
   stuck.resolve();
   await process.io.ended;
 });
+
+function shimOf({ pid }: { readonly pid: number }): number {
+  return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+/** One whose parent is now the machine's init may not have been collected yet: then it is a zombie. */
+function hasEnded(pid: number): boolean {
+  const status = `/proc/${pid}/status`;
+  return !existsSync(status) || /^State:\s+Z/m.test(readFileSync(status, 'utf8'));
+}

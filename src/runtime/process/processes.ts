@@ -164,17 +164,28 @@ export class Processes {
     }
   }
 
+  /**
+   * Removing comes first, whatever the task's state. Where a daemon died before it heard that its task was removed, the shim
+   * has no task any more and lives on, and containerd ends it only when it is told to remove what it says is not there.
+   */
   async #end(containerId: string): Promise<void> {
-    const state = await this.#state(containerId);
-    if (state === undefined) return;
-    if (state.status !== 'stopped' && state.status !== 'created') {
-      const ended = this.#containerd.tasks.wait({ containerId });
-      await this.#containerd.tasks.kill({ containerId, signal: SIGKILL, all: true }).catch(ignoreGone);
-      // SIGKILL does not reach what is frozen until it is thawed.
-      if (state.status === 'paused') await this.#containerd.tasks.resume({ containerId }).catch(ignoreGone);
-      await ended.catch(ignoreGone);
+    try {
+      await removeTask(this.#containerd, containerId);
+    } catch (error) {
+      const state = await this.#state(containerId);
+      if (state === undefined) return;
+      if (state.status === 'stopped' || state.status === 'created') throw error;
+      await this.#kill(containerId, state);
+      await removeTask(this.#containerd, containerId);
     }
-    await removeTask(this.#containerd, containerId);
+  }
+
+  async #kill(containerId: string, { status }: TaskState): Promise<void> {
+    const ended = this.#containerd.tasks.wait({ containerId });
+    await this.#containerd.tasks.kill({ containerId, signal: SIGKILL, all: true }).catch(ignoreGone);
+    // SIGKILL does not reach what is frozen until it is thawed.
+    if (status === 'paused') await this.#containerd.tasks.resume({ containerId }).catch(ignoreGone);
+    await ended.catch(ignoreGone);
   }
 
   #directory(containerId: string): string {
