@@ -302,7 +302,7 @@ export class Reconciler {
     const { firewall, passages, parents, settings } = suspicion;
     const sandboxes = this.#mendable(suspicion.sandboxes);
     for (const sandbox of this.#mendable(suspicion.resolvers)) this.#listeners.doubt(sandbox);
-    if (this.#isUnfounded(suspicion, sandboxes)) return undefined;
+    if (this.#isUnfounded(suspicion, sandboxes)) return this.#soonestReady(suspicion.links);
     const { waiting } = this.#book;
     const scope: Scope = {
       sandboxes: new Set([...sandboxes, ...waiting.sandboxes, ...this.#wishes.sandboxesOn(parents)]),
@@ -326,7 +326,7 @@ export class Reconciler {
   ): boolean {
     if (host || firewall || passages || resolvers.size > 0) return false;
     // What waits is looked at when its time has come: somebody who fights back sends many events.
-    const suspects = [...links].filter((link) => this.#book.isReady(`link host ${link}`));
+    const suspects = [...links].filter((link) => this.#readyIn(link) === 0);
     return (
       this.#glance.linksAreWhole(suspects) &&
       this.#glance.settingsAreWhole(settings) &&
@@ -334,6 +334,17 @@ export class Reconciler {
       this.#neighbours.areRight(this.#mendable(neighbours)) &&
       !(pins && !this.#glance.pinsAreWhole())
     );
+  }
+
+  /** Of what was not looked at. @returns milliseconds; undefined: all was */
+  #soonestReady(links: ReadonlySet<string>): number | undefined {
+    const waits = [...links].map((link) => this.#readyIn(link)).filter((wait) => wait > 0);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** Milliseconds */
+  #readyIn(link: string): number {
+    return this.#book.readyIn(`link host ${link}`);
   }
 
   #mendable(places: Iterable<NamespaceName>): NamespaceName[] {

@@ -66,10 +66,10 @@ export class RepairBook {
     };
   }
 
-  /** Whether this may be repaired now. @param key resourceKey */
-  isReady(key: string): boolean {
+  /** In how many milliseconds this may be repaired; 0: now. @param key resourceKey */
+  readyIn(key: string): number {
     const now = performance.now();
-    return this.#backoff.readyAt(key, now) <= now;
+    return this.#backoff.readyAt(key, now) - now;
   }
 
   /** For one look: refuses what was repaired too often of late. `next` is when the first of these may be repaired. */

@@ -273,3 +273,15 @@ test('somebody who breaks the same thing again and again is told of and waited f
   assert.equal(contested?.resource, `link host ${VETH}`);
   assert.ok(Date.parse(contested.since) < Date.parse(contested.next));
 });
+
+test('what has to wait is mended when its time has come, though nothing else happens', async () => {
+  await using fixture = await Fixture.create();
+  const { reconciler } = fixture;
+  await reconciler.commit(wishesOf(web));
+  await reconciler.settled();
+  // The last two have to wait. The kernel tells of the link alone, not of the routes that go with it.
+  for (let times = 1; times <= 8; times++) {
+    fixture.sh(`ip link set ${BRIDGE} down`);
+    await eventually(`mended ${times} times`, () => told(reconciler.plan()).length === 0);
+  }
+});
