@@ -18,7 +18,7 @@ describe('what the daemon’s flags say of rules', () => {
       'busybox',
       'sh',
       '-c',
-      'httpd -h /var/www; httpd -f -p 81 -h /var/www',
+      'httpd -p 81 -h /var/www; httpd -f -h /var/www',
     );
     await eventually('it serves', () => reached('192.0.2.2:8080'));
   });

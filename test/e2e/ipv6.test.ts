@@ -187,7 +187,7 @@ describe('IPv6', () => {
   test('a container without IPv6 is published on it all the same; who is refused inside is refused outside', async () => {
     await run('plain', 'bridge', '-p', '8091:80', '-p', '8091:80/udp', '-p', '[::1]:8092:80');
     const target = `[${await hostAddress()}]:8091`;
-    const refused = await daemon.host.lan(['curl', '-s', '-m', '10', `http://${target}/`]);
+    const refused = await daemon.host.lan(['curl', '-s', '-m', '40', `http://${target}/`]);
     // curl(1): 7 when the reset is there before it has written, 56 when after; 28 would be a wait for nothing.
     assert.ok([7, 56].includes(refused.code), `curl ended with ${refused.code}`);
     await daemon.inside('plain', ['socat', ...server('TCP-LISTEN:80,fork,reuseaddr')]);
@@ -220,6 +220,7 @@ describe('IPv6', () => {
       });
     }
     await ping('two', 'one');
+    await eventually('all is well', async () => (await daemon.api('GET', '/fairway/plan')).body.trim() === '[]');
   });
 
   test('a restart of the daemon finds everything as it was', async () => {

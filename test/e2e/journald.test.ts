@@ -24,7 +24,7 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
   const journal = async (name: string) => {
     await daemon.host.out(['journalctl', '--sync']);
     const text = await daemon.host.out(['journalctl', '-o', 'json', `CONTAINER_NAME=${name}`]);
-    return text.split('\n').map((line) => JSON.parse(line) as Record<string, string>);
+    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, string>]));
   };
 
   test('entries carry Docker’s fields', async () => {
@@ -84,7 +84,7 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
     await daemon.docker(['exec', 'followed', 'touch', '/go']);
     const numbers = Array.from({ length: 300 }, (_, i) => String(i + 1));
     assert.deepEqual((await follower).stdout.trimEnd().split('\n'), ['first', ...numbers]);
-    await daemon.ok('rm', 'followed');
+    await daemon.ok('rm', '-f', 'followed');
   });
 
   test('a daemon that is killed loses no line, and doubles at most the one it was at', async () => {

@@ -118,7 +118,7 @@ describe('docker run and its relatives', () => {
         async () => (await daemon.ok('logs', 'life')) === Array(times).fill('started').join('\n'),
       );
     await started(1);
-    const [stopped, waited] = await Promise.all([daemon.ok('stop', 'life'), daemon.ok('wait', 'life')]);
+    const [stopped, waited] = await Promise.all([daemon.ok('stop', '-t', '50', 'life'), daemon.ok('wait', 'life')]);
     assert.deepEqual([stopped, waited], ['life', '3']);
     assert.equal(await state('life'), 'exited 3');
     await daemon.ok('start', 'life');
@@ -185,7 +185,8 @@ describe('docker run and its relatives', () => {
       await daemon.ok('ps', '-aq', '--filter', 'name=up', '--no-trunc'),
       await daemon.ok('inspect', '-f', '{{.Id}}', 'up'),
     );
-    assert.match(await daemon.ok('top', 'up'), /UID +PID +PPID.*\n.*sleep 600/);
+    // Until it has become "sleep", the process is runc's.
+    await eventually('top shows it', async () => /UID +PID +PPID.*\n.*sleep 600/.test(await daemon.ok('top', 'up')));
     assert.match(await daemon.ok('ps'), /up/);
     await daemon.ok('rm', '-f', 'up', 'down');
   });
@@ -213,7 +214,7 @@ describe('docker run and its relatives', () => {
       'for i in 1 2 3; do echo tick $i; sleep 0.2; done',
     );
     assert.equal((await daemon.docker(['logs', '-f', 'slow'])).stdout, 'tick 1\ntick 2\ntick 3\n');
-    await daemon.ok('rm', 'slow');
+    await daemon.ok('rm', '-f', 'slow');
   });
 
   test('exec: output, exit code, -u -w -e -d, standard input', async () => {

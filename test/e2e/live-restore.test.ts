@@ -24,11 +24,11 @@ describe('what is open stays open', () => {
     const listening = [`TCP-LISTEN:${ECHO},fork,reuseaddr`, 'PIPE'];
     await daemon.inside('server', ['socat', ...listening]);
     const address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'server');
-    const asks = await daemon.inside('client', ['socat', '-', `TCP:${address}:${ECHO},retry=50,interval=0.1`]);
+    const asks = await daemon.inside('client', ['socat', '-', `TCP:${address}:${ECHO},retry=600,interval=0.1`]);
     open.set('between containers', new Conversation(asks));
-    const lan = daemon.host.spawnLan(['socat', '-', `TCP:192.0.2.2:8007,retry=50,interval=0.1`]);
+    const lan = daemon.host.spawnLan(['socat', '-', `TCP:192.0.2.2:8007,retry=600,interval=0.1`]);
     open.set('from the LAN to a published port', new Conversation(lan));
-    const own = daemon.host.spawn(['socat', '-', `TCP:127.0.0.1:8007,retry=50,interval=0.1`]);
+    const own = daemon.host.spawn(['socat', '-', `TCP:127.0.0.1:8007,retry=600,interval=0.1`]);
     open.set('from the host to a published port', new Conversation(own));
     await allGoOn('before');
   });
@@ -38,7 +38,7 @@ describe('what is open stays open', () => {
     for (const [what, conversation] of open) await conversation.goesOn(`${what}, ${when}`);
   }
   const reached = async () => {
-    const lan = await daemon.host.lan(['sh', '-c', 'echo new | socat -t5 - TCP:192.0.2.2:8007']);
+    const lan = await daemon.host.lan(['sh', '-c', 'echo new | socat -t30 - TCP:192.0.2.2:8007']);
     assert.equal(lan.stdout, 'new\n', 'a new connection to the published port');
   };
 
@@ -108,7 +108,10 @@ describe('what is open stays open', () => {
       await daemon.host.shell(`touch /proc/${inside}/root/end`);
       await allGoOn('while containerd is down');
       await reached();
-      await eventually('another containerd is there', async () => (await daemon.host.out(['cat', file])) !== pid);
+      await eventually('another containerd is there', async () => {
+        const now = (await daemon.host.exec(['cat', file])).stdout.trim();
+        return now !== '' && now !== pid;
+      });
       await eventually('commands run again', async () => (await daemon.docker(['exec', 'client', 'true'])).code === 0);
       assert.equal(await daemon.ok('wait', 'ending'), '5');
       await daemon.ok('rm', 'ending');
