@@ -35,6 +35,7 @@ import { ensurePredefinedNetworks } from './default-network.ts';
 import { followLease, resumeLeases } from './dhcp.ts';
 import { Events } from './events.ts';
 import { Execs } from './execs.ts';
+import { clearForgotten } from './forgotten.ts';
 import { Forwarding } from './forwarding.ts';
 import { HostResolver } from './host-resolver.ts';
 import { addressPools, engineId } from './identity.ts';
@@ -115,6 +116,7 @@ export class Engine {
     const watching = new AbortController();
     building.defer(() => watching.abort());
     watchMemory(core, watching.signal);
+    void clearForgotten(core, watching.signal);
     followHostResolver(core, hostResolver);
     const engine = new Engine(core, dns, building.move());
     engine.#starting = startWaiting(core);

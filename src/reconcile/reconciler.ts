@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { NetworkNamespace } from '../kernel/netns.ts';
+import type { LinkInfo } from '../kernel/rtnetlink.ts';
 import { LinkBin } from '../kernel/trash.ts';
 import type { AddressFamily } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
@@ -13,7 +14,7 @@ import { Executor } from './executor.ts';
 import { FirewallApplier } from './firewall/applier.ts';
 import { Glance } from './glance.ts';
 import { Listeners, type ResolverSockets, type SocketKeeper } from './listeners.ts';
-import { isTrash } from './marks.ts';
+import { isOurs, isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { Neighbours } from './neighbours.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
@@ -182,15 +183,20 @@ export class Reconciler {
   /**
    * Takes these wishes as given (start of the daemon), reads everything, mends what differs, removes what carries our mark
    * and nobody wishes, and watches from then on. What cannot be mended is told in the repair's `error` and tried again.
+   * Where the host has the links it should, sandboxes have gone on as they were: what is inside is read soon after.
    */
   async restore(desired: Changes): Promise<Repair[]> {
     const nothing = [...this.#wishes.owners.keys()].map((owner) => [owner, []] as const);
     this.#wishes.replace(new Map<Owner, readonly Resource[]>([...nothing, ...desired]));
     this.#places.sweep();
-    if (this.#places.host.links().some(isTrash)) this.#bin.discard();
+    const links = this.#places.host.links();
+    if (links.some(isTrash)) this.#bin.discard();
     this.#watch ??= this.#startWatch();
     this.#mender.removesGarbage = true;
-    const outcomes = this.#mender.mend(EVERYTHING);
+    const later = haveAll(links, this.#wishes.keys) ? this.#mendable(this.#wishes.sandboxes) : [];
+    const sandboxes = new Set(this.#wishes.sandboxes).difference(new Set(later));
+    const outcomes = this.#mender.mend({ ...EVERYTHING, sandboxes, neighbours: new Set(['host', ...sandboxes]) });
+    this.#watch.lookInside(later);
     this.#listeners.settle();
     this.#retryIn(this.#book.noteFailures(outcomes));
     return outcomes.map(asRepair);
@@ -377,4 +383,13 @@ function resources(changes: Changes, counts: (resource: Resource) => boolean): M
 function touched(before: Changes, after: Changes): Scope {
   const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
   return { sandboxes, firewall: true, passages: false, settings: 'all', neighbours: new Set() };
+}
+
+/** Whether these, the host's links, are all that are wished, and none that were. */
+function haveAll(links: readonly LinkInfo[], wished: ReadonlyMap<string, unknown>): boolean {
+  const key = (name: string) => `link host ${name}`;
+  const kept = links.filter((link) => !isTrash(link));
+  const there = new Set(kept.map(({ name }) => key(name)));
+  const missing = [...wished.keys()].some((wish) => wish.startsWith(key('')) && !there.has(wish));
+  return !missing && kept.every((link) => !isOurs(link) || wished.has(key(link.name)));
 }

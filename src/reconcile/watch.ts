@@ -71,7 +71,7 @@ export class Watch implements Disposable {
   #againDue = Number.POSITIVE_INFINITY;
   /** Where the next look at settings begins */
   #turn = 0;
-  /** What has to be looked at after events were lost, part by part */
+  /** What has to be looked at after events were lost, and before there were any, part by part */
   #backlog: { readonly links: string[]; readonly sandboxes: NamespaceName[] } = { links: [], sandboxes: [] };
   /** Milliseconds the last look took, and the time before which there is no other after events were lost */
   #cost = 0;
@@ -110,6 +110,12 @@ export class Watch implements Disposable {
       this.#schedule(0);
     }, milliseconds);
     this.#again.unref();
+  }
+
+  /** Looks at these sandboxes, some at a time. */
+  lookInside(sandboxes: Iterable<NamespaceName>): void {
+    this.#backlog.sandboxes.push(...sandboxes);
+    this.#schedule(LINK_DEBOUNCE);
   }
 
   #tick(): void {

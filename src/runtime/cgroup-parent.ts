@@ -1,4 +1,4 @@
-import { readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Containers' cgroups lie below this one, in every hierarchy. Not "docker": the host may run Docker as well. */
@@ -6,16 +6,30 @@ export const CGROUP_PARENT = '/fairway';
 
 /**
  * Takes back the parent that runc made in each hierarchy for the first container. One that still holds a cgroup (of another
- * daemon's container) stays: rmdir(2) refuses it, and that is no error. Never throws.
+ * daemon's container) stays. Never throws.
  */
 export function removeCgroupParents(): void {
-  for (const mountPoint of hierarchies(readFileSync('/proc/self/mountinfo', 'utf8'))) {
+  removeCgroup(CGROUP_PARENT);
+}
+
+/** @param path in the hierarchies */
+export function hasCgroup(path: string): boolean {
+  return mountPoints().some((mountPoint) => existsSync(join(mountPoint, path)));
+}
+
+/** From every hierarchy where it is empty: rmdir(2) refuses others, and that is no error. Never throws. */
+export function removeCgroup(path: string): void {
+  for (const mountPoint of mountPoints()) {
     try {
-      rmdirSync(join(mountPoint, CGROUP_PARENT));
+      rmdirSync(join(mountPoint, path));
     } catch {
       // In use, or never made.
     }
   }
+}
+
+function mountPoints(): string[] {
+  return hierarchies(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
 /** Where cgroups are mounted, v1 and v2. The file's fields: proc(5), /proc/pid/mountinfo. */

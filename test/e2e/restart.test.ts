@@ -111,6 +111,28 @@ describe('the daemon is killed and started again', () => {
     await daemon.ok('rm', 'ending', 'waiting');
   });
 
+  test('what a containerd left that gave up half-way is taken away', async () => {
+    const forgotten = await daemon.ok('run', '-d', '--name', 'forgotten', 'busybox', 'sleep', '1000');
+    const idle = await daemon.ok('create', '--name', 'idle', 'busybox', 'true');
+    await daemon.stop('SIGKILL');
+    await daemon.host.shell(`cd /run/fairway/containerd; kill -9 $(cat containerd.pid)
+      mv io.containerd.runtime.v2.task/fairway/${forgotten} aside
+      for cgroup in $(find /sys/fs/cgroup -name ${forgotten}); do mkdir $(dirname $cgroup)/${idle}; done`);
+    assert.notEqual(await daemon.host.shell(`find /sys/fs/cgroup -name ${idle}`), '');
+    await daemon.start();
+    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'forgotten'), 'exited 255');
+    await eventually(
+      'the shim has ended',
+      async () => (await daemon.host.exec(['pgrep', '-f', `shim.*[-]id ${forgotten}`])).code === 1,
+    );
+    await eventually(
+      'cgroups are gone',
+      async () => (await daemon.host.shell(`find /sys/fs/cgroup -name ${forgotten} -o -name ${idle}`)) === '',
+    );
+    await daemon.ok('start', 'forgotten');
+    await daemon.ok('rm', '-f', 'forgotten', 'idle');
+  });
+
   test('the network heals: what a stranger deletes comes back', async () => {
     await daemon.ok('run', '-d', '--name', 'web', '-p', '8085:80', 'busybox', 'httpd', '-f', '-h', '/var/www');
     await eventually('the port answers', () => served('lan', 'http://192.0.2.2:8085/'));

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasStatus } from '../../src/runtime/containerd/error.ts';
 import { eventually } from '../host.ts';
 import { collect, container, ProcessRoom, until } from './process-room.ts';
@@ -66,6 +67,44 @@ test('a task that a daemon had half taken away when it died is taken away whole 
   await eventually('the shim has ended', () => hasEnded(shim));
   const bundle = `containerd/io.containerd.runtime.v2.task/fairway/${given.id}`;
   assert.ok(!existsSync(join(room.execRoot, bundle)));
+});
+
+test('a shim that is too busy to answer is asked again, and its container goes on', async () => {
+  const given = container(['sleep', '1000']);
+  const process = await room.create(given);
+  await process.start();
+  const shim = shimOf(process);
+  globalThis.process.kill(shim, 'SIGSTOP');
+  const restored = room.open().restore(given.id, { tty: false, stdin: false });
+  const asked = await Promise.race([restored, sleep(3000, 'not yet')]);
+  globalThis.process.kill(shim, 'SIGCONT');
+  assert.equal(asked, 'not yet');
+  assert.equal((await restored)?.pid, process.pid);
+  assert.ok(!hasEnded(process.pid));
+  await room.processes.discard(given.id);
+});
+
+test('a shim that containerd has forgotten can be found and ended, with its container', async () => {
+  const given = container(['sleep', '1000']);
+  const process = await room.create(given);
+  await process.start();
+  const shim = shimOf(process);
+  const bundle = join(room.execRoot, 'containerd/io.containerd.runtime.v2.task/fairway', given.id);
+  renameSync(bundle, join(room.execRoot, 'aside'));
+  const back = new Promise<void>((resolve) => room.runtime.onRestart(resolve));
+  globalThis.process.kill(Number(readFileSync(join(room.execRoot, 'containerd/containerd.pid'), 'utf8')), 'SIGKILL');
+  await back;
+  renameSync(join(room.execRoot, 'aside'), bundle);
+  assert.ok(!(await room.processes.list()).some(({ id }) => id === given.id));
+  const found = room.processes.shims().find(({ containerId }) => containerId === given.id);
+  assert.equal(found?.pid, shim);
+  room.processes.endShim(found);
+  await eventually('both have ended', () => hasEnded(shim) && hasEnded(process.pid));
+  assert.ok(!existsSync(bundle));
+  assert.deepEqual(
+    room.processes.shims().filter(({ containerId }) => containerId === given.id),
+    [],
+  );
 });
 
 test('a listener that never takes its chunk does not keep a container that has ended', async () => {

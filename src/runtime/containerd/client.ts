@@ -11,7 +11,7 @@ import { versionService } from './protos/version.ts';
 import { bind, type Service } from './service.ts';
 
 /** containerd's namespace that holds everything of ours. */
-const NAMESPACE = 'fairway';
+export const NAMESPACE = 'fairway';
 /** Containers and images live in containerd's overlay snapshotter. */
 export const SNAPSHOTTER = 'overlayfs';
 
@@ -29,11 +29,14 @@ export class Containerd {
   readonly events: Service<typeof eventsService>;
   readonly leases: Service<typeof leasesService>;
   readonly version: Service<typeof versionService>;
+  /** Path of its Unix socket */
+  readonly socket: string;
   readonly #channel: Channel;
 
   /** Connects when first used, and again after containerd was restarted. @param socket path of its Unix socket */
   constructor(socket: string) {
     const channel = new Channel(socket, NAMESPACE);
+    this.socket = socket;
     this.#channel = channel;
     this.containers = bind(channel, containersService);
     this.tasks = bind(channel, tasksService);

@@ -15,7 +15,7 @@ import { describeExec, TaskExec } from './exec.ts';
 import { FreezeGate } from './freeze-gate.ts';
 import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
 import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
-import { ignoreGone, removeTask } from './task.ts';
+import { createTask, ignoreGone, removeTask } from './task.ts';
 import { TaskIo } from './task-io.ts';
 
 export const SIGKILL = 9;
@@ -51,8 +51,8 @@ export class ContainerProcess extends TaskProcess implements Process {
   /** Makes the task: ready to run, not running. @throws ContainerdError with runc's words */
   async prepare(mounts: readonly Mount[], options: Any, terminal: boolean): Promise<void> {
     const { containerId } = this.name;
-    const { tasks } = this.context.containerd;
-    this.#created = (await tasks.create({ containerId, rootfs: mounts, ...this.io.paths, terminal, options })).pid;
+    const request = { containerId, rootfs: mounts, ...this.io.paths, terminal, options };
+    this.#created = (await createTask(this.context.containerd, request)).pid;
     await this.io.takePipes(this.#created);
   }
 

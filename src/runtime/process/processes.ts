@@ -1,6 +1,8 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
+import { type Containerd, NAMESPACE, SNAPSHOTTER } from '../containerd/client.ts';
 import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
 import { type Mount, packAny } from '../containerd/protos/types.ts';
@@ -11,6 +13,7 @@ import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts
 import { TaskExec } from './exec.ts';
 import { entries, findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
+import { endShim, findShims, type Shim } from './shims.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
 import { type IoChoice, TaskIo } from './task-io.ts';
@@ -19,6 +22,10 @@ export type { ExecOptions, Process, ProcessIo } from './process.ts';
 
 /** containerd's shim for runc: one small process for each container, which holds its streams and outlives us. */
 const RUNTIME = 'io.containerd.runc.v2';
+
+/** A shim of a busy machine is given so many looks. Milliseconds between them */
+const ATTEMPTS = 10;
+const PAUSE = 1000;
 
 export interface ProcessesOptions {
   /** Of this boot only: FIFOs and runc's state lie below it */
@@ -84,9 +91,9 @@ export class Processes {
    * @returns undefined when there is no such task, or it never started (which is then taken away)
    */
   async restore(containerId: string, choice: IoChoice): Promise<Process | undefined> {
-    const state = await this.#state(containerId);
+    const state = await this.#known(containerId);
     if (state === undefined) return undefined;
-    if (state.status === 'created' || state.status === 'unknown') {
+    if (state.status === 'created') {
       await this.#end(containerId);
       return undefined;
     }
@@ -131,6 +138,19 @@ export class Processes {
     TaskIo.removeDirectory(this.#directory(containerId));
   }
 
+  /** Those of this containerd, whatever it knows of them. */
+  shims(): Shim[] {
+    return findShims(this.#containerd.socket);
+  }
+
+  /** One whose task containerd does not know. */
+  endShim(shim: Shim): void {
+    endShim(shim, [
+      join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', NAMESPACE),
+      join(this.#execRoot, 'runc', NAMESPACE),
+    ]);
+  }
+
   /** Stops watching. Containers go on; their output waits in the FIFOs. */
   close(): void {
     this.#closing.abort();
@@ -151,6 +171,17 @@ export class Processes {
     } catch (error) {
       if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
       await this.#containerd.containers.update({ container, updateMask: { paths: ['spec'] } });
+    }
+  }
+
+  /** A shim that does not answer within two seconds has a task in no known state (containerd: services/tasks/local.go): it is asked again. */
+  async #known(containerId: string): Promise<TaskState | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      const state = await this.#state(containerId);
+      if (state?.status !== 'unknown') return state;
+      if (attempt === ATTEMPTS)
+        throw new EngineError('unavailable', `the shim of container ${containerId} does not answer`);
+      await sleep(PAUSE);
     }
   }
 

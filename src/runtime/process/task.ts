@@ -20,6 +20,28 @@ export async function removeTask(containerd: Containerd, containerId: string): P
   }
 }
 
+/**
+ * Makes a task. containerd may still be busy with taking the last one away, which a daemon had asked for that is not there any more.
+ * @throws ContainerdError with runc's words
+ */
+export async function createTask(
+  { tasks }: Containerd,
+  request: Parameters<Containerd['tasks']['create']>[0],
+): Promise<{ readonly pid: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tasks.create(request);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !folderIsThere(error)) throw error;
+    }
+    await sleep(PAUSE);
+  }
+}
+
+function folderIsThere(error: unknown): boolean {
+  return error instanceof ContainerdError && /failed to start shim: mkdir \S+: file exists/.test(error.message);
+}
+
 /** What containerd says between the end of a shim and having cleared up after it. */
 function shimIsGone(error: unknown): boolean {
   return error instanceof ContainerdError && /ttrpc: closed|connection refused|no such file/.test(error.message);

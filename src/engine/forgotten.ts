@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../model/errors.ts';
+import { hasCgroup, removeCgroup } from '../runtime/cgroup-parent.ts';
+import { cgroupOf } from '../runtime/spec/spec.ts';
+import { type Core, withContainer } from './core.ts';
+import { isUp } from './sandboxes.ts';
+
+/**
+ * Milliseconds after the start of the daemon, each after the one before. What a former daemon had asked containerd for when it died
+ * may still be coming: containerd gives up in its own time, and on a busy machine leaves a shim or an empty cgroup behind.
+ */
+const LOOKS = [0, 5_000, 60_000] as const;
+
+/** Takes away what runs, or is in the kernel, of containers that do not run. Never rejects. */
+export async function clearForgotten(core: Core, signal: AbortSignal): Promise<void> {
+  try {
+    for (const pause of LOOKS) {
+      await sleep(pause, undefined, { signal, ref: false });
+      await endShims(core);
+      await removeCgroups(core);
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    core.logger.warn('what containerd has forgotten was not taken away', { error: errorMessage(error) });
+  }
+}
+
+async function endShims(core: Core): Promise<void> {
+  const known = new Set((await core.processes.list()).map(({ id }) => id));
+  for (const shim of core.processes.shims()) {
+    const { containerId } = shim;
+    if (known.has(containerId)) continue;
+    await ofStopped(core, containerId, () => {
+      core.processes.endShim(shim);
+      core.logger.info('a shim was ended that containerd had forgotten', { container: containerId });
+    });
+  }
+}
+
+async function removeCgroups(core: Core): Promise<void> {
+  for (const container of [...core.state.containers.values()]) {
+    const path = cgroupOf(container);
+    if (!isUp(container) && hasCgroup(path)) await ofStopped(core, container.id, () => removeCgroup(path));
+  }
+}
+
+/** Unless it runs by then. */
+async function ofStopped(core: Core, id: string, work: () => void): Promise<void> {
+  await withContainer(core, id, async () => {
+    const container = core.state.containers.get(id);
+    if (container === undefined || !isUp(container)) work();
+  });
+}

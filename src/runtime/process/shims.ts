@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { unmountLazily } from '../../kernel/tmpfs.ts';
+import { hasCode } from '../../model/errors.ts';
+
+/** What containerd starts, and runs on by itself until it is told to end (containerd: runtime/v2/shim/shim.go). */
+const PROGRAM = 'containerd-shim-runc-v2';
+
+/** A shim that runs. */
+export interface Shim {
+  readonly pid: number;
+  readonly containerId: string;
+}
+
+/** @param socket of the containerd they were started by */
+export function findShims(socket: string): Shim[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    const [program = '', ...words] = read(`/proc/${name}/cmdline`).split('\0').slice(0, -1);
+    const option = (option: string) => words[words.indexOf(option) + 1];
+    const containerId = option('-id');
+    // The last word of one that starts or takes away a shim is what it does.
+    const serves = words.at(-2)?.startsWith('-') === true;
+    const isOurs = basename(program) === PROGRAM && serves && option('-address') === socket;
+    return isOurs && containerId !== undefined ? [{ pid: Number(name), containerId }] : [];
+  });
+}
+
+/**
+ * Ends a shim and what runs below it, and takes away what containerd and runc keep of the container.
+ * @param folders holding one for the container, which are gone with the shim
+ */
+export function endShim({ pid, containerId }: Shim, folders: readonly string[]): void {
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+  for (const process of [pid, ...children]) kill(process);
+  for (const folder of folders) {
+    const own = join(folder, containerId);
+    const root = join(own, 'rootfs');
+    if (existsSync(root)) {
+      unmountLazily(root);
+      rmdirSync(root);
+    }
+    const work = join(own, 'work');
+    if (existsSync(work)) rmSync(readlinkSync(work), { recursive: true });
+    rmSync(own, { recursive: true, force: true });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
+}
+
+/** '' when the process is gone */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
