@@ -13,15 +13,15 @@ const LOOKS = [0, 5_000, 60_000] as const;
 
 /** Takes away what runs, or is in the kernel, of containers that do not run. Never rejects. */
 export async function clearForgotten(core: Core, signal: AbortSignal): Promise<void> {
-  try {
-    for (const pause of LOOKS) {
+  for (const pause of LOOKS) {
+    try {
       await sleep(pause, undefined, { signal, ref: false });
       await endShims(core);
       await removeCgroups(core);
+    } catch (error) {
+      if (signal.aborted) return;
+      core.logger.warn('what containerd has forgotten was not taken away', { error: errorMessage(error) });
     }
-  } catch (error) {
-    if (signal.aborted) return;
-    core.logger.warn('what containerd has forgotten was not taken away', { error: errorMessage(error) });
   }
 }
 

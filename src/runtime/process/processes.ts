@@ -138,17 +138,14 @@ export class Processes {
     TaskIo.removeDirectory(this.#directory(containerId));
   }
 
-  /** Those of this containerd, whatever it knows of them. */
+  /** Those of this containerd, whatever it knows of them, and what is left of others. */
   shims(): Shim[] {
-    return findShims(this.#containerd.socket);
+    return findShims(this.#containerd.socket, this.#bundles);
   }
 
   /** One whose task containerd does not know. */
   endShim(shim: Shim): void {
-    endShim(shim, [
-      join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', NAMESPACE),
-      join(this.#execRoot, 'runc', NAMESPACE),
-    ]);
+    endShim(shim, [this.#bundles, join(this.#execRoot, 'runc', NAMESPACE)]);
   }
 
   /** Stops watching. Containers go on; their output waits in the FIFOs. */
@@ -221,6 +218,11 @@ export class Processes {
 
   #directory(containerId: string): string {
     return join(this.#streams, containerId);
+  }
+
+  /** containerd's, with a folder for each task */
+  get #bundles(): string {
+    return join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', NAMESPACE);
   }
 
   /** Holds a folder for each container */

@@ -2,18 +2,28 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync 
 import { basename, join } from 'node:path';
 import { unmountLazily } from '../../kernel/tmpfs.ts';
 import { hasCode } from '../../model/errors.ts';
+import { entries } from './leftovers.ts';
 
 /** What containerd starts, and runs on by itself until it is told to end (containerd: runtime/v2/shim/shim.go). */
 const PROGRAM = 'containerd-shim-runc-v2';
 
-/** A shim that runs. */
+/** A shim, or what is left of one. */
 export interface Shim {
-  readonly pid: number;
+  /** Of one that runs */
+  readonly pid?: number;
   readonly containerId: string;
 }
 
-/** @param socket of the containerd they were started by */
-export function findShims(socket: string): Shim[] {
+/** @param socket of the containerd they were started by @param folder holding one for each */
+export function findShims(socket: string, folder: string): Shim[] {
+  const running = findRunning(socket);
+  const ids = new Set(running.map(({ containerId }) => containerId));
+  // What begins with a dot is being removed by containerd.
+  const left = entries(folder).filter((name) => !name.startsWith('.') && !ids.has(name));
+  return [...running, ...left.map((containerId) => ({ containerId }))];
+}
+
+function findRunning(socket: string): Shim[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     const [program = '', ...words] = read(`/proc/${name}/cmdline`).split('\0').slice(0, -1);
@@ -31,8 +41,10 @@ export function findShims(socket: string): Shim[] {
  * @param folders holding one for the container, which are gone with the shim
  */
 export function endShim({ pid, containerId }: Shim, folders: readonly string[]): void {
-  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
-  for (const process of [pid, ...children]) kill(process);
+  if (pid !== undefined) {
+    const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+    for (const process of [pid, ...children]) kill(process);
+  }
   for (const folder of folders) {
     const own = join(folder, containerId);
     const root = join(own, 'rootfs');
