@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
 
 const FILE = join(import.meta.dirname, 'legacy.yml');
 const PROGRAM = '/usr/bin/docker-compose';
@@ -31,7 +32,10 @@ describe('docker-compose 1.29', { skip }, () => {
   test('up -d waits for health; ports, names and addresses are the file’s', async () => {
     await compose('up', '-d');
     assert.equal((await ids()).length, 4);
-    assert.match(await daemon.host.shell('curl -s http://127.0.0.1:8080/'), /It works/);
+    // What is started need not listen yet.
+    await eventually('the web serves', async () =>
+      /It works/.test((await daemon.host.exec(['curl', '-s', 'http://127.0.0.1:8080/'])).stdout),
+    );
     assert.match((await daemon.host.lan(['curl', '-s', 'http://192.0.2.2:8081/'])).stdout, /It works/);
     assert.match(await compose('exec', '-T', 'web', 'wget', '-qO-', 'http://api:9000/'), /^api$/m);
     assert.match(await compose('exec', '-T', 'worker', 'ping', '-c', '1', 'api'), /10\.77\.0\.10/);

@@ -42,7 +42,10 @@ describe('Compose v2', () => {
   });
 
   test('ports answer as the file says', async () => {
-    assert.match(await daemon.host.shell('curl -s http://127.0.0.1:8080/'), /It works/);
+    // What is started need not listen yet.
+    await eventually('the web serves', async () =>
+      /It works/.test((await daemon.host.exec(['curl', '-s', 'http://127.0.0.1:8080/'])).stdout),
+    );
     assert.match((await daemon.host.lan(['curl', '-s', 'http://192.0.2.2:8090/'])).stdout, /It works/);
     assert.notEqual((await daemon.host.lan(['curl', '-sm', '2', 'http://192.0.2.2:8080/'])).code, 0);
     assert.match(await compose('port', 'web', '81'), /0\.0\.0\.0:8091/);

@@ -112,7 +112,7 @@ class DockerPy(unittest.TestCase):
             detach=True,
             volumes={"pydata": {"bind": "/data", "mode": "rw"}},
             mem_limit="64m",
-            healthcheck=Healthcheck(test=["CMD", "test", "-e", "/data/a"], interval=100_000_000, retries=50),
+            healthcheck=Healthcheck(test=["CMD", "test", "-e", "/data/a"], interval=100_000_000, retries=1000),
             restart_policy={"Name": "on-failure", "MaximumRetryCount": 2},
         )
         for event in self.client.events(decode=True, since=0, filters={"type": "container", "container": container.id}):

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
@@ -70,7 +71,7 @@ if (!isInside) {
       docker.modem.demuxStream(stream, out, err);
       const read = Promise.all([text(out), text(err)]);
       stream.end('words\n');
-      await new Promise((resolve) => stream.once('end', resolve));
+      await once(stream, 'end');
       out.end();
       err.end();
       assert.deepEqual(await read, ['words\n', 'err\n']);
@@ -92,9 +93,11 @@ if (!isInside) {
       const out = new PassThrough();
       docker.modem.demuxStream(stream, out, out);
       const read = text(out);
+      const ended = once(stream, 'end');
       await container.start();
       stream.end('typed\n');
       assert.equal((await container.wait()).StatusCode, 0);
+      await ended;
       out.end();
       assert.equal(await read, 'typed\n');
       const logs = await container.logs({ stdout: true, stderr: true, follow: false });

@@ -33,7 +33,7 @@ if (!isInside) {
         .withNetwork(network)
         .withEnvironment({ COLOUR: 'green' })
         .start();
-      const { output } = await client.exec(['sh', '-c', 'echo $COLOUR; wget -qO- http://www/']);
+      const { output } = await client.exec(['sh', '-c', 'echo $COLOUR; until wget -qO- http://www/; do sleep 0.1; done']);
       assert.match(output, /green\n[\s\S]*It works/);
       assert.equal(server.getNetworkNames().includes(network.getName()), true);
     });
@@ -54,8 +54,8 @@ if (!isInside) {
         .withHealthCheck({
           test: ['CMD', 'test', '-e', '/ok'],
           interval: 100,
-          timeout: 5000,
-          retries: 100,
+          timeout: 30_000,
+          retries: 1000,
           startPeriod: 0,
         })
         .withWaitStrategy(Wait.forHealthCheck())

@@ -22,8 +22,8 @@ export type Heard = 'done' | 'nothing';
 const FOLDER = '/run/crash';
 /** Milliseconds without a passage after which an operation is over in the background, too. */
 const QUIET = 250;
-/** Milliseconds in which the daemon comes to rest, on an ordinary machine. */
-const PATIENCE = 10_000;
+/** Milliseconds in which the daemon comes to rest, also on a machine where a picture takes seconds. */
+const PATIENCE = 60_000;
 
 /** A host with a daemon that can be killed at any point, and a container that no operation is about. */
 export class CrashMachine implements AsyncDisposable {

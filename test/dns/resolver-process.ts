@@ -50,10 +50,14 @@ console.log('ready');
 process.stdin.once('data', () => {
   server.close();
   // The redirect's own netlink socket is closed a little later than it is used
-  setTimeout(() => {
-    console.log(JSON.stringify({ ...server.statistics, leftOpen: openSockets() - before }));
+  const deadline = Date.now() + 20_000;
+  const watch = setInterval(() => {
+    const leftOpen = openSockets() - before;
+    if (leftOpen > 0 && Date.now() < deadline) return;
+    clearInterval(watch);
+    console.log(JSON.stringify({ ...server.statistics, leftOpen }));
     process.exit();
-  }, 400);
+  }, 50);
 });
 
 function openSockets(): number {

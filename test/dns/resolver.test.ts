@@ -58,13 +58,13 @@ class Scene implements AsyncDisposable {
 
   /** What dig prints with +short, one line each, sorted. */
   async dig(...args: readonly string[]): Promise<string[]> {
-    const { stdout } = await this.run(['dig', '+short', '+tries=1', '+timeout=6', '@127.0.0.11', ...args]);
+    const { stdout } = await this.run(['dig', '+short', '+tries=1', '+timeout=30', '@127.0.0.11', ...args]);
     return stdout.split('\n').filter(Boolean).sort();
   }
 
   /** The whole text dig prints. */
   async report(...args: readonly string[]): Promise<string> {
-    return (await this.run(['dig', '+tries=1', '+timeout=6', '@127.0.0.11', ...args])).stdout;
+    return (await this.run(['dig', '+tries=1', '+timeout=30', '@127.0.0.11', ...args])).stdout;
   }
 
   /** Ends the resolver and returns its last words. */

@@ -2,16 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { closeSocket, openUdp, portOf } from '../../src/kernel/socket.ts';
 import { isSocketOf, SocketQueue } from '../../src/kernel/socket-queue.ts';
 import * as sys from '../../src/kernel/sys.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
+import { Namespaces, raiseLoopback } from './namespaces.ts';
 
 const LOOPBACK = parseIpAddress('127.0.0.1');
 
 test('sockets lie in a queue that a process holds, with what arrives for them, until another takes them out', async () => {
-  const home = NetworkNamespace.home();
+  // Of their own, where nobody else takes a port that is free.
+  using namespaces = await Namespaces.begin();
+  const home = namespaces.make('a');
+  raiseLoopback(home);
   const queue = SocketQueue.create();
   const holder = spawn('sleep', ['infinity'], { stdio: [...queue.ends, 'ignore'] });
   try {

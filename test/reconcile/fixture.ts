@@ -98,7 +98,9 @@ export class Fixture implements AsyncDisposable {
 
   /** Whether a packet gets there and its answer back: a closed port that refuses proves it. @param patience seconds */
   reaches(from: NamespaceName, address: string, patience = 30): boolean {
-    const probe = `timeout ${patience} bash -c ': </dev/tcp/${address}/9' 2>&1 || true`;
+    // Asked again: while a new link is without its carrier there is "no route".
+    const refused = `until [[ $({ : </dev/tcp/${address}/9; } 2>&1) == *refused* ]]; do sleep 0.1; done; echo refused`;
+    const probe = `timeout ${patience} bash -c '${refused}' || true`;
     return /refused/.test(from === 'host' ? this.sh(probe) : this.inside(from, probe));
   }
 

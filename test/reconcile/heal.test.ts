@@ -252,8 +252,9 @@ test('somebody who breaks the same thing again and again is told of and waited f
   const { reconciler, lines } = fixture;
   await reconciler.commit(wishesOf(web, db));
   await reconciler.settled();
+  using socket = new RouteSocket(fixture.home);
   const fights = async () => {
-    fixture.sh(`ip link set ${VETH} nomaster`);
+    socket.batch().setLink(VETH, { master: 0 }).send();
     await new Promise((resolve) => setTimeout(resolve, 10));
     return reconciler.repairs.contested.some(({ times, next }) => times > 6 && Date.parse(next) > Date.now() + 300);
   };

@@ -59,11 +59,12 @@ test('what comes later is told, and is known at once to who asks', async () => {
   assert.ok(!prefixes(uses).includes('10.8.0.0/24'));
   fixture.sh('ip link add tun0 type bridge; ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up');
   assert.ok(prefixes(uses).includes('10.8.0.0/24'));
-  await eventually('the change is told', () => changes === 1);
+  await eventually('the change is told', () => changes > 0);
+  const before = changes;
   // The kernel says nothing of the IPv4 routes that go with a link.
   fixture.sh('ip link del tun0');
   assert.ok(!prefixes(uses).includes('10.8.0.0/24'));
-  await eventually('the end is told', () => changes === 2);
+  await eventually('the end is told', () => changes > before);
 });
 
 test('an existing bridge is told with its addresses', async () => {

@@ -17,7 +17,7 @@ test('a sandbox that asks for it has a resolver at 127.0.0.11, and port 53 is st
   assert.match(bound(fixture), /udp\s+UNCONN.*127\.0\.0\.11:\d+/);
   assert.match(bound(fixture), /tcp\s+LISTEN.*127\.0\.0\.11:\d+/);
   // Port 53 leads to the sockets: a connection is taken, where another port of the same address refuses.
-  const connect = (port: number) => `timeout 10 bash -c ': </dev/tcp/127.0.0.11/${port}' 2>&1 && echo taken || true`;
+  const connect = (port: number) => `timeout 30 bash -c ': </dev/tcp/127.0.0.11/${port}' 2>&1 && echo taken || true`;
   assert.match(fixture.inside(web.sandbox.namespace, connect(53)), /taken/);
   assert.match(fixture.inside(web.sandbox.namespace, connect(54)), /refused/);
   assert.match(fixture.inside(web.sandbox.namespace, 'timeout 0.2 nc -l 0.0.0.0 53 2>&1 || echo $?'), /^124$/);

@@ -68,7 +68,9 @@ test('silence ends a request, and a download that stalls goes on by another conn
     response.writeHead(206, { 'Content-Range': 'bytes 5-9/10' }).end('world');
   });
   const endpoint = { base: registry.base, verify: true, mirror: false };
-  using connection = await Connection.open(endpoint, ANONYMOUS, options({ stallTimeout: 1000 }), never);
+  const patience = options();
+  using connection = await Connection.open(endpoint, ANONYMOUS, patience, never);
+  patience.stallTimeout = 1000;
   const repository = new Repository(connection, 'x', 'pull');
   const told: number[] = [];
   const chunks: Buffer[] = [];
