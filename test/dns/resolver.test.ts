@@ -62,6 +62,11 @@ class Scene implements AsyncDisposable {
     return stdout.split('\n').filter(Boolean).sort();
   }
 
+  /** Another server has four seconds for its answer: it is asked again when the machine took them all. */
+  async finds(address: string, ...args: readonly string[]): Promise<void> {
+    await eventually(`${args.join(' ')} is ${address}`, async () => (await this.dig(...args)).join() === address);
+  }
+
   /** The whole text dig prints. */
   async report(...args: readonly string[]): Promise<string> {
     return (await this.run(['dig', '+tries=1', '+timeout=30', '@127.0.0.11', ...args])).stdout;
@@ -120,8 +125,8 @@ test('an answer too long for UDP comes over TCP', async () => {
 
 test("what is unknown is asked of the host's server, from the host", async () => {
   await using scene = await Scene.create([{ address: LAN_SERVER, from: 'host' }]);
-  assert.deepEqual(await scene.dig('lan.example'), ['198.51.100.7']);
-  assert.deepEqual(await scene.dig('+tcp', 'lan.example'), ['198.51.100.7']);
+  await scene.finds('198.51.100.7', 'lan.example');
+  await scene.finds('198.51.100.7', '+tcp', 'lan.example');
   assert.match(await scene.report('unknown.example'), /status: (NXDOMAIN|REFUSED|SERVFAIL)/);
   assert.deepEqual(await scene.dig('web'), [WEB]);
 });
@@ -130,8 +135,8 @@ test('a server that is down or silent costs no failure: the next one answers', a
   const closed: Upstream = { address: LAN_SERVER, from: 'host', port: 5454 };
   const silent: Upstream = { address: SILENT_SERVER, from: 'host' };
   await using scene = await Scene.create([closed, silent, { address: LAN_SERVER, from: 'host' }]);
-  assert.deepEqual(await scene.dig('lan.example'), ['198.51.100.7']);
-  assert.deepEqual(await scene.dig('+tcp', 'lan.example'), ['198.51.100.7']);
+  await scene.finds('198.51.100.7', 'lan.example');
+  await scene.finds('198.51.100.7', '+tcp', 'lan.example');
 });
 
 test('a server is reached by IPv6, also by a link-local address with its zone', async () => {
@@ -147,8 +152,8 @@ test('a server is reached by IPv6, also by a link-local address with its zone', 
       '--listen-address=fe80::53',
       '--address=/six.example/198.51.100.6',
     ]);
-    await eventually(`${address} answers`, async () => (await scene.dig('six.example'))[0] === '198.51.100.6');
-    assert.deepEqual(await scene.dig('+tcp', 'six.example'), ['198.51.100.6']);
+    await scene.finds('198.51.100.6', 'six.example');
+    await scene.finds('198.51.100.6', '+tcp', 'six.example');
   }
 });
 
@@ -169,10 +174,11 @@ test('without forwarding, the host is not asked, but a server in the sandbox is'
     const answer = await scene.run(['dig', '+short', '+tries=1', '-p', '5300', '@127.0.0.1', 'own.example']);
     return answer.stdout.trim() === '198.51.100.8';
   });
-  assert.deepEqual(await scene.dig('own.example'), ['198.51.100.8']);
-  assert.deepEqual(await scene.dig('+tcp', 'own.example'), ['198.51.100.8']);
+  await scene.finds('198.51.100.8', 'own.example');
+  await scene.finds('198.51.100.8', '+tcp', 'own.example');
   const { answered, cached, forwarded, failed, leftOpen } = await scene.close();
-  assert.deepEqual([answered, cached, forwarded, failed, leftOpen], [0, 0, 2, 1, 0]);
+  assert.deepEqual([answered, cached, leftOpen], [0, 0, 0]);
+  assert.ok(forwarded >= 2 && failed >= 1, `${forwarded} forwarded, ${failed} failed`);
 });
 
 test('a container that serves DNS on every address of its own is left alone, and asks us all the same', async () => {
