@@ -8,6 +8,9 @@ import { eventually, type Finished } from './host.ts';
 const DEPRECATION = /^DEPRECATED: The legacy builder[\s\S]*?\n\n/;
 const SENDING = /^Sending build context to Docker daemon.*[\r\n]+/;
 
+/** Milliseconds: a build of four commands took more than 60 s on a machine with forty processes for two cores. */
+const LONGEST = 200_000;
+
 /** `docker build` on a test daemon. */
 export class Builds {
   readonly #daemon: TestDaemon;
@@ -30,7 +33,7 @@ export class Builds {
 
   /** `docker build …`, without what the CLI itself says. */
   async run(...args: string[]): Promise<Finished> {
-    const { code, stdout, stderr } = await this.#daemon.docker(['build', ...args]);
+    const { code, stdout, stderr } = await this.#daemon.docker(['build', ...args], { timeout: LONGEST });
     return { code, stdout: stdout.replace(SENDING, ''), stderr: stderr.replace(DEPRECATION, '') };
   }
 

@@ -92,7 +92,7 @@ export class TestDaemon implements AsyncDisposable {
         const answer = await this.api('GET', '/_ping').catch(() => undefined);
         return answer?.body === 'OK';
       },
-      60_000,
+      120_000,
     ).catch((cause: unknown) => {
       throw new Error(`the daemon did not come up:\n${this.#log.slice(-4000)}`, { cause });
     });
@@ -110,7 +110,7 @@ export class TestDaemon implements AsyncDisposable {
   /** Ends the daemon; containers go on. */
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#process;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = this.ended();
     await this.host.out(['kill', `-${signal}`, String(await this.pid())]);
     await ended;
@@ -163,7 +163,7 @@ export class TestDaemon implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       // Straight from here: a socket's path leads into any mount namespace, and starting curl there costs a hundred times as much.
       const socketPath = this.host.path(SOCKET);
-      const asked = request({ socketPath, method, path, headers, agent: false, timeout: 60_000 }, async (answer) => {
+      const asked = request({ socketPath, method, path, headers, agent: false, timeout: 120_000 }, async (answer) => {
         resolve({ status: answer.statusCode ?? 0, body: await text(answer).catch(reject as () => never) });
       });
       asked.on('timeout', () => asked.destroy(new Error(`no answer to ${method} ${path}`)));

@@ -16,7 +16,7 @@ export interface Finished {
 export interface ExecOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds after which the command is killed, on an ordinary machine; 60,000 unless told */
+  /** Milliseconds after which the command is killed, on an ordinary machine; 120,000 unless told */
   readonly timeout?: number;
 }
 
@@ -134,7 +134,7 @@ export class TestHost implements AsyncDisposable {
 export async function eventually(
   what: string,
   ask: () => Promise<boolean> | boolean,
-  milliseconds = 30_000,
+  milliseconds = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds * SLOWNESS;
   while (!(await ask())) {
@@ -205,7 +205,7 @@ function run(command: readonly string[], options: ExecOptions): Promise<Finished
   const [program = '', ...rest] = command;
   return new Promise((resolve) => {
     const settings = {
-      timeout: (options.timeout ?? 60_000) * SLOWNESS,
+      timeout: (options.timeout ?? 120_000) * SLOWNESS,
       killSignal: 'SIGKILL' as const,
       maxBuffer: 256 << 20,
       env: { ...process.env, ...options.env },

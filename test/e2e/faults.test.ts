@@ -98,7 +98,7 @@ describe('clients and containers that behave badly, and many at once', () => {
     const removed = await Promise.all(ids.map((id) => daemon.api('DELETE', `/containers/${id}?force=1`)));
     assert.deepEqual(new Set(removed.map(({ status }) => status)), new Set([204]));
     assert.equal(await daemon.ok('ps', '-aq'), '');
-    assert.equal((await daemon.host.shell('ls /run/fairway/netns')).trim(), '');
+    await eventually('no namespace is left', async () => (await daemon.host.shell('ls /run/fairway/netns')) === '');
   });
 
   test('a damaged store is refused in one sentence and left as it is; mended, everything is there', async () => {
