@@ -7,8 +7,8 @@ import { statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
 
-/** How long what follows a refused body's beginning is read on */
-const LINGER_MS = 5000;
+/** How long what follows a refused body's beginning is read on: no longer than a JSON body may take anyhow (body.ts) */
+const LINGER_MS = 60_000;
 
 /** What a handler answers with; `nothing` when it has answered by itself, as streams do. */
 export interface Reply {
