@@ -81,11 +81,12 @@ async function spoil(
     if (act?.kind === 'corrupt' && offset === 0) chunk[chunk.length >> 1] = (chunk[chunk.length >> 1] ?? 0) ^ 1;
     const stops = (act?.kind === 'cut' || act?.kind === 'hold') && offset < act.after;
     const stop = stops ? act.after - offset : Number.POSITIVE_INFINITY;
-    outgoing.write(chunk.subarray(0, stop));
+    const written = new Promise((resolve) => outgoing.write(chunk.subarray(0, stop), resolve));
     offset += chunk.length;
     if (act?.kind === 'cut' && offset >= act.after) {
       // What was written shall leave before the connection goes.
-      setImmediate(() => outgoing.destroy());
+      await written;
+      outgoing.destroy();
       return;
     }
     if (act?.kind === 'hold' && chunk.length >= stop) {

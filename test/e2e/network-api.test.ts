@@ -303,7 +303,8 @@ describe('the API of networks', () => {
     );
     await daemon.ok('network', 'connect', 'bridge', 'actor');
     await daemon.ok('network', 'disconnect', 'bridge', 'actor');
-    await daemon.ok('stop', '-t', '0', 'actor');
+    // Not without patience: what is killed twice tells of it twice.
+    await daemon.ok('stop', '-t', '60', 'actor');
     await daemon.ok('rm', 'actor');
     await api('DELETE', '/networks/watched');
     const until = await daemon.host.out(['date', '+%s.%N']);

@@ -198,7 +198,7 @@ describe('docker network', () => {
       'the LAN listens',
       async () => (await daemon.host.lan(['sh', '-c', 'ss -ltn | grep :9000'])).code === 0,
     );
-    await daemon.ok('run', '--rm', 'busybox', 'sh', '-c', 'echo hello | nc -w 2 192.0.2.1 9000');
+    await daemon.ok('run', '--rm', 'busybox', 'sh', '-c', 'echo hello | nc -w 20 192.0.2.1 9000');
     await eventually('the LAN saw the host', () => text.trim() === '192.0.2.2');
     await daemon.ok('run', '-d', '--name', 'shut', 'busybox', 'httpd', '-f', '-h', '/var/www');
     await daemon.host.lanShell('ip route add 172.17.0.0/16 via 192.0.2.2');

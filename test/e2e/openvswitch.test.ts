@@ -23,17 +23,16 @@ describe('Open vSwitch', () => {
     const { code, stderr } = await fairway('attach', name, '--ovs', 'ovs0', '--ip', address, ...more);
     assert.equal(code, 0, stderr);
   };
-  const pings = async (from: string, to: string) =>
-    (await daemon.docker(['exec', from, 'ping', '-c', '1', '-W', '1', to])).code === 0;
-  const reaches = (from: string, to: string) => eventually(`${from} reaches ${to}`, () => pings(from, to), 10_000);
+  const pings = async (from: string, to: string, patience = 1) =>
+    (await daemon.docker(['exec', from, 'ping', '-c', '1', '-W', String(patience), to])).code === 0;
+  const reaches = (from: string, to: string) => eventually(`${from} reaches ${to}`, () => pings(from, to, 5));
   /** The kernel leaves checksums of TCP to hardware, which a switch in user space has not. */
   const speaksTcp = async (from: string, to: string, address: string) => {
-    const listening = daemon.docker(['exec', to, 'sh', '-c', 'echo hello | timeout 30 nc -l -p 99']);
+    await daemon.ok('exec', '-d', to, 'nc', '-ll', '-p', '99', '-e', 'echo', 'hello');
     await eventually('it answers', async () => {
-      const said = await daemon.docker(['exec', from, 'timeout', '2', 'nc', address, '99']);
+      const said = await daemon.docker(['exec', from, 'timeout', '20', 'nc', address, '99']);
       return said.stdout === 'hello\n';
     });
-    await listening;
   };
 
   test('containers on a bridge of a switch reach each other, by TCP as well', async () => {
@@ -104,7 +103,9 @@ describe('Open vSwitch', () => {
     assert.match(wrong.stderr, /vlan id must be between 1-4094, received: 4095/);
     const misplaced = await fairway('attach', 'one', '--bridge', 'br0', '--vlan', '4');
     assert.match(misplaced.stderr, /a VLAN is only for a switch/);
-    await daemon.host.shell('kill $(cat /run/openvswitch/ovsdb-server.pid)');
+    await daemon.host.shell(
+      'p=$(cat /run/openvswitch/ovsdb-server.pid); kill $p; while [ -e /proc/$p ]; do sleep 0.05; done',
+    );
     const silent = await fairway('attach', 'one', '--ovs', 'ovs0', '--ip', '10.62.0.1/24');
     assert.match(silent.stderr, /Cannot reach Open vSwitch at unix:\/run\/openvswitch\/db\.sock: is it running\?/);
   });

@@ -48,7 +48,7 @@ describe('published ports', () => {
     await daemon.inside('who', ['socat', 'TCP-LISTEN:80,fork,reuseaddr', 'SYSTEM:echo $SOCAT_PEERADDR']);
     await eventually(
       'it answers',
-      async () => (await daemon.host.lan(['nc', '-w', '2', '192.0.2.2', '8081'])).stdout.trim() === '192.0.2.1',
+      async () => (await daemon.host.lan(['nc', '-w', '20', '192.0.2.2', '8081'])).stdout.trim() === '192.0.2.1',
     );
     await daemon.ok('rm', '-f', 'who');
   });
@@ -107,18 +107,18 @@ describe('published ports', () => {
   test('udp, from the LAN and by 127.0.0.1, also after the container’s address changed', async () => {
     const echo = async (name: string) => {
       await daemon.ok('run', '-d', '--name', name, '-p', '5000:5000/udp', 'busybox', 'sleep', '600');
-      await daemon.inside(name, ['socat', 'UDP-RECVFROM:5000,fork', `SYSTEM:echo pong`]);
+      await daemon.inside(name, ['socat', 'UDP-RECVFROM:5000,fork', 'PIPE']);
     };
     const asked = (where: 'lan' | 'exec', address: string) =>
       daemon.host[where](['sh', '-c', `echo ping | socat -t 1 - UDP:${address}:5000,sourceport=40000,reuseaddr`]);
     await echo('udp1');
-    await eventually('udp from the LAN', async () => (await asked('lan', '192.0.2.2')).stdout.includes('pong'));
-    await eventually('udp by loopback', async () => (await asked('exec', '127.0.0.1')).stdout.includes('pong'));
+    await eventually('udp from the LAN', async () => (await asked('lan', '192.0.2.2')).stdout.includes('ping'));
+    await eventually('udp by loopback', async () => (await asked('exec', '127.0.0.1')).stdout.includes('ping'));
     await daemon.ok('rm', '-f', 'udp1');
     await daemon.ok('run', '-d', '--name', 'filler', 'busybox', 'sleep', '600');
     await echo('udp2');
     await eventually('udp from the same source port', async () =>
-      (await asked('lan', '192.0.2.2')).stdout.includes('pong'),
+      (await asked('lan', '192.0.2.2')).stdout.includes('ping'),
     );
     await daemon.ok('rm', '-f', 'udp2', 'filler');
   });
@@ -127,14 +127,14 @@ describe('published ports', () => {
     await web('--name', 'range', '-p', '7000-7499:7000-7499', '-p', '7500-7503:80-83');
     const table = await daemon.host.out(['nft', 'list', 'table', 'inet', 'fairway']);
     assert.match(table, /7000-7499/);
-    await daemon.ok('exec', '-d', 'range', 'sh', '-c', 'nc -l -p 7000 -e echo low & nc -l -p 7499 -e echo high');
+    await daemon.ok('exec', '-d', 'range', 'sh', '-c', 'nc -ll -p 7000 -e echo low & nc -ll -p 7499 -e echo high');
     await eventually(
       'the first port answers',
-      async () => (await daemon.host.lan(['nc', '-w', '1', '192.0.2.2', '7000'])).stdout === 'low\n',
+      async () => (await daemon.host.lan(['nc', '-w', '20', '192.0.2.2', '7000'])).stdout === 'low\n',
     );
     await eventually(
       'the last port answers',
-      async () => (await daemon.host.lan(['nc', '-w', '1', '192.0.2.2', '7499'])).stdout === 'high\n',
+      async () => (await daemon.host.lan(['nc', '-w', '20', '192.0.2.2', '7499'])).stdout === 'high\n',
     );
     await served(onLan('http://192.0.2.2:7500/'), 'a shifted range');
     await daemon.ok('rm', '-f', 'range');
@@ -229,7 +229,7 @@ describe('published ports', () => {
     daemon.host.spawn(['ip', 'netns', 'exec', 'beyond', 'socat', 'TCP-LISTEN:80,fork,reuseaddr', 'EXEC:echo routed']);
     await eventually(
       'the far host answers its neighbour',
-      async () => (await daemon.host.exec(['nc', '-w', '1', '198.51.100.2', '80'])).stdout === 'routed\n',
+      async () => (await daemon.host.exec(['nc', '-w', '20', '198.51.100.2', '80'])).stdout === 'routed\n',
     );
     assert.notEqual((await daemon.host.lan(['nc', '-w', '2', '198.51.100.2', '80'])).stdout, 'routed\n');
   });
