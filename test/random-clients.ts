@@ -209,7 +209,7 @@ export function ask(daemon: TestDaemon, method: string, path: string, body?: unk
   const text = body === undefined ? '' : JSON.stringify(body);
   const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) };
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const asked = request({ socketPath: daemon.host.path(SOCKET), method, path, headers }, (response) => {
+  const asked = request({ socketPath: daemon.host.path(SOCKET), method, path, headers, agent: false }, (response) => {
     let answer = '';
     response.on('data', (chunk: Buffer) => (answer += chunk.toString()));
     response.on('error', reject);
@@ -279,7 +279,7 @@ async function compareKernel(
   const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', asking);
   // With the network's name: the bare one may lead to any network both are on.
   const questions = there.flatMap((name) => [`${name}.${COMMON}`, 'A']);
-  const command = ['nsenter', '-t', pid, '-n', 'dig', '+short', '@127.0.0.11', ...questions];
+  const command = ['nsenter', '-t', pid, '-n', 'dig', '+short', '+time=30', '@127.0.0.11', ...questions];
   const answered = (await daemon.host.out(command)).split('\n');
   const addresses = there.map((name) => inspected.get(name)?.NetworkSettings.Networks[COMMON]?.IPAddress);
   assert.deepEqual(answered, addresses, 'names');
