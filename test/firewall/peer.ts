@@ -3,6 +3,7 @@
  * with its name and the client's address, and says "ready" when it listens; over TCP it goes on by echoing. `peer.ts probe
  * JSON` asks targets, all at once. `peer.ts talk ADDRESS PORT` is a connection between its stdin and its stdout.
  */
+import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -30,7 +31,9 @@ async function serve(name: string, ports: readonly number[]): Promise<void> {
       socket.write(`${name} ${plain(socket.remoteAddress)}`);
     }).listen(port, '::');
     const udp = createSocket('udp6');
-    udp.on('message', (_, { address, port: client }) => udp.send(`${name} ${plain(address)}`, client, address));
+    udp.on('message', (question, { address, port: client }) => {
+      udp.send(`${question}${name} ${plain(address)}`, client, address);
+    });
     udp.bind(port, '::');
     await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
   }
@@ -62,8 +65,12 @@ function askUdp({ address, port, from }: Target): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     socket.on('error', () => resolve(null));
-    socket.on('message', (data) => resolve(String(data)));
-    const send = () => socket.send('?', port, address, () => undefined);
+    // What was said to another one before, by the same port, may still be answered.
+    const question = `${randomUUID()} `;
+    socket.on('message', (data) => {
+      if (String(data).startsWith(question)) resolve(String(data).slice(question.length));
+    });
+    const send = () => socket.send(question, port, address, () => undefined);
     if (from === undefined) send();
     else socket.bind(from, send);
     setInterval(send, PATIENCE / 2);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
@@ -118,12 +119,15 @@ export class Room implements AsyncDisposable {
     return stdout;
   }
 
-  /** The same question over tcp and udp. */
-  both(place: Place, address: string, port: number): Promise<(string | null)[]> {
-    return this.probe(place, [
-      { protocol: 'tcp', address, port },
-      { protocol: 'udp', address, port },
-    ]);
+  /** Asks over tcp and over udp. @param wanted who shall answer each, and is waited for; null: nobody */
+  async hears(place: Place, address: string, port: number, wanted: readonly (string | null)[]): Promise<void> {
+    const questions = (['tcp', 'udp'] as const).map((protocol, at) => ({
+      protocol,
+      address,
+      port,
+      awaited: (wanted[at] ?? null) !== null,
+    }));
+    assert.deepEqual(await this.probe(place, questions), wanted);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
