@@ -60,7 +60,7 @@ else {
 
     for (const { name, spec, message } of FAILING) {
       test(name, async () => {
-        const { id } = await room.containers.create('failing', containerSpec(['sleep', '60'], spec));
+        const { id } = await room.containers.create('failing', containerSpec(['sleep', '600'], spec));
         await assert.rejects(room.containers.start(id), { message });
         const view = room.containers.find(id);
         assert.ok([126, 127, 128].includes(view.container.state.exitCode));
@@ -74,9 +74,9 @@ else {
     }
 
     test('a connect that fails leaves the container as it was', async () => {
-      const id = await room.run('steady', ['sleep', '60'], { stopSignal: 'SIGKILL' });
+      const id = await room.run('steady', ['sleep', '600'], { stopSignal: 'SIGKILL' });
       await room.engine.networks.create(networkRequest('narrow', '10.9.7.0/30'));
-      await room.run('filler', ['sleep', '60'], { endpoints: [request('narrow')], stopSignal: 'SIGKILL' });
+      await room.run('filler', ['sleep', '600'], { endpoints: [request('narrow')], stopSignal: 'SIGKILL' });
       const before = await room.exec(id, 'ip', 'addr');
       await assert.rejects(room.engine.networks.connect('narrow', id, request('narrow')), { kind: 'unavailable' });
       assert.equal(room.containers.find(id).networks.length, 1);
@@ -96,7 +96,7 @@ else {
     });
 
     test('a runtime that does not answer: the start fails, and nothing is left', async () => {
-      const { id } = await room.containers.create('unlucky', containerSpec(['sleep', '60']));
+      const { id } = await room.containers.create('unlucky', containerSpec(['sleep', '600']));
       // What takes its place ends at once, until the start has failed.
       await sh('mount --bind /bin/false $(readlink -f $(command -v containerd))');
       process.kill(Number(await sh('cat /run/fairway/containerd/containerd.pid')), 'SIGKILL');

@@ -21,7 +21,7 @@ else {
       const before = await room.traces();
       const endpoints = [request('app', { aliases: ['www'] }), request('bridge')];
       const portBindings = [{ protocol: 'tcp', containerPort: 80, hostPorts: { first: 8080, last: 8080 } }] as const;
-      await room.run('web', ['sleep', '60'], {
+      await room.run('web', ['sleep', '600'], {
         endpoints,
         portBindings,
         networkMode: { kind: 'network', name: 'app' },
@@ -81,7 +81,7 @@ else {
     test('events in Docker’s order', async () => {
       const abort = new AbortController();
       const events = room.engine.events.subscribe({ signal: abort.signal });
-      const id = await room.run('told', ['sleep', '60'], { labels: { a: 'b' }, stopSignal: 'SIGKILL' });
+      const id = await room.run('told', ['sleep', '600'], { labels: { a: 'b' }, stopSignal: 'SIGKILL' });
       await room.containers.stop('told', {});
       await remove('told');
       abort.abort();
@@ -102,7 +102,7 @@ else {
     });
 
     test('Docker’s words for what cannot be', async () => {
-      const id = await room.run('busy', ['sleep', '60']);
+      const id = await room.run('busy', ['sleep', '600']);
       await assert.rejects(room.containers.start('busy'), { kind: 'notModified' });
       await assert.rejects(room.containers.remove('busy', { force: false, volumes: false, link: false }), {
         kind: 'conflict',
@@ -143,19 +143,19 @@ else {
       await room.containers.unpause('one');
       await room.containers.rename('one', 'two');
       const { pid } = room.containers.find('two').container.state;
-      await room.containers.restart('two', { timeout: 5 });
+      await room.containers.restart('two', { timeout: 60 });
       await ready(2);
       const again = room.containers.find('two').container.state;
       assert.equal(again.status, 'running');
       assert.notEqual(again.pid, pid);
-      await room.containers.stop('two', { timeout: 5 });
+      await room.containers.stop('two', { timeout: 60 });
       assert.equal(room.containers.find('two').container.state.exitCode, 5);
       await remove('two');
     });
 
     test('fifty starts side by side', async () => {
       const names = Array.from({ length: 50 }, (_, i) => `many${i}`);
-      await Promise.all(names.map((name) => room.run(name, ['sleep', '60'], { stopSignal: 'SIGKILL' })));
+      await Promise.all(names.map((name) => room.run(name, ['sleep', '600'], { stopSignal: 'SIGKILL' })));
       const addresses = room.containers.list().map((view) => view.networks[0]?.endpoint?.addresses[0]);
       assert.equal(new Set(addresses).size, 50);
       await Promise.all(names.map(remove));
