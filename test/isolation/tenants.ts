@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { parseIpAddress, parseMacAddress } from '../../src/model/address.ts';
 import type { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
 import * as frames from './frames.ts';
 
 const PEERS = new URL('peers.py', import.meta.url).pathname;
@@ -38,7 +39,7 @@ export async function makeNeighbours(
   const [attacker, ...rest] = await Promise.all(names.map(run));
   if (attacker === undefined) throw new Error('nobody is there');
   const [victim = attacker, other = attacker] = rest;
-  const link = await daemon.host.shell(`ip link show ${bridge}; ip -6 addr show dev ${bridge}`);
+  const link = await shown(() => daemon.host.shell(`ip link show ${bridge}; ip -6 addr show dev ${bridge}`));
   const gateway = station(link, `10.${number}.0.1`, `fd00:${number}::1`);
   return { bridge, gateway, attacker, victim, other };
 }
@@ -47,8 +48,18 @@ async function find(daemon: TestDaemon, name: string): Promise<Tenant> {
   const format =
     '{{.NetworkSettings.SandboxKey}}{{range .NetworkSettings.Networks}} {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}';
   const [key = '', four = '', six = ''] = (await daemon.ok('inspect', '-f', format, name)).split(' ');
-  const link = await daemon.ok('exec', name, 'ip', 'addr', 'show', 'eth0');
+  const link = await shown(() => daemon.ok('exec', name, 'ip', 'addr', 'show', 'eth0'));
   return { name, path: daemon.host.path(key), ...station(link, four, six) };
+}
+
+/** What `ip` says of a link when it has its address of fe80::/64: that comes when the kernel has seen its carrier. */
+async function shown(ask: () => Promise<string>): Promise<string> {
+  let link = '';
+  await eventually('the link has a link-local address', async () => {
+    link = await ask();
+    return /fe80:/.test(link);
+  });
+  return link;
 }
 
 /** @param link what `ip` says of it */
@@ -119,7 +130,7 @@ export function honest({ attacker, victim }: Neighbours): Record<string, Buffer>
 export async function arrivals(
   { attacker, victim }: Neighbours,
   sent: Readonly<Record<string, Buffer>>,
-  patience = 5,
+  patience = 30,
 ): Promise<string[]> {
   const seen = await send(attacker.path, victim.path, 'eth0', Object.values(sent), patience);
   return Object.keys(sent).filter((_, at) => seen[at]);
