@@ -33,7 +33,11 @@ if (!isInside) {
         .withNetwork(network)
         .withEnvironment({ COLOUR: 'green' })
         .start();
-      const { output } = await client.exec(['sh', '-c', 'echo $COLOUR; until wget -qO- http://www/; do sleep 0.1; done']);
+      const { output } = await client.exec([
+        'sh',
+        '-c',
+        'echo $COLOUR; until wget -qO- http://www/; do sleep 0.1; done',
+      ]);
       assert.match(output, /green\n[\s\S]*It works/);
       assert.equal(server.getNetworkNames().includes(network.getName()), true);
     });
