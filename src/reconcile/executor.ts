@@ -1,6 +1,7 @@
 import { FAIRWAY_PROTOCOL, type RouteSpec } from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { prefixOf } from '../model/address.ts';
+import { KernelError } from '../model/errors.ts';
 import {
   type AddressResource,
   type FirewallResource,
@@ -42,6 +43,8 @@ export interface ExecutorParts {
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
   readonly find: (key: string) => Resource | undefined;
+  /** A process in a sandbox */
+  readonly occupant: (sandbox: NamespaceName) => number | undefined;
 }
 
 /** Carries out a plan: one netlink batch per namespace and stage, one firewall transaction. Synchronous throughout. */
@@ -63,6 +66,7 @@ export class Executor {
   run(steps: readonly PlanStep[], careful: boolean): void {
     const removals = steps.filter((step) => step.action === 'remove');
     const others = steps.filter((step) => step.action !== 'remove');
+    this.#keepInhabited(stepsOf(steps, 'namespace', 'create').map(({ resource }) => resource.name));
     try {
       if (removals.length > 0) this.#remove(removals);
       if (others.length > 0) this.#make(others, careful);
@@ -70,6 +74,20 @@ export class Executor {
       this.#timed('passages', () => this.#pass(steps));
     } finally {
       this.#parts.places.release();
+    }
+  }
+
+  /**
+   * Never a second namespace beside the one that somebody is in. Its file was unmounted after it was looked for, and it gets it back.
+   * @throws KernelError EEXIST then: what was planned for a new one is not right for it
+   */
+  #keepInhabited(names: readonly NamespaceName[]): void {
+    const { places, occupant } = this.#parts;
+    for (const name of names) {
+      const pid = occupant(name);
+      if (pid === undefined) continue;
+      places.pin(name, pid);
+      throw new KernelError({ operation: `create ${name}`, errno: 17, sentence: `process ${pid} is in it` }, 'EEXIST');
     }
   }
 

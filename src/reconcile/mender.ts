@@ -46,7 +46,11 @@ export class Mender {
    */
   mend(scope: Scope, admit: (step: PlanStep) => boolean = () => true): Outcome[] {
     const outcomes = [...this.#putBack(admit), ...this.#nameAnew(admit)];
-    const plan = admitted(this.#plan(scope), admit);
+    let plan = admitted(this.#plan(scope), admit);
+    // Files that were unmounted while everything was read: what is planned for new sandboxes is not right for those.
+    const late = plan.some(isNewSandbox) ? this.#putBack(admit) : [];
+    if (late.length > 0) plan = admitted(this.#plan(scope), admit);
+    outcomes.push(...late);
     return plan.length === 0 ? outcomes : [...outcomes, ...this.#carryOut(plan, scope)];
   }
 
@@ -117,6 +121,10 @@ function restsOn(resource: Resource): string[] {
 /** Garbage, which nobody owns, comes first. */
 function turn(owner: Owner | undefined): number {
   return TURNS.indexOf(owner?.split(':')[0]);
+}
+
+function isNewSandbox({ action, resource }: PlanStep): boolean {
+  return action === 'create' && resource.kind === 'namespace';
 }
 
 /** A failure is told, not thrown: the others' turn comes all the same. */

@@ -140,6 +140,7 @@ export class Reconciler {
       announcer: this.#announcer,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,
+      occupant: occupants.pidIn,
     });
     this.#mender = new Mender(this.#wishes, this.#observer, this.#executor);
   }

@@ -147,8 +147,14 @@ describe('it heals when', () => {
       assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
       await heals(() => fixture.sh(`umount ${path}; rm ${path}`));
       assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
+      // Between two looks: who looks first finds nobody to ask, as if the file were there still.
+      let asked = 0;
+      fixture.pids.get = () => (asked++ === 0 ? undefined : inhabitant.pid);
+      await heals(() => fixture.sh(`umount ${path}`));
+      assert.ok(asked > 1);
+      assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
     } finally {
-      fixture.pids.clear();
+      fixture.pids.get = () => undefined;
       inhabitant.kill();
     }
   });
