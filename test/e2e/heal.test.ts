@@ -53,7 +53,7 @@ describe('whatever is done to the network of containers', () => {
   });
 
   test('so it is after several blows at once, at random', async () => {
-    const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+    const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
     console.log(`seed of the blows: ${seed}`);
     const blows = randomBlows(seed, 5, [web, db]);
     assert.deepEqual(unhealed(await strike(daemon.host, [web, db], blows)), []);

@@ -8,7 +8,7 @@ const CLIENTS = 8;
 const STEPS = 16;
 
 test('clients that create, start, connect and remove at random get the answers they must, and nothing is left', async (t) => {
-  const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+  const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
   t.diagnostic(`FAIRWAY_TEST_SEED=${seed}`);
   await using daemon = await TestDaemon.create();
   await daemon.ok('network', 'create', 'common');
