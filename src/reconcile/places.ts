@@ -96,6 +96,8 @@ export class Places {
     if (name === 'host') return this.host;
     const known = this.#sandboxes.get(name);
     if (known !== undefined) return known;
+    // Where the namespace was unmounted, the file that bore it is still there.
+    if (!this.isPinned(name)) throw new KernelError({ operation: `enter ${name}`, errno: 2, sentence: '' }, 'ENOENT');
     return this.#enter(new Place(name, NetworkNamespace.open(this.path(name))));
   }
 

@@ -321,6 +321,10 @@ export class Reconciler {
     const now = performance.now();
     const admission = this.#book.admission(now);
     const outcomes = this.#mender.mend(scope, admission.admit);
+    // As long as they could not be found, what was done inside could not be seen.
+    this.#watch?.lookInside(
+      outcomes.flatMap(({ step: { resource } }) => (resource.kind === 'namespace' ? resource.name : [])),
+    );
     const retry = this.#book.note(outcomes, true);
     const next = admission.next();
     return next === undefined ? retry : Math.min(retry ?? Number.POSITIVE_INFINITY, next - now);

@@ -113,7 +113,8 @@ export class Watch implements Disposable {
   }
 
   /** Looks at these sandboxes, some at a time. */
-  lookInside(sandboxes: Iterable<NamespaceName>): void {
+  lookInside(sandboxes: readonly NamespaceName[]): void {
+    if (sandboxes.length === 0) return;
     this.#backlog.sandboxes.push(...sandboxes);
     this.#schedule(LINK_DEBOUNCE);
   }

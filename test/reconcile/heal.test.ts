@@ -152,6 +152,15 @@ describe('it heals when', () => {
       fixture.pids.get = () => (asked++ === 0 ? undefined : inhabitant.pid);
       await heals(() => fixture.sh(`umount ${path}`));
       assert.ok(asked > 1);
+      // What is done inside as long as nobody finds it is not seen then, but later.
+      fixture.sh(
+        `nsenter --net=${path} ip neigh replace 10.1.0.1 lladdr ${STRANGER} dev eth0 nud permanent; umount ${path}`,
+      );
+      await eventually('the file is back', () => told(fixture.reconciler.plan()).length === 0);
+      await eventually(
+        'its neighbours are right',
+        () => !fixture.inside(web.sandbox.namespace, 'ip neigh show').includes(STRANGER),
+      );
       assert.equal(fixture.inside(web.sandbox.namespace, 'readlink /proc/self/ns/net'), identity);
     } finally {
       fixture.pids.get = () => undefined;
