@@ -7,9 +7,10 @@ import { isUp } from './sandboxes.ts';
 
 /**
  * Milliseconds after the start of the daemon, each after the one before. What a former daemon had asked containerd for when it died
- * may still be coming: containerd gives up in its own time, and on a busy machine leaves a shim or an empty cgroup behind.
+ * may still be coming: containerd gives up in its own time, and on a busy machine leaves a shim or an empty cgroup behind. Not at
+ * once: all shims are asked, and the API shall answer first.
  */
-const LOOKS = [0, 5_000, 60_000] as const;
+const LOOKS = [1_000, 5_000, 60_000] as const;
 
 /** Takes away what runs, or is in the kernel, of containers that do not run. Never rejects. */
 export async function clearForgotten(core: Core, signal: AbortSignal): Promise<void> {

@@ -18,6 +18,8 @@ const LINK_DEBOUNCE = 25;
 const PASSAGE_DEBOUNCE = 50;
 /** A container that starts mounts several things. */
 const MOUNT_DEBOUNCE = 50;
+/** Milliseconds in which a daemon that starts answers: until then nothing is done that can wait. */
+const MOMENT = 1000;
 /** Milliseconds between looks at what the kernel tells nothing of. */
 const PERIOD = 5000;
 /** Links whose settings are looked at each time, of some 20 µs, and sandboxes, of some 300 µs: the API waits meanwhile. */
@@ -67,6 +69,8 @@ export class Watch implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
   readonly #ticks: NodeJS.Timeout;
+  /** Of what is looked at later */
+  readonly #timers = new Set<NodeJS.Timeout>();
   #due = Number.POSITIVE_INFINITY;
   #againDue = Number.POSITIVE_INFINITY;
   /** Where the next look at settings begins */
@@ -112,11 +116,15 @@ export class Watch implements Disposable {
     this.#again.unref();
   }
 
-  /** Looks at these sandboxes, some at a time. */
+  /** Looks at these sandboxes in a moment, some at a time. */
   lookInside(sandboxes: readonly NamespaceName[]): void {
     if (sandboxes.length === 0) return;
-    this.#backlog.sandboxes.push(...sandboxes);
-    this.#schedule(LINK_DEBOUNCE);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#backlog.sandboxes.push(...sandboxes);
+      this.#schedule(0);
+    }, MOMENT).unref();
+    this.#timers.add(timer);
   }
 
   #tick(): void {
@@ -131,6 +139,7 @@ export class Watch implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#ticks);
+    for (const timer of this.#timers) clearTimeout(timer);
     clearTimeout(this.#again);
     clearTimeout(this.#timer);
     this.#due = Number.POSITIVE_INFINITY;
