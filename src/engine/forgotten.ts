@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../model/errors.ts';
-import { hasCgroup, removeCgroup } from '../runtime/cgroup-parent.ts';
+import { existingCgroups, removeCgroup } from '../runtime/cgroup-parent.ts';
 import { cgroupOf } from '../runtime/spec/spec.ts';
 import { type Core, withContainer } from './core.ts';
 import { isUp } from './sandboxes.ts';
@@ -39,9 +39,10 @@ async function endShims(core: Core): Promise<void> {
 }
 
 async function removeCgroups(core: Core): Promise<void> {
-  for (const container of [...core.state.containers.values()]) {
-    const path = cgroupOf(container);
-    if (!isUp(container) && hasCgroup(path)) await ofStopped(core, container.id, () => removeCgroup(path));
+  const stopped = [...core.state.containers.values()].filter((container) => !isUp(container));
+  const owners = new Map(stopped.map((container) => [cgroupOf(container), container.id]));
+  for (const path of existingCgroups([...owners.keys()])) {
+    await ofStopped(core, owners.get(path) ?? '', () => removeCgroup(path));
   }
 }
 

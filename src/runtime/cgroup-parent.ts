@@ -12,9 +12,10 @@ export function removeCgroupParents(): void {
   removeCgroup(CGROUP_PARENT);
 }
 
-/** @param path in the hierarchies */
-export function hasCgroup(path: string): boolean {
-  return mountPoints().some((mountPoint) => existsSync(join(mountPoint, path)));
+/** Those that are in some hierarchy. @param paths in the hierarchies */
+export function existingCgroups(paths: readonly string[]): string[] {
+  const mounted = mountPoints();
+  return paths.filter((path) => mounted.some((mountPoint) => existsSync(join(mountPoint, path))));
 }
 
 /** From every hierarchy where it is empty: rmdir(2) refuses others, and that is no error. Never throws. */

@@ -7,17 +7,8 @@ const PAUSE = 50;
 const ATTEMPTS = 100;
 
 /** Takes an ended task away. Missing is fine. @throws ContainerdError conflict while it runs */
-export async function removeTask(containerd: Containerd, containerId: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await containerd.tasks.delete({ containerId });
-      return;
-    } catch (error) {
-      if (hasStatus(error, 'NOT_FOUND')) return;
-      if (attempt === ATTEMPTS || !shimIsGone(error)) throw error;
-    }
-    await sleep(PAUSE);
-  }
+export async function removeTask({ tasks }: Containerd, containerId: string): Promise<void> {
+  await whileBusy(() => tasks.delete({ containerId }), shimIsGone).catch(ignoreMissing);
 }
 
 /**
@@ -28,11 +19,16 @@ export async function createTask(
   { tasks }: Containerd,
   request: Parameters<Containerd['tasks']['create']>[0],
 ): Promise<{ readonly pid: number }> {
+  return await whileBusy(() => tasks.create(request), folderIsThere);
+}
+
+/** Asks again as long as the answer says that containerd is still clearing up. */
+async function whileBusy<T>(ask: () => Promise<T>, isBusy: (error: unknown) => boolean): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await tasks.create(request);
+      return await ask();
     } catch (error) {
-      if (attempt === ATTEMPTS || !folderIsThere(error)) throw error;
+      if (attempt === ATTEMPTS || !isBusy(error)) throw error;
     }
     await sleep(PAUSE);
   }
