@@ -22,13 +22,16 @@ import type { Session } from './session.ts';
 import { makeSharedMemory } from './shared-memory.ts';
 import { otherSysctls } from './sysctls.ts';
 
-/** Creates the container's task in its sandbox, not yet started. Nothing of it remains when it throws. */
-export async function createProcess(
+/**
+ * Describes the container's process and has it recorded.
+ * @returns what creates its task in its sandbox, not yet started. Nothing of it remains when that throws.
+ */
+export async function prepareProcess(
   core: Core,
   container: Container,
   place: Place,
   mounts: Awaited<ReturnType<Core['runtime']['snapshots']['mounts']>>,
-): Promise<Process> {
+): Promise<() => Promise<Process>> {
   const { spec, id } = container;
   makeSources(container);
   const placed = await placeMounts(core, container);
@@ -55,14 +58,14 @@ export async function createProcess(
   // Where the processes are another's, or the host's, somebody reaps them already.
   const wanted = (spec.init ?? core.config.init) && spec.isolation.pid.kind === 'private';
   const complete = wanted ? withInit(description, findInit(core.config.initPath)) : description;
-  const process = await core.processes.create(id, complete, mounts, {
-    tty: spec.tty,
-    stdin: spec.openStdin,
-    spool: isLogged(container),
-  });
+  await core.processes.record(id, complete);
+  const choice = { tty: spec.tty, stdin: spec.openStdin, spool: isLogged(container) };
   const domain = users === undefined ? '' : domainnameOf(input);
-  if (domain !== '') setDomainName(`/proc/${process.pid}/ns/uts`, domain);
-  return process;
+  return async () => {
+    const process = await core.processes.create(id, complete, mounts, choice);
+    if (domain !== '') setDomainName(`/proc/${process.pid}/ns/uts`, domain);
+    return process;
+  };
 }
 
 /** What the daemon's flags say. */

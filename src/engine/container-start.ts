@@ -1,3 +1,4 @@
+import { setImmediate as requestsSent } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import type { Endpoint } from '../model/network.ts';
@@ -7,7 +8,7 @@ import { attachmentOwners } from './attachments.ts';
 import { followRun } from './container-exit.ts';
 import { linkerOwners, requireLinks, tellLinked } from './container-links.ts';
 import { releaseMounts, tellMounted } from './container-mounts.ts';
-import { connectStreams, createProcess, openLog } from './container-process.ts';
+import { connectStreams, openLog, prepareProcess } from './container-process.ts';
 import { removeHeld } from './container-remove.ts';
 import { type Core, containerEvent, networkEvent, withContainer } from './core.ts';
 import { obtainLeases } from './dhcp.ts';
@@ -114,7 +115,8 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
 
 /**
  * The sandbox comes first, since the task is created in it; then the task and the endpoints side by side, which is where
- * the time goes. The process can start when both are there.
+ * the time goes. The task is asked for first: it takes longer, and work on the kernel lets nothing else happen. The process can
+ * start when both are there.
  */
 async function buildUp(core: Core, container: Container, place: Place): Promise<Process> {
   const mounts = core.runtime.snapshots.mounts(container.id);
@@ -129,7 +131,10 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
     if (place.kind === 'own') await core.reconciler.commit(describe(core, [sandboxOwner(place.sandbox.id)]));
     return occupied;
   });
-  const creating = createProcess(core, container, place, await mounts);
+  const create = await prepareProcess(core, container, place, await mounts);
+  const creating = create();
+  creating.catch(() => undefined);
+  await requestsSent();
   const raised = networking(core, times, async () => {
     await raiseEndpoints(core, container, endpoints, [
       ...attachmentOwners(core.state, container.id),

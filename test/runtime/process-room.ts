@@ -84,6 +84,7 @@ export class ProcessRoom implements AsyncDisposable {
       host: readHostFacts(),
       hostDevices: given.spec.privileged ? readHostDevices() : [],
     });
+    await this.processes.record(given.id, spec);
     return await this.processes.create(given.id, spec, mounts, { tty: given.spec.tty, stdin: given.spec.openStdin });
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../../model/logger.ts';
 import { type Containerd, NAMESPACE, SNAPSHOTTER } from '../containerd/client.ts';
 import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
-import { type Mount, packAny } from '../containerd/protos/types.ts';
+import { type Any, type Mount, packAny } from '../containerd/protos/types.ts';
 import { type HostFacts, readHostFacts } from '../spec/host.ts';
 import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
@@ -26,6 +26,9 @@ const RUNTIME = 'io.containerd.runc.v2';
 /** A shim of a busy machine is given so many looks. Milliseconds between them */
 const ATTEMPTS = 10;
 const PAUSE = 1000;
+
+/** Docker's words before what containerd or runc had to say */
+const TASK_FAILED = 'failed to create task for container: ';
 
 export interface ProcessesOptions {
   /** Of this boot only: FIFOs and runc's state lie below it */
@@ -62,8 +65,26 @@ export class Processes {
     };
   }
 
+  /** Makes the container's record, or renews it. containerd's garbage collector keeps the snapshot while the record names it. */
+  async record(id: string, spec: OciSpec): Promise<void> {
+    const container = {
+      id,
+      runtime: { name: RUNTIME },
+      spec: { typeUrl: SPEC_URL, value: Buffer.from(encodeSpec(spec)) },
+      snapshotter: SNAPSHOTTER,
+      snapshotKey: id,
+    };
+    try {
+      await this.#containerd.containers.create({ container });
+    } catch (error) {
+      if (!hasStatus(error, 'ALREADY_EXISTS')) throw startError(error, TASK_FAILED);
+      await this.#containerd.containers.update({ container, updateMask: { paths: ['spec'] } });
+    }
+  }
+
   /**
-   * Makes the container's record and its task: everything is ready to run, and nothing runs yet.
+   * Makes the task of a container that is recorded: everything is ready to run, and nothing runs yet.
+   * @param spec as recorded
    * @param mounts the snapshot's
    * @throws StartError in Docker's words when runc refuses, with the exit code Docker shows
    */
@@ -76,13 +97,11 @@ export class Processes {
       spec.process,
     );
     try {
-      await this.#record(containerId, spec);
-      const options = packAny(RUNC_OPTIONS_URL, RuncOptions, { root: join(this.#execRoot, 'runc') });
-      await process.prepare(mounts, options, choice.tty);
+      await process.prepare(mounts, this.#options(), choice.tty);
       return process;
     } catch (error) {
       process.io.remove();
-      throw startError(error, 'failed to create task for container: ');
+      throw startError(error, TASK_FAILED);
     }
   }
 
@@ -154,21 +173,9 @@ export class Processes {
     for (const io of this.#context.open) io.close();
   }
 
-  /** containerd's garbage collector keeps the snapshot while this record names it. */
-  async #record(id: string, spec: OciSpec): Promise<void> {
-    const container = {
-      id,
-      runtime: { name: RUNTIME },
-      spec: { typeUrl: SPEC_URL, value: Buffer.from(encodeSpec(spec)) },
-      snapshotter: SNAPSHOTTER,
-      snapshotKey: id,
-    };
-    try {
-      await this.#containerd.containers.create({ container });
-    } catch (error) {
-      if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
-      await this.#containerd.containers.update({ container, updateMask: { paths: ['spec'] } });
-    }
+  #options(): Any {
+    const root = join(this.#execRoot, 'runc');
+    return packAny(RUNC_OPTIONS_URL, RuncOptions, { root });
   }
 
   /** A shim that does not answer within two seconds has a task in no known state (containerd: services/tasks/local.go): it is asked again. */
