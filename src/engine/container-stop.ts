@@ -109,7 +109,7 @@ async function sendSignal(core: Core, container: Container, run: Run, signal: nu
   return true;
 }
 
-/** runc thaws what it kills with SIGKILL by itself, and then there is nothing left to resume. */
+/** It may have ended or been thawed meanwhile, and then there is nothing left to resume. */
 async function thaw({ logger }: Core, { name }: Container, run: Run): Promise<void> {
   try {
     await run.process.resume();

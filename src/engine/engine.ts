@@ -17,6 +17,7 @@ import { WayOut } from '../reconcile/way-out.ts';
 import { loadDefaultProfile } from '../runtime/apparmor.ts';
 import { removeCgroupParents } from '../runtime/cgroup-parent.ts';
 import { Processes } from '../runtime/process/processes.ts';
+import { provideRunc } from '../runtime/process/runc.ts';
 import { runProgram } from '../runtime/program.ts';
 import type { RegistryOptions } from '../runtime/registry/registry.ts';
 import { Runtime } from '../runtime/runtime.ts';
@@ -178,7 +179,8 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   const locks = new KeyedMutex();
   const live = new LiveContainers(logger);
   stack.defer(() => live.close());
-  const processes = new Processes(runtime.containerd, { execRoot, logger, host });
+  const runc = provideRunc(join(dataRoot, 'bin', 'runc'));
+  const processes = new Processes(runtime.containerd, { execRoot, runc, logger, host });
   stack.defer(() => processes.close());
   const core: Core = {
     config,

@@ -8,6 +8,7 @@ interface LibcDescriptors {
   recvmsg(fd: number, message: Uint8Array, flags: number): number;
   pidfd(call: number, pid: number, flags: number): number;
   getfd(call: number, pidfd: number, target: number, flags: number): number;
+  pidfdSignal(call: number, pidfd: number, signal: number, info: null, flags: number): number;
   ioctl(fd: number, request: number, argument: number): number;
 }
 
@@ -18,6 +19,7 @@ const libcDescriptors: () => LibcDescriptors = lazily(() => ({
   recvmsg: libcFunction('long recvmsg(int, void*, int)'),
   pidfd: libcFunction('long syscall(long, int, uint32_t)'),
   getfd: libcFunction('long syscall(long, int, int, uint32_t)'),
+  pidfdSignal: libcFunction('long syscall(long pidfd_send_signal, int, int, void*, uint32_t)'),
   ioctl: libcFunction('int ioctl(int, unsigned long, long)'),
 }));
 
@@ -83,6 +85,7 @@ function headerOf(data: Buffer, control: Buffer): Buffer {
   return memory;
 }
 
+const PIDFD_SEND_SIGNAL = 424;
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 
@@ -91,6 +94,11 @@ export function openProcess(pid: number): number {
   const fd = libcDescriptors().pidfd(PIDFD_OPEN, pid, 0);
   if (fd < 0) throw failure(`open process ${pid}`);
   return Number(fd);
+}
+
+/** pidfd_send_signal(2). @throws KernelError ESRCH when it has ended */
+export function signalProcess(pidfd: number, signal: number): void {
+  if (libcDescriptors().pidfdSignal(PIDFD_SEND_SIGNAL, pidfd, signal, null, 0) < 0) throw failure('signal a process');
 }
 
 /** pidfd_getfd(2): a descriptor of our own, close-on-exec, for what another process has open */

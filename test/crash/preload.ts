@@ -76,7 +76,7 @@ function guard(object: object, names: readonly string[], prefix = '', counted = 
 }
 
 /** Of libc and libnftables: what others can see. Reading, and what concerns the process's own descriptors, ends with it. */
-const NATIVE = /\b(bind|listen|send|sendmmsg|mount|umount2|mkfifo|nft_run_cmd_from_buffer)\(/;
+const NATIVE = /\b(bind|listen|send|sendmmsg|mount|umount2|mkfifo|nft_run_cmd_from_buffer)\(|\bpidfd_send_signal\b/;
 
 function guardNative(): void {
   const { load } = koffi;
@@ -85,7 +85,8 @@ function guardNative(): void {
     const make = library.func.bind(library) as unknown as (prototype: string) => Method;
     const wrapped = (prototype: string) => {
       const native = make(prototype);
-      const name = NATIVE.exec(prototype)?.[1];
+      const found = NATIVE.exec(prototype);
+      const name = found?.[1] ?? found?.[0];
       if (name === undefined) return native;
       return (...args: unknown[]) => {
         passage(name);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasStatus } from '../../src/runtime/containerd/error.ts';
@@ -107,6 +107,45 @@ test('a shim that containerd has forgotten can be found and ended, with its cont
   );
 });
 
+test('a start whose process comes late is a start, and one whose process was killed says so', async () => {
+  for (const late of [true, false]) {
+    const given = container(['echo', 'hello']);
+    const process = await room.create(given);
+    const output = collect(process.io);
+    const fifo = join(room.execRoot, 'runc/fairway', given.id, 'exec.fifo');
+    globalThis.process.kill(process.pid, 'SIGSTOP');
+    const started = process.start().then(
+      () => 'started',
+      (error: Error) => error.message,
+    );
+    await eventually('the shell gave up, and runc waits', () =>
+      commandLines().some((line) => line === `runc ${given.id}`),
+    );
+    globalThis.process.kill(process.pid, late ? 'SIGCONT' : 'SIGKILL');
+    assert.match(await started, late ? /^started$/ : /container process is already dead|container that has stopped/);
+    assert.equal(existsSync(fifo), !late);
+    if (late) assert.equal((await process.exited).code, 0);
+    await room.processes.discard(given.id);
+    if (late) assert.equal(await output, 'hello\n');
+  }
+});
+
+test('a start that the last daemon left waiting does not keep the next one from its container', async () => {
+  const given = container(['echo', 'hello']);
+  const process = await room.create(given);
+  globalThis.process.kill(process.pid, 'SIGSTOP');
+  const asked = room.runtime.containerd.tasks.start({ containerId: given.id, execId: '' });
+  asked.catch(() => undefined);
+  await eventually('the shell waits', () =>
+    commandLines().some((line) => line.startsWith('sh ') && line.endsWith(given.id)),
+  );
+  globalThis.process.kill(process.pid, 'SIGKILL');
+  const next = room.open();
+  using _ = next.unblock();
+  await assert.rejects(asked, /container process is already dead|container that has stopped/);
+  await next.discard(given.id);
+});
+
 test('a listener that never takes its chunk does not keep a container that has ended', async () => {
   const process = await room.create(container(['sh', '-c', 'head -c 300000 /dev/zero']));
   const stuck = Promise.withResolvers<void>();
@@ -118,6 +157,20 @@ test('a listener that never takes its chunk does not keep a container that has e
   stuck.resolve();
   await process.io.ended;
 });
+
+/** Program and last argument of each process. */
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+        return [`${basename(words[0] ?? '')} ${words.at(-1)}`];
+      } catch {
+        return [];
+      }
+    });
+}
 
 function shimOf({ pid }: { readonly pid: number }): number {
   return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);

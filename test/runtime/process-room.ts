@@ -7,6 +7,7 @@ import type { Container, ContainerSpec } from '../../src/model/container.ts';
 import { NEVER } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
 import { type Process, Processes, type ProcessIo } from '../../src/runtime/process/processes.ts';
+import { provideRunc } from '../../src/runtime/process/runc.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { readHostDevices } from '../../src/runtime/spec/devices.ts';
 import { readHostFacts } from '../../src/runtime/spec/host.ts';
@@ -38,6 +39,7 @@ export function container(args: readonly string[], spec: Partial<ContainerSpec> 
 export class ProcessRoom implements AsyncDisposable {
   readonly runtime: Runtime;
   readonly execRoot: string;
+  readonly runc: string;
   processes: Processes;
   readonly #directory: string;
   readonly #image: Image;
@@ -48,6 +50,7 @@ export class ProcessRoom implements AsyncDisposable {
     this.#image = image;
     this.runtime = runtime;
     this.execRoot = join(directory, 'run');
+    this.runc = provideRunc(join(directory, 'bin', 'runc'));
     this.processes = this.open();
   }
 
@@ -69,7 +72,7 @@ export class ProcessRoom implements AsyncDisposable {
 
   /** As a daemon that starts anew sees it. */
   open(): Processes {
-    return new Processes(this.runtime.containerd, { execRoot: this.execRoot, logger: silent });
+    return new Processes(this.runtime.containerd, { execRoot: this.execRoot, runc: this.runc, logger: silent });
   }
 
   async create(given: Container): Promise<Process> {

@@ -14,6 +14,7 @@ import { resolveUser } from '../spec/user.ts';
 import { describeExec, TaskExec } from './exec.ts';
 import { FreezeGate } from './freeze-gate.ts';
 import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
+import { signalInit } from './signal-init.ts';
 import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
 import { createTask, ignoreGone, removeTask } from './task.ts';
 import { TaskIo } from './task-io.ts';
@@ -24,11 +25,15 @@ const INIT = 'runc:[2:INIT]';
 /** Milliseconds between looks at it, and how many at most */
 const LOOK = 1;
 const LOOKS = 1000;
+/** A start that takes longer is looked after, after so many milliseconds again and again */
+const LONG = 1000;
 /** How often runc is asked to freeze a container */
 const FREEZES = 50;
 
 export interface ContainerContext extends ProcessContext {
   readonly host: HostFacts;
+  /** Called while a start takes long, until it was of use. @returns whether it was */
+  hurryStart(containerId: string): boolean;
   /** Where the FIFOs of a container's exec go */
   execDirectory(containerId: string, execId: string): string;
 }
@@ -61,7 +66,14 @@ export class ContainerProcess extends TaskProcess implements Process {
   }
 
   override async start(): Promise<void> {
-    await super.start();
+    const hurry = setInterval(() => {
+      if (this.context.hurryStart(this.name.containerId)) clearInterval(hurry);
+    }, LONG);
+    try {
+      await super.start();
+    } finally {
+      clearInterval(hurry);
+    }
     this.#started = true;
   }
 
@@ -83,7 +95,7 @@ export class ContainerProcess extends TaskProcess implements Process {
   /** The command gets every signal: sent a moment after the start, it would else end runc's init with 2, as Go does as PID 1. */
   override async kill(signal: number, all = false): Promise<void> {
     for (let looks = 0; signal !== SIGKILL && looks < LOOKS && isInit(this.pid); looks++) await sleep(LOOK);
-    await super.kill(signal, all);
+    if (all || !signalInit(this.pid, this.name.containerId, signal)) await super.kill(signal, all);
   }
 
   async pause(): Promise<void> {

@@ -13,6 +13,7 @@ import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts
 import { TaskExec } from './exec.ts';
 import { entries, findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
+import { giveUpStart } from './runc.ts';
 import { endShim, findShims, type Shim } from './shims.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
@@ -33,6 +34,8 @@ const TASK_FAILED = 'failed to create task for container: ';
 export interface ProcessesOptions {
   /** Of this boot only: FIFOs and runc's state lie below it */
   readonly execRoot: string;
+  /** What shims execute, of provideRunc(); '' for runc itself */
+  readonly runc: string;
   readonly logger: Logger;
   /** Read from the machine when left out */
   readonly host?: HostFacts;
@@ -49,18 +52,21 @@ export interface TaskSummary {
 export class Processes {
   readonly #containerd: Containerd;
   readonly #execRoot: string;
+  readonly #runc: string;
   readonly #context: ContainerContext;
   readonly #closing = new AbortController();
 
-  constructor(containerd: Containerd, { execRoot, logger, host }: ProcessesOptions) {
+  constructor(containerd: Containerd, { execRoot, runc, logger, host }: ProcessesOptions) {
     this.#containerd = containerd;
     this.#execRoot = execRoot;
+    this.#runc = runc;
     this.#context = {
       containerd,
       logger,
       host: host ?? readHostFacts(),
       closing: this.#closing.signal,
       open: new Set(),
+      hurryStart: (containerId) => runc !== '' && giveUpStart(join(this.#states, containerId)),
       execDirectory: (containerId, execId) => join(this.#directory(containerId), `exec-${execId}`),
     };
   }
@@ -126,10 +132,11 @@ export class Processes {
   }
 
   /**
-   * Comes first after the start of the daemon: shims that its predecessor left waiting for a reader go on.
+   * Comes first after the start of the daemon: shims that its predecessor left waiting, for a reader or for a start, go on.
    * @returns to be disposed of when the containers have been restored
    */
   unblock(): Disposable {
+    for (const containerId of entries(this.#states)) giveUpStart(join(this.#states, containerId));
     const root = this.#streams;
     for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
       const makeIo = (closeInput: () => Promise<void>) => TaskIo.reopen(directory, { tty, stdin }, closeInput);
@@ -164,7 +171,7 @@ export class Processes {
 
   /** One whose task containerd does not know. */
   endShim(shim: Shim): void {
-    endShim(shim, [this.#bundles, join(this.#execRoot, 'runc', NAMESPACE)]);
+    endShim(shim, [this.#bundles, this.#states]);
   }
 
   /** Stops watching. Containers go on; their output waits in the FIFOs. */
@@ -174,8 +181,7 @@ export class Processes {
   }
 
   #options(): Any {
-    const root = join(this.#execRoot, 'runc');
-    return packAny(RUNC_OPTIONS_URL, RuncOptions, { root });
+    return packAny(RUNC_OPTIONS_URL, RuncOptions, { root: dirname(this.#states), binaryName: this.#runc });
   }
 
   /** A shim that does not answer within two seconds has a task in no known state (containerd: services/tasks/local.go): it is asked again. */
@@ -230,6 +236,11 @@ export class Processes {
   /** containerd's, with a folder for each task */
   get #bundles(): string {
     return join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', NAMESPACE);
+  }
+
+  /** runc's, with a folder for each container */
+  get #states(): string {
+    return join(this.#execRoot, 'runc', NAMESPACE);
   }
 
   /** Holds a folder for each container */

@@ -1,0 +1,88 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { hasCode } from '../../model/errors.ts';
+
+/*
+ * What containerd's shim executes in place of runc. Two of runc's commands do next to nothing once its Go runtime is up, and
+ * these are done by a shell, in a tenth of the time (docs/decisions/0022):
+ * - `start` reads the byte that runc's init writes to the FIFO it waits at, and removes the FIFO, by which everybody sees that
+ *   the container was started (runc: libcontainer/container_linux.go, exec). An empty answer means that somebody gave up
+ *   waiting: then runc sees to it, and the FIFO stays open, so that init finds a reader in any case.
+ * - `delete --force` of what is gone: containerd 1.6 asks for it again after each ordinary removal.
+ */
+const SCRIPT = `#!/bin/sh
+for last; do
+  [ "\${before-}" = --root ] && root=$last
+  before=$last
+done
+state=\${root:-/run/runc}/$last
+case " $* " in
+*" start $last ")
+  if [ -p "$state/exec.fifo" ] && command exec 3<"$state/exec.fifo"; then
+    read -r said <&3
+    [ -n "$said" ] && rm "$state/exec.fifo" && exit 0
+  fi
+  ;;
+*" delete --force $last ")
+  [ -e "$state" ] || exit 0
+  ;;
+esac
+exec runc "$@"
+`;
+
+/** runc's FIFO in the folder of a container's state */
+const FIFO = 'exec.fifo';
+
+/**
+ * Makes the script, for every container that is started from now on. Those that run keep using it until they are removed.
+ * @returns its path, or '' where nothing can be executed: a file system mounted with noexec
+ */
+export function provideRunc(path: string): string {
+  if (contentOf(path) !== SCRIPT) {
+    mkdirSync(dirname(path), { recursive: true });
+    const made = `${path}.new`;
+    writeFileSync(made, SCRIPT, { mode: 0o755 });
+    renameSync(made, path);
+  }
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch (error) {
+    if (hasCode(error, 'EACCES')) return '';
+    throw error;
+  }
+}
+
+/**
+ * Makes a `start` that waits for a process that will not come leave the matter to runc, which finds out what became of it.
+ * @param state the folder of the container's state
+ * @returns whether one waited
+ */
+export function giveUpStart(state: string): boolean {
+  try {
+    closeSync(openSync(`${state}/${FIFO}`, constants.O_WRONLY | constants.O_NONBLOCK));
+    return true;
+  } catch (error) {
+    // Nobody waits (fifo(7)), or it was started.
+    if (hasCode(error, 'ENXIO') || hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
