@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { makeFifo } from '../../kernel/fifo.ts';
 import { giveUpStart, provideRunc } from './runc.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fairway-runc-'));
@@ -27,7 +28,7 @@ async function runc(...args: string[]): Promise<string> {
 function created(id: string): string {
   const fifo = join(folder, id, 'exec.fifo');
   mkdirSync(join(folder, id));
-  execFileSync('mkfifo', [fifo]);
+  makeFifo(fifo, 0o600);
   return fifo;
 }
 
