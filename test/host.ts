@@ -1,24 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { HostCgroups } from './cgroups.ts';
+import { type ExecOptions, type Finished, Shells, SLOWNESS } from './shells.ts';
 
-/** How many times slower than an ordinary machine this one is: an emulated one. Every wait of the tests is longer by it. */
-const SLOWNESS = Number(process.env['FAIRWAY_TEST_SLOWNESS'] ?? '1');
-
-/** What a finished command left behind. */
-export interface Finished {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface ExecOptions {
-  readonly input?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds after which the command is killed, on an ordinary machine; 120,000 unless told */
-  readonly timeout?: number;
-}
+export type { ExecOptions, Finished };
 
 /**
  * A machine of the test's own: private network, mount, PID, IPC, UTS and cgroup namespaces with "eth0" (192.0.2.2/24, default
@@ -48,34 +35,16 @@ export class TestHost implements AsyncDisposable {
     return host;
   }
 
-  async #configure(): Promise<void> {
-    await this.shell(`set -e
-      mount -t tmpfs tmpfs /run; mkdir -p /run/fairway; hostname testhost
-      printf 'nameserver 192.0.2.1\\nsearch lan.test\\n' > /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf
-      sysctl -qw net.ipv4.ip_forward=0
-      ip link set lo up`);
-    await this.#joinLan();
-    await this.shell('ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip route add default via 192.0.2.1');
-    await this.lanShell('ip link set lo up; ip addr add 192.0.2.1/24 dev lan0; ip link set lan0 up');
-  }
-
   /** The pair is made inside the LAN's namespace, so that nothing ever appears on the real host. */
-  async #joinLan(): Promise<void> {
-    const inside = ['nsenter', `--net=/proc/${this.#lan.pid}/ns/net`];
-    await mustRun([
-      ...inside,
-      'ip',
-      'link',
-      'add',
-      'lan0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      String(this.#machine.pid),
-    ]);
+  async #configure(): Promise<void> {
+    const lan = `link add lan0 type veth peer name eth0 netns ${this.#machine.pid}
+      link set lo up\naddr add 192.0.2.1/24 dev lan0\nlink set lan0 up`;
+    await promisify(execFile)('nsenter', [`--net=/proc/${this.#lan.pid}/ns/net`, 'sh', '-c', batch(lan)]);
+    await this.shell(`set -e
+      mount -t tmpfs tmpfs /run; mkdir -p /run/fairway; echo testhost > /proc/sys/kernel/hostname
+      printf 'nameserver 192.0.2.1\\nsearch lan.test\\n' > /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf
+      echo 0 > /proc/sys/net/ipv4/ip_forward
+      ${batch('link set lo up\naddr add 192.0.2.2/24 dev eth0\nlink set eth0 up\nroute add default via 192.0.2.1')}`);
   }
 
   /** PID, as the real host counts, of the machine's first process. Its files are below /proc/PID/root. */
@@ -95,7 +64,7 @@ export class TestHost implements AsyncDisposable {
 
   /** Runs a command on the machine to its end; never throws for its exit code. */
   exec(command: readonly string[], options: ExecOptions = {}): Promise<Finished> {
-    return run([...this.#machine.enter(), ...command], options);
+    return this.#machine.shells.run(command, options);
   }
 
   /** @returns stdout without its last newline; throws when the command fails */
@@ -109,7 +78,7 @@ export class TestHost implements AsyncDisposable {
 
   /** Runs a command on the LAN, the machine's neighbour. */
   lan(command: readonly string[], options: ExecOptions = {}): Promise<Finished> {
-    return run([...this.#lan.enter(), ...command], options);
+    return this.#lan.shells.run(command, options);
   }
 
   async lanShell(script: string): Promise<string> {
@@ -146,10 +115,12 @@ export async function eventually(
 /** A first process that holds namespaces; its death ends every process in its PID namespace. */
 class Namespaces implements AsyncDisposable {
   readonly pid: number;
+  readonly shells: Shells;
   readonly #holder: ChildProcess;
 
   private constructor(pid: number, holder: ChildProcess) {
     this.pid = pid;
+    this.shells = new Shells(this.enter());
     this.#holder = holder;
   }
 
@@ -176,6 +147,7 @@ class Namespaces implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    using _shells = this.shells;
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#holder.once('exit', resolve));
     this.#holder.kill('SIGKILL');
@@ -201,26 +173,9 @@ function start(command: readonly string[], env: Readonly<Record<string, string>>
   return child;
 }
 
-function run(command: readonly string[], options: ExecOptions): Promise<Finished> {
-  const [program = '', ...rest] = command;
-  return new Promise((resolve) => {
-    const settings = {
-      timeout: (options.timeout ?? 120_000) * SLOWNESS,
-      killSignal: 'SIGKILL' as const,
-      maxBuffer: 256 << 20,
-      env: { ...process.env, ...options.env },
-    };
-    const child = execFile(program, rest, settings, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
-      resolve({ code, stdout, stderr });
-    });
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(options.input ?? '');
-  });
-}
-
-async function mustRun(command: readonly string[]): Promise<void> {
-  succeeded(command.join(' '), await run(command, {}));
+/** Shell: one process for all that is to be told to ip. */
+function batch(commands: string): string {
+  return `ip -batch - <<END\n${commands}\nEND\n`;
 }
 
 function succeeded(what: string, finished: Finished): string {
