@@ -1,4 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -40,7 +42,7 @@ export class TestDaemon implements AsyncDisposable {
   ): Promise<TestDaemon> {
     const daemon = await TestDaemon.boot(prepare, flags, env);
     try {
-      await daemon.ok('import', '--change', 'CMD ["sh"]', await busyboxTar(), 'busybox:latest');
+      await daemon.#bringBusybox();
       return daemon;
     } catch (error) {
       await daemon[Symbol.asyncDispose]();
@@ -63,6 +65,13 @@ export class TestDaemon implements AsyncDisposable {
       await daemon[Symbol.asyncDispose]();
       throw new Error(`the daemon under test did not come up:\n${daemon.#log}`, { cause: error });
     }
+  }
+
+  /** As `docker import --change 'CMD ["sh"]' - busybox:latest` does. */
+  async #bringBusybox(): Promise<void> {
+    const query = new URLSearchParams({ fromSrc: '-', repo: 'busybox', tag: 'latest', changes: 'CMD ["sh"]' });
+    const { status, body } = await this.api('POST', `/images/create?${query}`, await readFile(await busyboxTar()));
+    if (status !== 200 || /"error"/.test(body)) throw new Error(`busybox was not imported: ${status} ${body}`);
   }
 
   /** Starts the daemon and waits until it answers. @param checkout another one's daemon, as a path of the test host */
@@ -89,6 +98,8 @@ export class TestDaemon implements AsyncDisposable {
       async () => {
         const end = child.exitCode ?? child.signalCode;
         if (end !== null) throw new Error(`fairwayd ended with ${end}:\n${this.#log}`);
+        // Cheaper to ask, and most of the time there is none yet.
+        if (!existsSync(this.host.path(SOCKET))) return false;
         const answer = await this.api('GET', '/_ping').catch(() => undefined);
         return answer?.body === 'OK';
       },
@@ -157,9 +168,9 @@ export class TestDaemon implements AsyncDisposable {
     };
   }
 
-  /** One request to the API. @returns status and body */
+  /** One request to the API. @param body bytes, a text, or what is sent as JSON @returns status and body */
   api(method: string, path: string, body?: unknown): Promise<{ status: number; body: string }> {
-    const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    const headers = body === undefined || Buffer.isBuffer(body) ? {} : { 'Content-Type': 'application/json' };
     return new Promise((resolve, reject) => {
       // Straight from here: a socket's path leads into any mount namespace, and starting curl there costs a hundred times as much.
       const socketPath = this.host.path(SOCKET);
@@ -168,7 +179,7 @@ export class TestDaemon implements AsyncDisposable {
       });
       asked.on('timeout', () => asked.destroy(new Error(`no answer to ${method} ${path}`)));
       asked.on('error', reject);
-      asked.end(typeof body === 'string' ? body : JSON.stringify(body));
+      asked.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
     });
   }
 

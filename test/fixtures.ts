@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { pack as createPack, type Header, type Pack } from 'tar-stream';
+import type { Header, Pack } from 'tar-stream';
 
+const CACHE = join(import.meta.dirname, '../.cache');
 /** Debian's package busybox-static: the same applets as everywhere, and no library to bring along. */
 const BUSYBOX = '/bin/busybox';
 /** Every entry's time, so that the layer's digest depends on busybox alone. */
@@ -37,23 +38,28 @@ const FILES: Readonly<Record<string, string>> = {
   'var/www/index.html': 'It works: served by a container on Fairway\n',
 };
 
-let built: Promise<string> | undefined;
-
 /**
  * Path of a tar with a small root filesystem: busybox with its applets, users, a page to serve in /var/www. For
- * `docker import`; needs no network. Built once in a process, removed with it.
+ * `docker import`; needs no network. Built once for what it is made of, and kept for the tests that follow.
  */
-export function busyboxTar(): Promise<string> {
-  built ??= build();
-  return built;
+export async function busyboxTar(): Promise<string> {
+  const { size, mtimeMs } = statSync(BUSYBOX);
+  const recipe = createHash('sha256')
+    .update(readFileSync(import.meta.filename))
+    .update(`${size} ${mtimeMs}`)
+    .digest('hex');
+  const path = join(CACHE, `busybox-${recipe.slice(0, 16)}.tar`);
+  if (!existsSync(path)) await build(path);
+  return path;
 }
 
-async function build(): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'fairway-fixture-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const path = join(directory, 'busybox.tar');
+/** It appears as a whole, whoever else builds it at the same time. */
+async function build(path: string): Promise<void> {
+  mkdirSync(CACHE, { recursive: true });
+  const { pack: createPack } = await import('tar-stream');
   const pack = createPack();
-  const written = pipeline(pack, createWriteStream(path));
+  const unfinished = `${path}.${process.pid}`;
+  const written = pipeline(pack, createWriteStream(unfinished));
   for (const name of DIRECTORIES) await add(pack, { name, type: 'directory', mode: 0o755 });
   await add(pack, { name: 'root', type: 'directory', mode: 0o700 });
   await add(pack, { name: 'tmp', type: 'directory', mode: 0o1777 });
@@ -64,7 +70,7 @@ async function build(): Promise<string> {
   }
   pack.finalize();
   await written;
-  return path;
+  renameSync(unfinished, path);
 }
 
 /** As "usr/bin/nc", without busybox itself. */
