@@ -38,7 +38,7 @@ export class HostCgroups implements Disposable {
 
   /** To be called when no process is left in it. */
   [Symbol.dispose](): void {
-    for (const mountPoint of this.#mountPoints) removeTree(join(mountPoint, this.#name));
+    for (const mountPoint of this.#mountPoints) removeTree(join(mountPoint, this.#name), 30_000);
   }
 }
 
@@ -64,16 +64,26 @@ function removeForgotten(mountPoint: string): void {
     const pid = NAME.exec(entry)?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     try {
-      removeTree(join(mountPoint, entry));
+      removeTree(join(mountPoint, entry), 0);
     } catch {
       // Another test is about it as well, or a process of it is still ending.
     }
   }
 }
 
-function removeTree(folder: string): void {
+/** @param patience milliseconds: who was killed leaves its group a little later than it ceases to be */
+function removeTree(folder: string, patience: number): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeTree(join(folder, entry.name));
+    if (entry.isDirectory()) removeTree(join(folder, entry.name), patience);
   }
-  rmdirSync(folder);
+  const deadline = Date.now() + patience;
+  for (;;) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || Date.now() >= deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    }
+  }
 }

@@ -100,7 +100,7 @@ export class TestHost implements AsyncDisposable {
 }
 
 /**
- * Asks until the answer is true, and for no more than half of the time: an answer may take a process or more. Fails with the
+ * Asks until the answer is true, with rests as long as an answer takes, which may be a process or more, but 250 ms at most. Fails with the
  * question after `milliseconds` of an ordinary machine.
  */
 export async function eventually(
@@ -113,7 +113,7 @@ export async function eventually(
     const asked = performance.now();
     if (await ask()) return;
     if (Date.now() > deadline) throw new Error(`still not true after ${milliseconds * SLOWNESS} ms: ${what}`);
-    await sleep(Math.max(20, performance.now() - asked));
+    await sleep(Math.min(250, Math.max(20, performance.now() - asked)));
   }
 }
 

@@ -165,7 +165,10 @@ describe('hosts with a firewall of their own', () => {
     (await daemon.docker(['create', '--rm', ...ports.flatMap((port) => ['-p', port]), 'busybox'])).stderr;
 
   for (const { name, start, reload, stop, list, policy, warning = /^$/ } of FOREIGN) {
-    test(`${name}: containers are reached and reach out, also after a reload, and nothing is left behind`, async () => {
+    test(`${name}: containers are reached and reach out, also after a reload, and nothing is left behind`, async (t) => {
+      let standing = true;
+      // What a test that fails leaves standing would make those that follow fail, too.
+      t.after(() => (standing ? daemon.host.exec(['sh', '-c', stop], { timeout: 60_000 }) : undefined));
       await administer(start);
       await becomePassable('a firewall that began');
       await isProtected();
@@ -178,6 +181,7 @@ describe('hosts with a firewall of their own', () => {
       await isProtected();
       assert.match(await daemon.host.shell(list), policy);
       await administer(stop);
+      standing = false;
       await eventually('our rules are gone', async () => !/fairway/.test(await daemon.host.shell(list)));
       assert.ok(await passes());
     });

@@ -24,12 +24,19 @@ describe('restart policies and the end of the daemon or the machine', () => {
     daemon.ok('run', '-d', '--name', name, '--restart', policy, ...command);
 
   /** What a power cut leaves: files, and nothing that ran or was mounted. Only the test machine's own first process stays. */
+  // All but the machine's first processes, this shell and who started it are killed, and gone when it ends.
+  const killAll = `[ "$(hostname)" = testhost ] || exit 1
+    while :; do
+      left=no
+      for p in $(ls /proc | grep -E '^[0-9]+$'); do
+        [ $p = 1 ] || [ $p = $$ ] || [ $p = $PPID ] || grep -q infinity /proc/$p/cmdline || { kill -9 $p && left=yes; }
+      done 2>/dev/null
+      [ $left = yes ] || exit 0
+      sleep 0.1
+    done`;
   const reboot = async () => {
     await daemon.stop('SIGKILL');
-    await daemon.host.shell(`[ "$(hostname)" = testhost ] || exit 1
-      for p in $(ls /proc | grep -E '^[0-9]+$'); do
-        [ $p = 1 ] || [ $p = $$ ] || grep -q infinity /proc/$p/cmdline || kill -9 $p
-      done 2>/dev/null; true`);
+    await daemon.host.shell(killAll);
     await daemon.host.shell(
       'for m in $(cut -d" " -f2 /proc/mounts | grep ^/run/fairway/ | sort -r); do umount -l $m; done; rm -rf /run/fairway; mkdir /run/fairway',
     );

@@ -42,8 +42,9 @@ describe('registries that fail', () => {
     const asked = await proxy.seen(new RegExp(blobOf(large)));
     assert.equal(asked.length, 3);
     const starts = asked.map(({ range }) => Number(/^bytes=(\d+)-$/.exec(range ?? 'bytes=0-')?.[1]));
-    assert.deepEqual(starts.slice(0, 2), [0, MEGABYTE]);
-    assert.ok((starts[2] ?? 0) > MEGABYTE, `the third try begins at ${starts[2]}`);
+    // What was on its way when the connection broke may be lost; what had come is not asked for again.
+    const [first = -1, second = -1, third = -1] = starts;
+    assert.ok(first === 0 && second > 0 && second <= MEGABYTE && third > second, `the tries begin at ${starts}`);
   });
 
   test('a registry that knows no ranges is asked for the whole again', async () => {
