@@ -35,7 +35,7 @@ export class TestHost implements AsyncDisposable {
     return host;
   }
 
-  /** The pair is made inside the LAN's namespace, so that nothing ever appears on the real host. */
+  /** The pair is made inside the LAN's namespace, so that nothing ever appears on the real host. The kernel says a little later that it is up. */
   async #configure(): Promise<void> {
     const lan = `link add lan0 type veth peer name eth0 netns ${this.#machine.pid}
       link set lo up\naddr add 192.0.2.1/24 dev lan0\nlink set lan0 up`;
@@ -44,7 +44,9 @@ export class TestHost implements AsyncDisposable {
       mount -t tmpfs tmpfs /run; mkdir -p /run/fairway; echo testhost > /proc/sys/kernel/hostname
       printf 'nameserver 192.0.2.1\\nsearch lan.test\\n' > /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf
       echo 0 > /proc/sys/net/ipv4/ip_forward
-      ${batch('link set lo up\naddr add 192.0.2.2/24 dev eth0\nlink set eth0 up\nroute add default via 192.0.2.1')}`);
+      ${batch('link set lo up\naddr add 192.0.2.2/24 dev eth0\nlink set eth0 up\nroute add default via 192.0.2.1')}
+      up() { case $(ip link show eth0) in *' state UP '*) ;; *) return 1 ;; esac; }
+      until up; do sleep 0.05; done`);
   }
 
   /** PID, as the real host counts, of the machine's first process. Its files are below /proc/PID/root. */
@@ -100,8 +102,8 @@ export class TestHost implements AsyncDisposable {
 }
 
 /**
- * Asks until the answer is true, with rests as long as an answer takes, which may be a process or more, but 250 ms at most. Fails with the
- * question after `milliseconds` of an ordinary machine.
+ * Asks until the answer is true, with rests as long as an answer takes, which may be a process or more, but 250 ms at most.
+ * Fails with the question after `milliseconds` of an ordinary machine.
  */
 export async function eventually(
   what: string,
