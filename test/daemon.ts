@@ -148,6 +148,16 @@ export class TestDaemon implements AsyncDisposable {
     );
   }
 
+  /**
+   * What `docker inspect -f` prints of a container, without a process for it. @param template of texts and fields alone, as
+   * "{{.State.Status}} {{.State.ExitCode}}"
+   */
+  async inspect(container: string, template: string): Promise<string> {
+    const { status, body } = await this.json('GET', `/v1.41/containers/${container}/json`);
+    if (status !== 200) throw new Error(`no answer about ${container}: ${status} ${body['message']}`);
+    return template.replaceAll(/\{\{(.*?)\}\}/g, (_, path: string) => field(body, path));
+  }
+
   /** Starts a program of the test machine in a container's network: images need not bring it. */
   async inside(container: string, command: readonly string[]): Promise<ChildProcess> {
     const pid = await this.ok('inspect', '-f', '{{.State.Pid}}', container);
@@ -198,4 +208,13 @@ export class TestDaemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.host[Symbol.asyncDispose]();
   }
+}
+
+/** @param path as ".State.Pid" @throws Error where there is no such field, or more than one value */
+function field(object: Json, path: string): string {
+  const [nothing, ...names] = path.split('.');
+  const value = names.reduce<unknown>((inner, name) => (inner as Json | undefined)?.[name], object);
+  if (nothing !== '' || !['string', 'number', 'boolean'].includes(typeof value))
+    throw new Error(`no value is at ${path}`);
+  return String(value);
 }

@@ -276,7 +276,7 @@ async function compareKernel(
   const there = running.filter(([, { networks }]) => networks.has(COMMON)).map(([name]) => name);
   const [asking] = there;
   if (asking === undefined) return;
-  const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', asking);
+  const pid = await daemon.inspect(asking, '{{.State.Pid}}');
   // With the network's name: the bare one may lead to any network both are on.
   const questions = there.flatMap((name) => [`${name}.${COMMON}`, 'A']);
   const command = ['nsenter', '-t', pid, '-n', 'dig', '+short', '+time=30', '@127.0.0.11', ...questions];

@@ -21,7 +21,7 @@ describe('answers are Docker’s', () => {
     await daemon.ok('start', 'frozen');
     await daemon.ok('pause', 'frozen');
     await daemon.ok('restart', '-t', '0', 'frozen');
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'frozen'), 'running');
+    assert.equal(await daemon.inspect('frozen', '{{.State.Status}}'), 'running');
     await daemon.ok('pause', 'frozen');
     await daemon.ok('rm', '-f', 'frozen');
   });

@@ -65,7 +65,7 @@ describe('links that belong to no network', () => {
   });
 
   test('a link of a stranger, made by PID as pipework does, stays as it is', async () => {
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web');
+    const pid = await daemon.inspect('web', '{{.State.Pid}}');
     await daemon.host.shell(`set -e
       mkdir -p /run/netns; ln -s /proc/${pid}/ns/net /run/netns/${pid}
       ip link add strange0 type veth peer name strange1; ip link set strange0 master br9 up

@@ -142,7 +142,7 @@ describe('docker commit', () => {
     const second = await daemon.host.out(['date', '+%s.%N']);
     const nameless = await daemon.ok('commit', '--pause=false', 'busy');
     assert.deepEqual(await actions(second), ['commit ']);
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'busy'), 'running');
+    assert.equal(await daemon.inspect('busy', '{{.State.Status}}'), 'running');
     assert.equal(await daemon.ok('run', '--rm', nameless, 'cat', '/alive'), 'alive');
     await daemon.ok('rm', '-f', 'busy');
     await daemon.ok('rmi', 'busy:1', nameless);

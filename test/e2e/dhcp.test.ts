@@ -145,7 +145,7 @@ describe('the dhcp IPAM driver', () => {
     const now = await address('web');
     assert.notEqual(now, own);
     await said(new RegExp(`DHCPDECLINE\\(lan0\\) ${own.replaceAll('.', '\\.')} `));
-    assert.equal(await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.lan.IPAddress}}', 'web'), now);
+    assert.equal(await daemon.inspect('web', '{{.NetworkSettings.Networks.lan.IPAddress}}'), now);
     await daemon.host.lanShell(`ip addr del ${own}/32 dev lo`);
   });
 

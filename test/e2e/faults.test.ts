@@ -13,7 +13,7 @@ describe('clients and containers that behave badly, and many at once', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const inspect = (name: string, format: string) => daemon.ok('inspect', '-f', format, name);
+  const inspect = (name: string, format: string) => daemon.inspect(name, format);
 
   /** A connection on which a request was sent and nothing is read. */
   const sendOnly = (request: string): Promise<Socket> =>

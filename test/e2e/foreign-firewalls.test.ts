@@ -129,8 +129,8 @@ describe('hosts with a firewall of their own', () => {
     const web = ['busybox', 'httpd', '-f', '-h', '/var/www'];
     await daemon.ok('run', '-d', '--name', 'web', '--network', 'app', '-p', '8080:80', ...web);
     await daemon.ok('run', '-d', '--name', 'old', '-p', '8081:80', ...web);
-    address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'web');
-    for (const name of ['web', 'old'] as const) pids[name] = await daemon.ok('inspect', '-f', '{{.State.Pid}}', name);
+    address = await daemon.inspect('web', '{{.NetworkSettings.Networks.app.IPAddress}}');
+    for (const name of ['web', 'old'] as const) pids[name] = await daemon.inspect(name, '{{.State.Pid}}');
     daemon.host.spawnLan(['socat', 'TCP-LISTEN:9000,fork,reuseaddr', 'SYSTEM:echo outside']);
     await daemon.host.lanShell('ip route add 172.16.0.0/12 via 192.0.2.2');
   });

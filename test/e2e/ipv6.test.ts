@@ -67,7 +67,7 @@ describe('IPv6', () => {
       (
         await daemon.host.out(['sh', '-c', `nsenter -t $(cat /run/pid) -n dig +short ${type} ${name} @127.0.0.11`])
       ).trim();
-    await daemon.host.shell(`echo ${await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'one')} > /run/pid`);
+    await daemon.host.shell(`echo ${await daemon.inspect('one', '{{.State.Pid}}')} > /run/pid`);
     assert.equal(await asked('AAAA', 'two'), 'fd80::3');
     assert.equal(await asked('A', 'two'), '10.80.0.3');
     assert.equal(await asked('-x', 'fd80::3'), 'two.dual.');

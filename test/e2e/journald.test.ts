@@ -30,7 +30,7 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
   test('entries carry Docker’s fields', async () => {
     const options = ['--label', 'team=blue', '--log-opt', 'tag={{.Name}}!', '--name', 'fields'];
     await daemon.ok('run', ...options, 'busybox', 'sh', '-c', 'echo out; echo err >&2; printf "a\\tb"');
-    const id = await daemon.ok('inspect', '-f', '{{.Id}}', 'fields');
+    const id = await daemon.inspect('fields', '{{.Id}}');
     const entries = await journal('fields');
     assert.deepEqual(entries.map(({ MESSAGE, PRIORITY }) => `${PRIORITY} ${MESSAGE}`).sort(), [
       '3 err',

@@ -10,7 +10,7 @@ describe('docker run and its relatives', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const state = (name: string) => daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name);
+  const state = (name: string) => daemon.inspect(name, '{{.State.Status}} {{.State.ExitCode}}');
 
   test('run gives back output, error output and exit code, and --rm leaves nothing', async () => {
     const ran = await daemon.docker([
@@ -150,11 +150,7 @@ describe('docker run and its relatives', () => {
       'i=0; while :; do i=$((i+1)); echo $i > /count; sleep 0.05; done',
     );
     const count = async () =>
-      daemon.host.out([
-        'sh',
-        '-c',
-        `cat /proc/${await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'ticking')}/root/count`,
-      ]);
+      daemon.host.out(['sh', '-c', `cat /proc/${await daemon.inspect('ticking', '{{.State.Pid}}')}/root/count`]);
     await eventually('it counts', async () => /\d/.test(await count().catch(() => '')));
     await daemon.ok('pause', 'ticking');
     assert.match(await state('ticking'), /^paused/);
@@ -183,7 +179,7 @@ describe('docker run and its relatives', () => {
     assert.equal(await daemon.ok('ps', '-a', '--filter', 'status=exited', '--format', '{{.Names}}'), 'down');
     assert.equal(
       await daemon.ok('ps', '-aq', '--filter', 'name=up', '--no-trunc'),
-      await daemon.ok('inspect', '-f', '{{.Id}}', 'up'),
+      await daemon.inspect('up', '{{.Id}}'),
     );
     // Until it has become "sleep", the process is runc's.
     await eventually('top shows it', async () => /UID +PID +PPID.*\n.*sleep 600/.test(await daemon.ok('top', 'up')));

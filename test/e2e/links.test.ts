@@ -14,11 +14,11 @@ describe('links on the default network', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const address = (container: string) => daemon.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', container);
+  const address = (container: string) => daemon.inspect(container, '{{.NetworkSettings.IPAddress}}');
   const inHosts = (name: string) => daemon.ok('exec', 'web', 'sh', '-c', `grep -w ${name} /etc/hosts || true`);
 
   test('a link is a name in the hosts file, with the target’s own names', async () => {
-    const id = await daemon.ok('inspect', '-f', '{{.Config.Hostname}}', 'db');
+    const id = await daemon.inspect('db', '{{.Config.Hostname}}');
     assert.equal(await inHosts('store'), `${await address('db')}\tstore ${id} db`);
     await daemon.ok('exec', 'web', 'ping', '-c', '1', '-W', '20', 'store');
   });
@@ -84,7 +84,7 @@ describe('links on the default network', () => {
     await daemon.ok('run', '-d', '--restart', 'always', '--name', 'last', '--link', 'first:one', ...SLEEP);
     await daemon.stop('SIGTERM');
     await daemon.start();
-    const running = async (name: string) => (await daemon.ok('inspect', '-f', '{{.State.Running}}', name)) === 'true';
+    const running = async (name: string) => (await daemon.inspect(name, '{{.State.Running}}')) === 'true';
     await eventually('both are back', async () => (await running('first')) && (await running('last')));
   });
 });
@@ -96,7 +96,7 @@ describe('links where containers may not reach each other', () => {
     await daemon.ok('run', '-d', '--name', 'db', '--expose', '80', 'busybox', 'sh', '-c', serve);
     await daemon.ok('run', '-d', '--name', 'friend', '--link', 'db', ...SLEEP);
     await daemon.ok('run', '-d', '--name', 'stranger', ...SLEEP);
-    const address = () => daemon.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'db');
+    const address = () => daemon.inspect('db', '{{.NetworkSettings.IPAddress}}');
     const says = async (from: string, port: string) =>
       (await daemon.docker(['exec', from, 'timeout', '2', 'nc', await address(), port])).stdout;
     await eventually('the friend is answered', async () => (await says('friend', '80')) === 'hello\n');

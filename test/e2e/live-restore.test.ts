@@ -23,7 +23,7 @@ describe('what is open stays open', () => {
     await run('client');
     const listening = [`TCP-LISTEN:${ECHO},fork,reuseaddr`, 'PIPE'];
     await daemon.inside('server', ['socat', ...listening]);
-    const address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'server');
+    const address = await daemon.inspect('server', '{{.NetworkSettings.Networks.app.IPAddress}}');
     const asks = await daemon.inside('client', ['socat', '-', `TCP:${address}:${ECHO},retry=600,interval=0.1`]);
     open.set('between containers', new Conversation(asks));
     const lan = daemon.host.spawnLan(['socat', '-', `TCP:192.0.2.2:8007,retry=600,interval=0.1`]);
@@ -68,7 +68,7 @@ describe('what is open stays open', () => {
   });
 
   test('what containers ask while no daemon is there waits for the next one', async () => {
-    const client = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'client');
+    const client = await daemon.inspect('client', '{{.State.Pid}}');
     const inside = (...command: string[]) => daemon.host.out(['nsenter', '-t', client, '-n', ...command]);
     const sockets = () => inside('ss', '-Haun', 'src', '127.0.0.11');
     const ports = async () =>
@@ -103,7 +103,7 @@ describe('what is open stays open', () => {
         '-c',
         'until [ -e /end ]; do sleep 0.1; done; exit 5',
       );
-      const inside = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'ending');
+      const inside = await daemon.inspect('ending', '{{.State.Pid}}');
       await daemon.host.out(['kill', `-${signal}`, pid]);
       await daemon.host.shell(`touch /proc/${inside}/root/end`);
       await allGoOn('while containerd is down');

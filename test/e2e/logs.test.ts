@@ -18,7 +18,7 @@ describe('logs', () => {
   /** Runs to the end. @returns the id */
   const ran = async (name: string, options: readonly string[], script: string) => {
     await daemon.ok('run', '--name', name, ...options, 'busybox', 'sh', '-c', script);
-    return daemon.ok('inspect', '-f', '{{.Id}}', name);
+    return daemon.inspect(name, '{{.Id}}');
   };
   const folder = (id: string) => daemon.host.path(`/run/data/containers/${id}`);
   const logged = async (...args: string[]) => (await daemon.ok('logs', ...args)).split('\n');
@@ -203,7 +203,7 @@ describe('logs', () => {
 
   test('a disk that is full loses the log, not the container', async () => {
     await daemon.ok('create', '--name', 'full', 'busybox', 'sh', '-c', 'seq 1 20000; echo done > /done; sleep 600');
-    const id = await daemon.ok('inspect', '-f', '{{.Id}}', 'full');
+    const id = await daemon.inspect('full', '{{.Id}}');
     await daemon.host.shell(`mount -t tmpfs -o size=64k tmpfs /run/data/containers/${id}`);
     await daemon.ok('start', 'full');
     await eventually(
@@ -225,7 +225,7 @@ describe('logs', () => {
     const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 400000; until [ -e /end ]; do sleep 0.05; done';
     const options = ['--log-opt', 'max-size=1g'];
     await daemon.ok('run', '-d', '--name', 'steady', ...options, 'busybox', 'sh', '-c', script);
-    const log = daemon.host.path(await daemon.ok('inspect', '-f', '{{.LogPath}}', 'steady'));
+    const log = daemon.host.path(await daemon.inspect('steady', '{{.LogPath}}'));
     await daemon.ok('exec', 'steady', 'touch', '/go');
     for (const size of [1 << 20, 6 << 20, 14 << 20]) {
       await eventually('some more is logged', () => statSync(log).size > size, 60_000);
@@ -243,7 +243,7 @@ describe('logs', () => {
   test('what a container says while no daemon runs is logged by the next one, though it has ended', async () => {
     const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 9000; echo oops >&2; printf last; exit 5';
     await daemon.ok('run', '-d', '--name', 'orphan', '--log-opt', 'max-size=1g', 'busybox', 'sh', '-c', script);
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'orphan');
+    const pid = await daemon.inspect('orphan', '{{.State.Pid}}');
     await daemon.stop('SIGKILL');
     await daemon.host.shell(`touch /proc/${pid}/root/go`);
     await eventually('it has ended', async () => (await daemon.host.exec(['test', '-d', `/proc/${pid}`])).code !== 0);
@@ -259,7 +259,7 @@ describe('logs', () => {
     const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 200000; until [ -e /end ]; do sleep 0.05; done';
     const options = ['--log-opt', 'max-size=400k', '--log-opt', 'max-file=100'];
     await daemon.ok('run', '-d', '--name', 'turning', ...options, 'busybox', 'sh', '-c', script);
-    const log = daemon.host.path(await daemon.ok('inspect', '-f', '{{.LogPath}}', 'turning'));
+    const log = daemon.host.path(await daemon.inspect('turning', '{{.LogPath}}'));
     await daemon.ok('exec', 'turning', 'touch', '/go');
     const files = () => readdirSync(log.replace(/\/[^/]*$/, '')).filter((name) => name.includes('-json.log.')).length;
     for (const count of [2, 10, 20]) {

@@ -33,11 +33,11 @@ describe('names', () => {
   const resolve = (from: string, name: string) =>
     daemon.docker(['exec', from, 'nslookup', '-type=a', name, '127.0.0.11']);
   const address = (container: string, network: string) =>
-    daemon.ok('inspect', '-f', `{{.NetworkSettings.Networks.${network}.IPAddress}}`, container);
+    daemon.inspect(container, `{{.NetworkSettings.Networks.${network}.IPAddress}}`);
 
   test('a container is found by name, alias, short id, hostname, and name.network', async () => {
     const wanted = await address('web', 'app');
-    const id = (await daemon.ok('inspect', '-f', '{{.Id}}', 'web')).slice(0, 12);
+    const id = (await daemon.inspect('web', '{{.Id}}')).slice(0, 12);
     for (const name of ['web', 'www', id, 'frontdoor', 'web.app', 'WEB']) {
       const answer = await resolve('both', name);
       assert.ok(answer.stdout.includes(wanted), `${name}: ${answer.stdout}`);
@@ -112,7 +112,7 @@ describe('names', () => {
       ),
     );
     assert.ok((await resolve('web', 'outside.test')).stdout.includes('203.0.113.7'));
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web');
+    const pid = await daemon.inspect('web', '{{.State.Pid}}');
     const tcp = await daemon.host.out([
       'nsenter',
       '-t',
@@ -132,7 +132,7 @@ describe('names', () => {
   });
 
   test('a container can serve DNS itself on 0.0.0.0:53', async () => {
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'both');
+    const pid = await daemon.inspect('both', '{{.State.Pid}}');
     daemon.host.spawn([
       'nsenter',
       '-t',

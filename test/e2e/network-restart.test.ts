@@ -81,7 +81,7 @@ describe('networks over the end of the daemon', () => {
     await daemon.ok('network', 'create', '--subnet', '10.51.0.0/28', 'small');
     const clean = (await links()).sort();
     await run('victim', '--network', 'small', '-p', '8110:80');
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'victim');
+    const pid = await daemon.inspect('victim', '{{.State.Pid}}');
     await daemon.stop('SIGKILL');
     await daemon.host.shell(`kill -KILL ${pid}`);
     await eventually(
@@ -89,7 +89,7 @@ describe('networks over the end of the daemon', () => {
       async () => (await daemon.host.exec(['test', '-e', `/proc/${pid}`])).code !== 0,
     );
     await daemon.start();
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'victim'), 'exited');
+    assert.equal(await daemon.inspect('victim', '{{.State.Status}}'), 'exited');
     await eventually('its link is gone', async () => (await links()).sort().join() === clean.join());
     await eventually('its sandbox is gone', async () => (await daemon.host.shell('ls /run/fairway/netns')) === '');
     await eventually(

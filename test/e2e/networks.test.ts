@@ -28,7 +28,7 @@ describe('docker network', () => {
     assert.equal(await addressOf('first', 'eth0'), '172.17.0.2/16');
     assert.match(await daemon.ok('exec', 'first', 'ip', 'route'), /default via 172\.17\.0\.1 dev eth0/);
     assert.match(await daemon.ok('exec', 'first', 'ip', 'link', 'show', 'eth0'), /mtu 1500/);
-    const shown = await daemon.ok('inspect', '-f', '{{.NetworkSettings.MacAddress}}', 'first');
+    const shown = await daemon.inspect('first', '{{.NetworkSettings.MacAddress}}');
     assert.ok((await daemon.ok('exec', 'first', 'ip', 'link', 'show', 'eth0')).includes(shown));
     await daemon.ok('rm', '-f', 'first');
   });
@@ -92,7 +92,7 @@ describe('docker network', () => {
   test('connect and disconnect work on a running container, without a restart', async () => {
     await daemon.ok('network', 'create', '--subnet', '10.78.0.0/24', 'live');
     await daemon.ok('run', '-d', '--name', 'moving', 'busybox', 'sleep', '600');
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'moving');
+    const pid = await daemon.inspect('moving', '{{.State.Pid}}');
     await daemon.ok('network', 'connect', '--ip', '10.78.0.9', '--alias', 'mover', 'live', 'moving');
     assert.equal(await addressOf('moving', 'eth1'), '10.78.0.9/24');
     assert.match(
@@ -104,7 +104,7 @@ describe('docker network', () => {
       'eth1 is gone',
       async () => (await daemon.docker(['exec', 'moving', 'ip', 'link', 'show', 'eth1'])).code !== 0,
     );
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'moving'), pid);
+    assert.equal(await daemon.inspect('moving', '{{.State.Pid}}'), pid);
     assert.deepEqual(
       await daemon.ok('inspect', '-f', '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}', 'moving'),
       'bridge ',
@@ -146,7 +146,7 @@ describe('docker network', () => {
     await daemon.ok('network', 'create', 'one');
     await daemon.ok('network', 'create', 'two');
     await daemon.ok('run', '-d', '--name', 'server', '--network', 'one', 'busybox', 'httpd', '-f', '-h', '/var/www');
-    const address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.one.IPAddress}}', 'server');
+    const address = await daemon.inspect('server', '{{.NetworkSettings.Networks.one.IPAddress}}');
     const from = (network: string, patience?: number) =>
       daemon.docker(['run', '--rm', '--network', network, 'busybox', ...fetch(`http://${address}/`, patience)]);
     await eventually('the server listens', async () => (await from('one')).code === 0);

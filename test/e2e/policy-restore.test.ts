@@ -12,7 +12,7 @@ describe('restart policies and the end of the daemon or the machine', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const inspect = (name: string, format = '{{.State.Status}}') => daemon.ok('inspect', '-f', format, name);
+  const inspect = (name: string, format = '{{.State.Status}}') => daemon.inspect(name, format);
   /** "running 0": its status and how often it was started again; by the API, because it is asked again and again */
   const now = async (name: string) => {
     const { body } = await daemon.json('GET', `/containers/${name}/json`);

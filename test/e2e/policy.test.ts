@@ -10,7 +10,7 @@ describe('restart policies', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const inspect = (name: string, format: string) => daemon.ok('inspect', '-f', format, name);
+  const inspect = (name: string, format: string) => daemon.inspect(name, format);
   /** "2 exited": how often it was started again, and its status; by the API, because it is asked again and again */
   const now = async (name: string) => {
     const { body } = await daemon.json('GET', `/containers/${name}/json`);
@@ -26,9 +26,11 @@ describe('restart policies', () => {
     await run('failing', 'on-failure:2', 'sh', '-c', 'echo once; exit 3');
     await becomes('failing', / exited$/);
     assert.equal(
-      await inspect(
-        'failing',
+      await daemon.ok(
+        'inspect',
+        '-f',
         '{{.RestartCount}} {{.State.ExitCode}} {{.State.Restarting}} {{json .HostConfig.RestartPolicy}}',
+        'failing',
       ),
       '2 3 false {"Name":"on-failure","MaximumRetryCount":2}',
     );

@@ -65,7 +65,7 @@ describe('published ports', () => {
       await daemon.ok('port', 'assoc'),
       '5000/sctp -> 0.0.0.0:5000\n5001/sctp -> 0.0.0.0:5001\n36413/sctp -> 0.0.0.0:36412',
     );
-    const inside = `nsenter -t ${await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'assoc')} -n nft`;
+    const inside = `nsenter -t ${await daemon.inspect('assoc', '{{.State.Pid}}')} -n nft`;
     const ports = [36412, 36413, 5001, 5002];
     await daemon.host.shell(`${inside} 'table inet seen {
       ${ports.map((port) => `counter p${port} { }`).join('\n')}
@@ -197,7 +197,7 @@ describe('published ports', () => {
       taken.stderr,
       /driver failed programming external connectivity on endpoint second \([0-9a-f]+\): .*Bind for 0\.0\.0\.0:8090 failed: port is already allocated/,
     );
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'second'), 'created');
+    assert.equal(await daemon.inspect('second', '{{.State.Status}}'), 'created');
     await daemon.ok('rm', 'second');
     daemon.host.spawn(['socat', 'TCP-LISTEN:8091,fork,reuseaddr', 'EXEC:true']);
     await eventually(

@@ -41,7 +41,7 @@ describe('the resolver and other servers', () => {
     daemon.ok('run', '-d', '--name', name, '--network', network, ...options, 'busybox', 'sleep', '600');
   const pids = new Map<string, Promise<string>>();
   const pidOf = (container: string) => {
-    const pid = pids.get(container) ?? daemon.ok('inspect', '-f', '{{.State.Pid}}', container);
+    const pid = pids.get(container) ?? daemon.inspect(container, '{{.State.Pid}}');
     pids.set(container, pid);
     return pid;
   };
@@ -163,8 +163,8 @@ describe('the resolver and other servers', () => {
   });
 
   test('a program with glibc’s resolver finds names, at once and of one family', async () => {
-    const own = await daemon.ok('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'web');
-    const file = daemon.host.path(await daemon.ok('inspect', '-f', '{{.ResolvConfPath}}', 'web'));
+    const own = await daemon.inspect('web', '{{.NetworkSettings.Networks.app.IPAddress}}');
+    const file = daemon.host.path(await daemon.inspect('web', '{{.ResolvConfPath}}'));
     const inside = async (...command: string[]) => {
       const script = `mount --bind "$0" /etc/resolv.conf && exec "$@"`;
       const path = file.slice(file.indexOf('/root') + '/root'.length);

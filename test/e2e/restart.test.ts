@@ -52,13 +52,13 @@ describe('the daemon is killed and started again', () => {
         'i=0; until [ -e /stop ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo end; exit 9',
       );
       await eventually('the port answers', () => served('lan', 'http://192.0.2.2:8080/'));
-      const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web');
+      const pid = await daemon.inspect('web', '{{.State.Pid}}');
       const ports = await daemon.ok('port', 'web');
       await daemon.stop(signal);
       assert.ok(await served('lan', 'http://192.0.2.2:8080/'), 'while the daemon is down');
       assert.ok(await served('exec', 'http://127.0.0.1:8080/'), 'while the daemon is down, by loopback');
       await daemon.start();
-      assert.equal(await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web'), pid);
+      assert.equal(await daemon.inspect('web', '{{.State.Pid}}'), pid);
       assert.equal(await daemon.ok('port', 'web'), ports);
       assert.ok(await served('lan', 'http://192.0.2.2:8080/'));
       await daemon.ok('exec', 'talker', ...fetch('http://web/'));
@@ -97,8 +97,8 @@ describe('the daemon is killed and started again', () => {
       async () => (await daemon.host.exec(['ps', '-p', pids.replace('\n', ',')])).code !== 0,
     );
     await daemon.start();
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'ending'), 'exited 5');
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}}', 'waiting'), 'created');
+    assert.equal(await daemon.inspect('ending', '{{.State.Status}} {{.State.ExitCode}}'), 'exited 5');
+    assert.equal(await daemon.inspect('waiting', '{{.State.Status}}'), 'created');
     await eventually(
       '--rm took it away',
       async () => !(await daemon.ok('ps', '-a', '--format', '{{.Names}}')).includes('vanishing'),
@@ -120,7 +120,7 @@ describe('the daemon is killed and started again', () => {
       for cgroup in $(find /sys/fs/cgroup -name ${forgotten}); do mkdir $(dirname $cgroup)/${idle}; done`);
     assert.notEqual(await daemon.host.shell(`find /sys/fs/cgroup -name ${idle}`), '');
     await daemon.start();
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'forgotten'), 'exited 255');
+    assert.equal(await daemon.inspect('forgotten', '{{.State.Status}} {{.State.ExitCode}}'), 'exited 255');
     await eventually(
       'the shim has ended',
       async () => (await daemon.host.exec(['pgrep', '-f', `shim.*[-]id ${forgotten}`])).code === 1,

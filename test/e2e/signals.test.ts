@@ -16,7 +16,7 @@ describe('--init, stop signals and time-outs', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const inspect = (name: string, format: string) => daemon.ok('inspect', '-f', format, name);
+  const inspect = (name: string, format: string) => daemon.inspect(name, format);
   const listen = async (name: string, flags: readonly string[], image = 'busybox', script = LISTEN) => {
     await daemon.ok('run', '-d', '--name', name, ...flags, image, 'sh', '-c', script);
     await eventually(`${name} listens`, async () => (await daemon.ok('logs', name)).includes('ready'));

@@ -51,7 +51,7 @@ describe('clients that never read', () => {
       '-c',
       'until [ -e /go ]; do sleep 0.05; done; yes no',
     );
-    const log = daemon.host.path(await daemon.ok('inspect', '-f', '{{.LogPath}}', 'held'));
+    const log = daemon.host.path(await daemon.inspect('held', '{{.LogPath}}'));
     const client = neverReads('POST', '/containers/held/attach?stream=1&stdout=1');
     await eventually(
       'it is attached',
@@ -67,7 +67,7 @@ describe('clients that never read', () => {
       return last === former && statSync(log).size > 0;
     });
     assert.equal(await daemon.ok('run', '--rm', 'busybox', 'echo', 'others go on'), 'others go on');
-    assert.equal(await daemon.ok('inspect', '-f', '{{.State.Running}}', 'held'), 'true');
+    assert.equal(await daemon.inspect('held', '{{.State.Running}}'), 'true');
     const growth = (await resident()) - before;
     assert.ok(growth < GROWTH, `${growth >> 20} MiB more`);
     client.kill();

@@ -10,7 +10,7 @@ describe('docker update, and running out of memory', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const inspect = (name: string, format: string) => daemon.ok('inspect', '-f', format, name);
+  const inspect = (name: string, format: string) => daemon.inspect(name, format);
 
   /** The memory limit of the container's cgroup, which on v1 is found below the hierarchy's root. */
   const memoryLimit = async (name: string) => {

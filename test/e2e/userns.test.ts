@@ -40,7 +40,7 @@ describe('--userns-remap', () => {
       await daemon.ok('exec', 'web', 'sh', '-c', 'echo $(cat /proc/self/uid_map); id -u'),
       '0 200000 65536\n0',
     );
-    const pid = await daemon.ok('inspect', '-f', '{{.State.Pid}}', 'web');
+    const pid = await daemon.inspect('web', '{{.State.Pid}}');
     assert.match(readFileSync(daemon.host.path(`/proc/${pid}/status`), 'utf8'), /^Uid:\t200000\t200000/m);
     const root = '/run/data/200000.200000';
     assert.equal(await daemon.ok('info', '-f', '{{.DockerRootDir}}'), root);

@@ -90,7 +90,7 @@ describe('what a container, or the LAN, sends that is not true', () => {
 
   test('the LAN reaches neither a port of 127.0.0.1 nor a container’s own address', async () => {
     await daemon.ok('run', '-d', '--name', 'web', '-p', '127.0.0.1:8082:80/udp', 'busybox', 'sleep', '6000');
-    const address = await daemon.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'web');
+    const address = await daemon.inspect('web', '{{.NetworkSettings.IPAddress}}');
     const ends = { from: lan, to: eth0 };
     const to = (target: string, port: number) => udp4(ends, '192.0.2.1', target, [MARK, port]);
     const closed = [to('127.0.0.1', 8082), to(address, 80), to(plain.victim.four, 7000)];
