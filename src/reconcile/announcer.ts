@@ -21,24 +21,33 @@ const TIMES: readonly number[] = [5, 100, 1000];
  * a link's MAC address to what it is makes the kernel announce (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c).
  */
 export class Announcer {
-  readonly #places: Places;
+  readonly #places: Pick<Places, 'at' | 'release'>;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Links that have something left to tell, by where they are */
+  readonly #waiting = new Map<string, Neighbour>();
 
-  constructor(places: Places) {
+  constructor(places: Pick<Places, 'at' | 'release'>) {
     this.#places = places;
   }
 
   announce(links: readonly Neighbour[]): void {
+    for (const link of links) this.#waiting.set(placeOf(link), link);
     const usual = links.filter(({ announce }) => announce === undefined);
     if (usual.length > 0) this.#schedule(usual, TIMES);
     for (const link of links) if (link.announce !== undefined) this.#schedule([link], timesOf(link.announce));
+  }
+
+  /** Links that go tell nothing more: asking for one that is gone would wait for the kernel to take others apart. */
+  forget(links: readonly Neighbour[]): void {
+    for (const link of links) this.#waiting.delete(placeOf(link));
   }
 
   #schedule(links: readonly Neighbour[], times: readonly number[]): void {
     for (const time of times) {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        for (const link of links) this.#tell(link);
+        for (const link of links) if (this.#waiting.get(placeOf(link)) === link) this.#tell(link);
+        if (time === times.at(-1)) this.forget(links.filter((link) => this.#waiting.get(placeOf(link)) === link));
       }, time);
       timer.unref();
       this.#timers.add(timer);
@@ -61,7 +70,12 @@ export class Announcer {
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    this.#waiting.clear();
   }
+}
+
+function placeOf({ namespace, name }: Neighbour): string {
+  return `${namespace} ${name}`;
 }
 
 function timesOf({ count, interval }: Announcement): number[] {

@@ -114,6 +114,7 @@ export class Executor {
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
     this.#timed('links remove', () => {
       const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
+      this.#parts.announcer.forget(links.flatMap(newNeighbour));
       this.#children.removeFromSandboxes(links, going);
       this.#children.silenceOnHost(links);
       this.#links.remove(links, going);
