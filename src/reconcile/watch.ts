@@ -60,6 +60,8 @@ export class Watch implements Disposable {
   readonly #events: KernelEvents;
   readonly #mounts: Disposable;
   readonly #settings: SettingWatches;
+  /** Links of whose settings the kernel has told since the last look: they may have been made anew */
+  readonly #renewed = new Set<string>();
   #suspicion = new Suspects();
   /** Events of the nftables transaction that is being told */
   #touched = false;
@@ -242,8 +244,8 @@ export class Watch implements Disposable {
     const name = link < 0 ? '' : this.#options.nameOf(link);
     if (name === undefined) return;
     this.#suspicion.settings.add(name);
-    // This is also how the kernel tells that a link's settings are there.
-    this.#followSettings(name);
+    // This is also how the kernel tells that a link's settings are there, several times for a new one.
+    this.#renewed.add(name);
   }
 
   #followSettings(link: string): void {
@@ -278,6 +280,9 @@ export class Watch implements Disposable {
 
   #look(): void {
     this.#due = Number.POSITIVE_INFINITY;
+    // Before they are read: what is written after that is told.
+    for (const link of this.#renewed) this.#followSettings(link);
+    this.#renewed.clear();
     const suspicion = this.#suspicion;
     this.#suspicion = new Suspects();
     const { links, sandboxes } = this.#backlog;
