@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import { Containerd } from './client.ts';
+import { Containerd, NAMESPACE } from './client.ts';
 import { type ContainerdPaths, renderConfig } from './config.ts';
 import { pathWithDecompressor } from './decompressor.ts';
 import { LogFollower } from './logfile.ts';
@@ -127,6 +127,7 @@ export class ContainerdProcess {
 
   async #launch(): Promise<void> {
     await writeFile(this.#configFile, renderConfig(this.#options), { mode: 0o600 });
+    await removeStrayWork(this.#options);
     const path = `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`;
     const PATH = await pathWithDecompressor(join(this.#options.state, 'bin'), path);
     const child = spawn(this.#options.binary ?? 'containerd', ['--config', this.#configFile], {
@@ -224,6 +225,26 @@ function isAlive(pid: number): boolean {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
+  }
+}
+
+/**
+ * After a loss of power containerd keeps an empty folder for each task there was: it clears up only in namespaces in which it
+ * still finds a task (containerd: runtime/v2/shim_load.go, loadExistingTasks).
+ */
+async function removeStrayWork({ root, state }: ContainerdPaths): Promise<void> {
+  const folder = (below: string) => join(below, 'io.containerd.runtime.v2.task', NAMESPACE);
+  const tasks = new Set(await namesIn(folder(state)));
+  const stray = (await namesIn(folder(root))).filter((id) => !tasks.has(id));
+  await Promise.all(stray.map((id) => rm(join(folder(root), id), { recursive: true })));
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 
