@@ -12,7 +12,7 @@ const KILLS = 5;
 /** The operation that the power is cut in: the one that deletes files. `npm run test:soak` cuts it in each. */
 const CUT = LIFE.findIndex(({ name }) => name === 'rm -f');
 /** Always among those that are killed, where what was written down has not been done: the next daemon does it. */
-const WRITTEN = { stop: 'call Tasks/Kill ', restart: 'call Tasks/Create ', kill: 'call Tasks/Kill ' };
+const WRITTEN = { stop: 'pidfd_send_signal ', restart: 'call Tasks/Create ', kill: 'pidfd_send_signal ' };
 const seed = Number(process.env['FAIRWAY_TEST_SEED'] ?? 1);
 
 describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=${seed})`, () => {
@@ -55,7 +55,8 @@ describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=$
         places.filter((place) => place.startsWith(written.get(name) ?? '')),
         seed,
       );
-      return point === undefined ? [] : [{ operation, point }];
+      assert.ok(point !== undefined, `${name} passes no such point`);
+      return [{ operation, point }];
     });
     const came = await runLap(machine, course, crashes);
     assert.ok(came.length >= KILLS / 2, `only ${came.length} of ${crashes.length} points were come to again`);
@@ -63,8 +64,9 @@ describe(`a daemon killed anywhere leaves nothing half done (FAIRWAY_TEST_SEED=$
 
   test('power lost while a container is being removed leaves it whole or gone', async () => {
     const [before, after] = disks;
-    assert.ok(before !== undefined && after !== undefined);
-    const { cuts, problems } = await cutPower(before, after, (all) => all.slice(0, 1));
+    const removal = LIFE[CUT];
+    assert.ok(before !== undefined && after !== undefined && removal !== undefined);
+    const { cuts, problems } = await cutPower(removal, before, after, (all) => all.slice(0, 1));
     assert.equal(cuts, 1);
     assert.deepEqual(problems, []);
   });

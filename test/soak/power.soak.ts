@@ -13,10 +13,11 @@ test('power lost after any write to the store leaves nothing half done', async (
     disks.push(await machine.disk(String(operations)));
   });
   const tallies = [];
-  for (const [index, { name }] of LIFE.entries()) {
+  for (const [index, operation] of LIFE.entries()) {
+    const { name } = operation;
     const [before, after] = [disks[index], disks[index + 1]];
     if (before === undefined || after === undefined) throw new Error(`no disk of ${name}`);
-    const { cuts, problems } = await cutPower(before, after);
+    const { cuts, problems } = await cutPower(operation, before, after);
     console.log(`${name}: ${cuts} cuts`, ...problems);
     tallies.push({ name, cuts, problems });
   }
