@@ -37,7 +37,8 @@ async function until(true_: () => boolean): Promise<void> {
 
 /** Time that passes when the test says so, however long this process is kept waiting; sockets are real. */
 function ownTime() {
-  let now = performance.now();
+  // Whole milliseconds: with a fraction, 400 later can be 399.99999999 later.
+  let now = Math.ceil(performance.now());
   const clock = mock.method(performance, 'now', () => now);
   mock.timers.enable({ apis: ['setTimeout'] });
   return {
