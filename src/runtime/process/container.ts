@@ -14,6 +14,7 @@ import { resolveUser } from '../spec/user.ts';
 import { describeExec, TaskExec } from './exec.ts';
 import { FreezeGate } from './freeze-gate.ts';
 import type { ExecOptions, ExecProcess, Process, ProcessExit } from './process.ts';
+import { HURRY } from './runc.ts';
 import { signalInit } from './signal-init.ts';
 import { type IoMaker, type ProcessContext, TaskProcess } from './started.ts';
 import { createTask, ignoreGone, removeTask } from './task.ts';
@@ -25,15 +26,13 @@ const INIT = 'runc:[2:INIT]';
 /** Milliseconds between looks at it, and how many at most */
 const LOOK = 1;
 const LOOKS = 1000;
-/** A start that takes longer is looked after, after so many milliseconds again and again */
-const LONG = 1000;
 /** How often runc is asked to freeze a container */
 const FREEZES = 50;
 
 export interface ContainerContext extends ProcessContext {
   readonly host: HostFacts;
-  /** Called while a start takes long, until it was of use. @returns whether it was */
-  hurryStart(containerId: string): boolean;
+  /** Called while a start takes long: its process may be gone */
+  hurryStart(containerId: string): void;
   /** Where the FIFOs of a container's exec go */
   execDirectory(containerId: string, execId: string): string;
 }
@@ -66,9 +65,7 @@ export class ContainerProcess extends TaskProcess implements Process {
   }
 
   override async start(): Promise<void> {
-    const hurry = setInterval(() => {
-      if (this.context.hurryStart(this.name.containerId)) clearInterval(hurry);
-    }, LONG);
+    const hurry = setInterval(() => this.context.hurryStart(this.name.containerId), HURRY);
     try {
       await super.start();
     } finally {

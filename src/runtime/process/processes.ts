@@ -13,7 +13,7 @@ import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts
 import { TaskExec } from './exec.ts';
 import { entries, findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
-import { giveUpStart } from './runc.ts';
+import { HURRY, hurryStart } from './runc.ts';
 import { endShim, findShims, type Shim } from './shims.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
@@ -66,7 +66,7 @@ export class Processes {
       host: host ?? readHostFacts(),
       closing: this.#closing.signal,
       open: new Set(),
-      hurryStart: (containerId) => runc !== '' && giveUpStart(join(this.#states, containerId)),
+      hurryStart: (containerId) => this.#hurry(containerId),
       execDirectory: (containerId, execId) => join(this.#directory(containerId), `exec-${execId}`),
     };
   }
@@ -136,13 +136,23 @@ export class Processes {
    * @returns to be disposed of when the containers have been restored
    */
   unblock(): Disposable {
-    for (const containerId of entries(this.#states)) giveUpStart(join(this.#states, containerId));
+    const hurryAll = () => {
+      for (const containerId of entries(this.#states)) this.#hurry(containerId);
+    };
+    hurryAll();
+    const hurrying = setInterval(hurryAll, HURRY);
     const root = this.#streams;
     for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
       const makeIo = (closeInput: () => Promise<void>) => TaskIo.reopen(directory, { tty, stdin }, closeInput);
       TaskExec.adopt(this.#context, { containerId, execId }, makeIo);
     }
-    return holdReaders(root);
+    const readers = holdReaders(root);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(hurrying);
+        readers[Symbol.dispose]();
+      },
+    };
   }
 
   /** All tasks, whoever started them: for finding what to restore and what a crash left behind. */
@@ -178,6 +188,11 @@ export class Processes {
   close(): void {
     this.#closing.abort();
     for (const io of this.#context.open) io.close();
+  }
+
+  /** runc itself looks by itself. */
+  #hurry(containerId: string): void {
+    if (this.#runc !== '') hurryStart(join(this.#states, containerId));
   }
 
   #options(): Any {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeFifo } from '../../kernel/fifo.ts';
-import { giveUpStart, provideRunc } from './runc.ts';
+import { hurryStart, provideRunc } from './runc.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fairway-runc-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -21,7 +21,12 @@ writeFileSync(join(folder, 'runc'), '#!/bin/sh\necho "called: $*"\n[ ! -e /proc/
 const env = { PATH: `${folder}:${process.env['PATH']}` };
 
 async function runc(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(script, ['--root', folder, '--log', '/a b', ...args], { env });
+  const words = ['--root', folder, '--log', '/a b', ...args];
+  // containerd calls it in the container's folder.
+  const { stdout } = await promisify(execFile)(script, words, {
+    env,
+    cwd: join(folder, existsSync(join(folder, args.at(-1) ?? '')) ? (args.at(-1) ?? '') : ''),
+  });
   return stdout.trim();
 }
 
@@ -43,14 +48,46 @@ test('a start takes the byte of the FIFO, removes the FIFO, and needs no runc', 
   assert.equal(existsSync(fifo), false);
 });
 
-test('a start that is given up goes on as runc’s, with a reader for whoever comes late', async () => {
+test('a start that is hurried goes on waiting for a process that is still there', async () => {
   const fifo = created('late');
-  const started = runc('start', 'late');
-  while (!giveUpStart(join(folder, 'late'))) await sleep(5);
-  assert.equal(await started, `called: --root ${folder} --log /a b start late\nheld`);
-  assert.equal(existsSync(fifo), true);
-  assert.equal(giveUpStart(join(folder, 'late')), false);
-  assert.equal(giveUpStart(join(folder, 'none')), false);
+  writeFileSync(join(folder, 'late', 'init.pid'), String(process.pid));
+  let ended = false;
+  const started = runc('start', 'late').finally(() => (ended = true));
+  for (let hurries = 0; hurries < 5; hurries++) {
+    hurryStart(join(folder, 'late'));
+    await sleep(20);
+  }
+  const init = await open(fifo, 'w');
+  await init.write('0');
+  await init.close();
+  // The byte may have come and gone between two looks: then the next hurry finds it.
+  while (!ended) {
+    hurryStart(join(folder, 'late'));
+    await sleep(20);
+  }
+  assert.equal(await started, '');
+  assert.equal(existsSync(fifo), false);
+});
+
+test('a start whose process is gone is runc’s, with a reader for whoever comes nevertheless', async () => {
+  const { pid = 0 } = spawnSync('true');
+  for (const [id, gone] of [
+    ['ended', String(pid)],
+    ['unknown', ''],
+  ] as const) {
+    const fifo = created(id);
+    if (gone !== '') writeFileSync(join(folder, id, 'init.pid'), gone);
+    let ended = false;
+    const started = runc('start', id).finally(() => (ended = true));
+    while (!ended) {
+      hurryStart(join(folder, id));
+      await sleep(20);
+    }
+    assert.equal(await started, `called: --root ${folder} --log /a b start ${id}\nheld`);
+    assert.equal(existsSync(fifo), true);
+    hurryStart(join(folder, id));
+  }
+  hurryStart(join(folder, 'none'));
 });
 
 test('what is gone need not be deleted by force; everything else is runc’s', async () => {

@@ -15,8 +15,9 @@ import { hasCode } from '../../model/errors.ts';
  * What containerd's shim executes in place of runc. Two of runc's commands do next to nothing once its Go runtime is up, and
  * these are done by a shell, in a tenth of the time (docs/decisions/0022):
  * - `start` reads the byte that runc's init writes to the FIFO it waits at, and removes the FIFO, by which everybody sees that
- *   the container was started (runc: libcontainer/container_linux.go, exec). An empty answer means that somebody gave up
- *   waiting: then runc sees to it, and the FIFO stays open, so that init finds a reader in any case.
+ *   the container was started (runc: libcontainer/container_linux.go, exec). An empty answer means: look whether init is
+ *   still there (containerd has its number in the folder it calls runc in). If not, runc has the words for it. The FIFO stays
+ *   open from the first answer on, so that init finds a reader in any case.
  * - `delete --force` of what is gone: containerd 1.6 asks for it again after each ordinary removal.
  */
 const SCRIPT = `#!/bin/sh
@@ -27,10 +28,15 @@ done
 state=\${root:-/run/runc}/$last
 case " $* " in
 *" start $last ")
-  if [ -p "$state/exec.fifo" ] && command exec 3<"$state/exec.fifo"; then
+  fifo=$state/exec.fifo
+  while [ -p "$fifo" ] && command exec 4<"$fifo"; do
+    exec 3<&4 4<&-
     read -r said <&3
-    [ -n "$said" ] && rm "$state/exec.fifo" && exit 0
-  fi
+    [ -n "$said" ] && rm "$fifo" && exit 0
+    pid=
+    [ -r init.pid ] && read -r pid <init.pid
+    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || break
+  done
   ;;
 *" delete --force $last ")
   [ -e "$state" ] || exit 0
@@ -38,6 +44,9 @@ case " $* " in
 esac
 exec runc "$@"
 `;
+
+/** A start that takes longer is hurried, after so many milliseconds again and again */
+export const HURRY = 1000;
 
 /** runc's FIFO in the folder of a container's state */
 const FIFO = 'exec.fifo';
@@ -63,18 +72,15 @@ export function provideRunc(path: string): string {
 }
 
 /**
- * Makes a `start` that waits for a process that will not come leave the matter to runc, which finds out what became of it.
+ * Makes a `start` that waits for a container's process look whether that is still there.
  * @param state the folder of the container's state
- * @returns whether one waited
  */
-export function giveUpStart(state: string): boolean {
+export function hurryStart(state: string): void {
   try {
     closeSync(openSync(`${state}/${FIFO}`, constants.O_WRONLY | constants.O_NONBLOCK));
-    return true;
   } catch (error) {
     // Nobody waits (fifo(7)), or it was started.
-    if (hasCode(error, 'ENXIO') || hasCode(error, 'ENOENT')) return false;
-    throw error;
+    if (!hasCode(error, 'ENXIO', 'ENOENT')) throw error;
   }
 }
 
