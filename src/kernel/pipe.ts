@@ -1,4 +1,5 @@
-import * as sys from './sys.ts';
+import { splice } from './sys.ts';
+import { bytesWaiting, punchHole, setPipeSize } from './sys-pipes.ts';
 
 /**
  * Moves what a pipe holds to the end of a file. It is in exactly one of the two at any instant, whoever is killed when.
@@ -7,20 +8,20 @@ import * as sys from './sys.ts';
  * @throws KernelError ENOSPC
  */
 export function moveToFile(pipe: number, file: number, at: number, length: number): number | undefined {
-  return sys.splice(pipe, file, at, length);
+  return splice(pipe, file, at, length);
 }
 
 /** Gives the beginning of a file back to the file system; the offsets of the rest stay. */
 export function forgetBeginning(file: number, length: number): void {
-  sys.punchHole(file, 0, length);
+  punchHole(file, 0, length);
 }
 
 /** Bytes that a pipe holds. */
 export function bytesIn(pipe: number): number {
-  return sys.bytesWaiting(pipe);
+  return bytesWaiting(pipe);
 }
 
 /** Lets a pipe hold more, or less, before its writer waits. @throws KernelError EPERM beyond /proc/sys/fs/pipe-max-size, EBUSY */
 export function resizePipe(pipe: number, bytes: number): void {
-  sys.setPipeSize(pipe, bytes);
+  setPipeSize(pipe, bytes);
 }

@@ -30,10 +30,8 @@ const native: {
   mount(source: string, target: string, type: string | null, flags: number, data: string | null): number;
   umount2(target: string, flags: number): number;
   mkfifo(path: string, mode: number): number;
-  splice(from: number, fromAt: null, to: number, toAt: Uint8Array, size: number, flags: number): number;
-  fallocate(fd: number, mode: number, offset: number, length: number): number;
   ioctl(fd: number, request: number, value: Uint8Array): number;
-  fcntl(fd: number, command: number, value: number): number;
+  splice(from: number, fromAt: null, to: number, toAt: Uint8Array, size: number, flags: number): number;
 } = {
   open: libc.func('int open(const char*, int, int)'),
   close: libc.func('int close(int)'),
@@ -52,10 +50,8 @@ const native: {
   mount: libc.func('int mount(const char*, const char*, const char*, unsigned long, const char*)'),
   umount2: libc.func('int umount2(const char*, int)'),
   mkfifo: libc.func('int mkfifo(const char*, uint32_t)'),
-  splice: libc.func('long splice(int, void*, int, void*, size_t, uint32_t)'),
-  fallocate: libc.func('int fallocate(int, int, long, long)'),
   ioctl: libc.func('int ioctl(int, unsigned long, void*)'),
-  fcntl: libc.func('int fcntl(int, int, int)'),
+  splice: libc.func('long splice(int, void*, int, void*, size_t, uint32_t)'),
 };
 
 /** A function of libc by its prototype, for those that are rarely needed. */
@@ -258,32 +254,6 @@ export function splice(pipe: number, file: number, at: number, size: number): nu
     if (errno === EAGAIN) return undefined;
     if (errno !== EINTR) throw failure('move output into a file');
   }
-}
-
-/** asm-generic/ioctls.h, linux/fcntl.h */
-const FIONREAD = 0x541b;
-const F_SETPIPE_SZ = 1031;
-
-/** ioctl(2) with FIONREAD: bytes that can be read. */
-export function bytesWaiting(fd: number): number {
-  const count = Buffer.alloc(4);
-  if (native.ioctl(fd, FIONREAD, count) < 0) throw failure('ask what waits to be read');
-  return count.readInt32LE();
-}
-
-/** fcntl(2) with F_SETPIPE_SZ. @returns bytes the pipe holds from now on */
-export function setPipeSize(fd: number, size: number): number {
-  const set = native.fcntl(fd, F_SETPIPE_SZ, size);
-  if (set < 0) throw failure(`make a pipe hold ${size} bytes`);
-  return set;
-}
-
-/** FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, linux/falloc.h */
-const PUNCH_HOLE = 3;
-
-/** fallocate(2): what lies there reads as zeros from now on and takes no space. */
-export function punchHole(fd: number, from: number, length: number): void {
-  if (native.fallocate(fd, PUNCH_HOLE, from, length) < 0) throw failure('make a hole in a file');
 }
 
 /** Runs once, at the first use. */
