@@ -1,9 +1,10 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container } from '../model/container.ts';
-import { errorMessage, hasCode } from '../model/errors.ts';
+import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
+import { namesIn } from '../runtime/names-in.ts';
 import { followRun } from './container-exit.ts';
 import { exitedContainer } from './container-exited.ts';
 import { releaseMounts, volumesOf } from './container-mounts.ts';
@@ -183,10 +184,5 @@ function hasEnded({ state }: Container): boolean {
 }
 
 function folders({ config }: Core): string[] {
-  try {
-    return readdirSync(join(config.dataRoot, 'containers'));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
+  return namesIn(join(config.dataRoot, 'containers'));
 }

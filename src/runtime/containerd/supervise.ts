@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
+import { namesIn } from '../names-in.ts';
 import { Containerd, NAMESPACE } from './client.ts';
 import { type ContainerdPaths, renderConfig } from './config.ts';
 import { pathWithDecompressor } from './decompressor.ts';
@@ -234,18 +235,9 @@ function isAlive(pid: number): boolean {
  */
 async function removeStrayWork({ root, state }: ContainerdPaths): Promise<void> {
   const folder = (below: string) => join(below, 'io.containerd.runtime.v2.task', NAMESPACE);
-  const tasks = new Set(await namesIn(folder(state)));
-  const stray = (await namesIn(folder(root))).filter((id) => !tasks.has(id));
+  const tasks = new Set(namesIn(folder(state)));
+  const stray = namesIn(folder(root)).filter((id) => !tasks.has(id));
   await Promise.all(stray.map((id) => rm(join(folder(root), id), { recursive: true })));
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 /** SIGTERM, and SIGKILL when that is not enough. Resolves when the process is gone. */

@@ -1,5 +1,6 @@
-import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { namesIn } from '../names-in.ts';
 
 /** FIFOs of an exec that was under way when the last daemon ended. */
 export interface LeftoverExec {
@@ -12,8 +13,8 @@ export interface LeftoverExec {
 
 /** @param root holds a folder for each container's streams, and in it one for each exec's */
 export function findExecs(root: string): LeftoverExec[] {
-  return entries(root).flatMap((containerId) =>
-    entries(join(root, containerId)).flatMap((name) => {
+  return namesIn(root).flatMap((containerId) =>
+    namesIn(join(root, containerId)).flatMap((name) => {
       const execId = /^exec-([0-9a-f]+)$/.exec(name)?.[1];
       if (execId === undefined) return [];
       const directory = join(root, containerId, name);
@@ -28,7 +29,7 @@ export function findExecs(root: string): LeftoverExec[] {
  * for a reader, and answers nothing about its container until there is one (fifo(7)).
  */
 export function holdReaders(root: string): Disposable {
-  const held = entries(root).flatMap((containerId) =>
+  const held = namesIn(root).flatMap((containerId) =>
     ['stdout', 'stderr'].flatMap((stream) => openReader(join(root, containerId, stream))),
   );
   return {
@@ -40,9 +41,4 @@ export function holdReaders(root: string): Disposable {
 
 function openReader(path: string): number[] {
   return existsSync(path) ? [openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)] : [];
-}
-
-/** Names of what is in a directory; none when it is not there. */
-export function entries(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }

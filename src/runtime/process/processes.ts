@@ -6,12 +6,13 @@ import { type Containerd, NAMESPACE, SNAPSHOTTER } from '../containerd/client.ts
 import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
 import { type Any, type Mount, packAny } from '../containerd/protos/types.ts';
+import { namesIn } from '../names-in.ts';
 import { type HostFacts, readHostFacts } from '../spec/host.ts';
 import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
-import { entries, findExecs, holdReaders } from './leftovers.ts';
+import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { HURRY, hurryStart } from './runc.ts';
 import { endShim, findShims, type Shim } from './shims.ts';
@@ -137,22 +138,19 @@ export class Processes {
    */
   unblock(): Disposable {
     const hurryAll = () => {
-      for (const containerId of entries(this.#states)) this.#hurry(containerId);
+      for (const containerId of namesIn(this.#states)) this.#hurry(containerId);
     };
     hurryAll();
+    using until = new DisposableStack();
     const hurrying = setInterval(hurryAll, HURRY);
+    until.defer(() => clearInterval(hurrying));
     const root = this.#streams;
     for (const { containerId, execId, directory, tty, stdin } of findExecs(root)) {
       const makeIo = (closeInput: () => Promise<void>) => TaskIo.reopen(directory, { tty, stdin }, closeInput);
       TaskExec.adopt(this.#context, { containerId, execId }, makeIo);
     }
-    const readers = holdReaders(root);
-    return {
-      [Symbol.dispose]: () => {
-        clearInterval(hurrying);
-        readers[Symbol.dispose]();
-      },
-    };
+    until.use(holdReaders(root));
+    return until.move();
   }
 
   /** All tasks, whoever started them: for finding what to restore and what a crash left behind. */
@@ -164,7 +162,7 @@ export class Processes {
   /** Containers with a record in containerd or a folder for their streams: a start that was cut off may have come no further. */
   async remains(): Promise<string[]> {
     const { containers } = await this.#containerd.containers.list({});
-    return [...new Set([...containers.map(({ id }) => id), ...entries(this.#streams)])];
+    return [...new Set([...containers.map(({ id }) => id), ...namesIn(this.#streams)])];
   }
 
   /** Ends what runs, and removes task and record. Missing is fine. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync 
 import { basename, join } from 'node:path';
 import { unmountLazily } from '../../kernel/tmpfs.ts';
 import { hasCode } from '../../model/errors.ts';
-import { entries } from './leftovers.ts';
+import { namesIn } from '../names-in.ts';
 
 /** What containerd starts, and runs on by itself until it is told to end (containerd: runtime/v2/shim/shim.go). */
 const PROGRAM = 'containerd-shim-runc-v2';
@@ -19,7 +19,7 @@ export function findShims(socket: string, folder: string): Shim[] {
   const running = findRunning(socket);
   const ids = new Set(running.map(({ containerId }) => containerId));
   // What begins with a dot is being removed by containerd.
-  const left = entries(folder).filter((name) => !name.startsWith('.') && !ids.has(name));
+  const left = namesIn(folder).filter((name) => !name.startsWith('.') && !ids.has(name));
   return [...running, ...left.map((containerId) => ({ containerId }))];
 }
 

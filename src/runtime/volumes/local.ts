@@ -9,7 +9,6 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -23,6 +22,7 @@ import { openBeneath } from '../../kernel/sys-files.ts';
 import { EngineError, errorMessage, hasCode, KernelError } from '../../model/errors.ts';
 import type { Owner } from '../../model/id-map.ts';
 import type { Volume } from '../../model/volume.ts';
+import { namesIn } from '../names-in.ts';
 
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
@@ -108,7 +108,7 @@ export class LocalVolumes {
 
   /** Folders of volumes that are being deleted. */
   #going(): string[] {
-    return readNames(this.#root).filter((name) => name.startsWith(REMOVED));
+    return namesIn(this.#root).filter((name) => name.startsWith(REMOVED));
   }
 
   /** Mounts what the options name; for one without, or one that is mounted already, nothing is to be done. */
@@ -162,7 +162,7 @@ export class LocalVolumes {
   /** Takes back what `mountSubpath` made for a container. */
   unmountSubpaths(holder: string): void {
     const folder = join(this.#subpaths, holder);
-    for (const name of readNames(folder)) {
+    for (const name of namesIn(folder)) {
       const target = join(folder, name);
       if (mountPoints().includes(target)) umount2(target, MNT_DETACH);
       rmSync(target, { recursive: true, force: true });
@@ -185,15 +185,6 @@ async function withAddress(options: string): Promise<string> {
     return options.replace(`addr=${name}`, `addr=${address}`);
   } catch (error) {
     throw new EngineError('internal', `error resolving passed in network volume address: ${errorMessage(error)}`);
-  }
-}
-
-function readNames(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
   }
 }
 
