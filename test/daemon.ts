@@ -160,7 +160,7 @@ export class TestDaemon implements AsyncDisposable {
 
   /** Starts a program of the test machine in a container's network: images need not bring it. */
   async inside(container: string, command: readonly string[]): Promise<ChildProcess> {
-    const pid = await this.ok('inspect', '-f', '{{.State.Pid}}', container);
+    const pid = await this.inspect(container, '{{.State.Pid}}');
     return this.host.spawn(['nsenter', '-t', pid, '-n', ...command]);
   }
 

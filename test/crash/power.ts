@@ -1,4 +1,5 @@
 import { cutsBetween, type Disk } from './disk.ts';
+import { SUBJECT } from './life.ts';
 import { CrashMachine, type Operation } from './machine.ts';
 import type { Picture } from './picture.ts';
 
@@ -16,7 +17,7 @@ async function pictureOfWish(operation: Operation, before: Disk, old: Picture): 
   const { name } = operation;
   if (name === 'stop' || name === 'kill') {
     const containers = (old['store containers'] ?? []).map((row) =>
-      row.includes('"name":"subject"') ? row.replace('"stoppedByHand":false', '"stoppedByHand":true') : row,
+      row.includes(`"name":"${SUBJECT}"`) ? row.replace('"stoppedByHand":false', '"stoppedByHand":true') : row,
     );
     return [{ ...old, 'store containers': containers }];
   }

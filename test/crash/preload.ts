@@ -76,7 +76,8 @@ function guard(object: object, names: readonly string[], prefix = '', counted = 
 }
 
 /** Of libc and libnftables: what others can see. Reading, and what concerns the process's own descriptors, ends with it. */
-const NATIVE = /\b(bind|listen|send|sendmmsg|mount|umount2|mkfifo|nft_run_cmd_from_buffer)\(|\bpidfd_send_signal\b/;
+const NATIVE =
+  /\b(?:(?:bind|listen|send|sendmmsg|mount|umount2|mkfifo|nft_run_cmd_from_buffer)(?=\()|pidfd_send_signal\b)/;
 
 function guardNative(): void {
   const { load } = koffi;
@@ -85,8 +86,7 @@ function guardNative(): void {
     const make = library.func.bind(library) as unknown as (prototype: string) => Method;
     const wrapped = (prototype: string) => {
       const native = make(prototype);
-      const found = NATIVE.exec(prototype);
-      const name = found?.[1] ?? found?.[0];
+      const name = NATIVE.exec(prototype)?.[0];
       if (name === undefined) return native;
       return (...args: unknown[]) => {
         passage(name);

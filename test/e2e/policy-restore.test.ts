@@ -23,7 +23,6 @@ describe('restart policies and the end of the daemon or the machine', () => {
   const run = (name: string, policy: string, command = SLEEP) =>
     daemon.ok('run', '-d', '--name', name, '--restart', policy, ...command);
 
-  /** What a power cut leaves: files, and nothing that ran or was mounted. Only the test machine's own first process stays. */
   // All but the machine's first processes, this shell and who started it are killed, and gone when it ends.
   const killAll = `[ "$(hostname)" = testhost ] || exit 1
     while :; do
@@ -34,6 +33,7 @@ describe('restart policies and the end of the daemon or the machine', () => {
       [ $left = yes ] || exit 0
       sleep 0.1
     done`;
+  /** What a power cut leaves: files, and nothing that ran or was mounted. Only the test machine's own first process stays. */
   const reboot = async () => {
     await daemon.stop('SIGKILL');
     await daemon.host.shell(killAll);
