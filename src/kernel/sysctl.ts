@@ -19,9 +19,16 @@ export function writeSysctl(namespace: NetworkNamespace, path: string, value: st
 function access<T>(operation: string, namespace: NetworkNamespace, path: string, work: (file: string) => T): T {
   if (path.split('/').includes('..')) throw new TypeError(`no sysctl: ${path}`);
   const [, family, rest] = /^net\/(ipv[46])\/(.*)$/.exec(path) ?? [];
-  try {
+  return told(operation, () => {
     const file = family === 'ipv4' || family === 'ipv6' ? `${namespace.settings(family)}/${rest}` : `/proc/sys/${path}`;
     return namespace.run(() => work(file));
+  });
+}
+
+/** @throws KernelError in place of what `work` throws */
+function told<T>(operation: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     throw asKernelError(operation, error);
   }
@@ -33,12 +40,15 @@ function access<T>(operation: string, namespace: NetworkNamespace, path: string,
  * @param directory below /proc/sys: "net/ipv4/conf/br0" @throws KernelError ENOENT; ENOSPC when there are too many watches
  */
 export function watchSysctls(namespace: NetworkNamespace, directory: string, callback: () => void): Disposable {
-  const opened = access(`watch sysctls of ${directory}`, namespace, directory, (path) => {
+  // Where others write: what is written by another mount is not told.
+  const path = `/proc/sys/${directory}`;
+  const watching = () => {
     const watcher = watch(path, { persistent: false }, callback);
     // What cannot be told any more is found by whoever looks.
     watcher.on('error', () => undefined);
     return { watcher, fd: openSync(path, 'r') };
-  });
+  };
+  const opened = told(`watch sysctls of ${directory}`, () => namespace.run(watching));
   return {
     [Symbol.dispose]: () => {
       opened.watcher.close();
