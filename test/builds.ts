@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestDaemon } from './daemon.ts';
 import { eventually, type Finished } from './host.ts';
@@ -14,10 +14,13 @@ const LONGEST = 200_000;
 /** `docker build` on a test daemon. */
 export class Builds {
   readonly #daemon: TestDaemon;
+  /** The folder of builds in the daemon's data */
+  readonly #folder: string;
   #contexts = 0;
 
-  constructor(daemon: TestDaemon) {
+  constructor(daemon: TestDaemon, dataRoot = '/run/data') {
     this.#daemon = daemon;
+    this.#folder = join(dataRoot, 'builds');
   }
 
   /** Makes a build context on the host. @returns its folder there */
@@ -44,9 +47,31 @@ export class Builds {
     return stdout;
   }
 
+  /** Starts one whose last command waits, and gives its CLI's PID on the host when that command runs. */
+  async begin(wait: string, ...args: string[]): Promise<string> {
+    const folder = this.context({ Dockerfile: `FROM busybox\nRUN echo begun; ${wait}\n` });
+    const command = ['sh', '-c', 'echo $$; exec "$@"', 'sh', 'docker', 'build', '--no-cache', ...args, folder];
+    const cli = this.#daemon.host.spawn(command, this.#daemon.env());
+    let heard = '';
+    cli.stdout?.on('data', (chunk: Buffer) => {
+      heard += chunk.toString();
+    });
+    await eventually('the command runs', () => heard.includes('\nbegun\n'));
+    return heard.split('\n')[0] ?? '';
+  }
+
+  /** Waits until buildah has no working container. */
+  async nobodyWorks(): Promise<void> {
+    const containers = `${this.#folder}/storage/overlay-containers/containers.json`;
+    await eventually(
+      'working containers are gone',
+      () => readFileSync(this.#daemon.host.path(containers), 'utf8').trim() === '[]',
+    );
+  }
+
   /** Waits until no build has left a process, a file or a cgroup. */
   async nothingLeft(): Promise<void> {
-    const look = 'ls /run/data/builds/work; find /sys/fs/cgroup -name "build-*"; pgrep buildah';
+    const look = `ls ${this.#folder}/work; find /sys/fs/cgroup -name "build-*"; pgrep buildah`;
     await eventually(
       'builds leave nothing',
       async () => (await this.#daemon.host.exec(['sh', '-c', look])).stdout === '',

@@ -10,13 +10,13 @@ import type { Core } from './core.ts';
 import { allocateEndpoints, needsResolver } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
 import { describe, enact, endpointOwner, sandboxOwner } from './intent.ts';
-import { findNetwork } from './lookup.ts';
+import { checkRemapped, provideSandbox } from './remap.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { choosePlace } from './sandboxes.ts';
 
 /**
- * Where a build's commands run: on the network of that name in a sandbox made for them, which nobody else sees, in the host's
- * network, in a container's, or in none.
+ * Where a build's commands run: in a sandbox made for them, which nobody else sees, on the network of that name or on none, in the
+ * host's network, or in a container's.
  * @throws EngineError notFound, conflict, invalidArgument in Docker's words
  */
 export async function openBuildPlace(
@@ -25,14 +25,11 @@ export async function openBuildPlace(
   extraHosts: readonly string[],
 ): Promise<BuildPlace> {
   const builder = builderContainer(networkMode, extraHosts);
-  if (networkMode.kind === 'network') {
-    const { driver } = findNetwork(core.state.networks, networkMode.name);
-    if (driver !== 'host' && driver !== 'null') return openSandbox(core, builder);
-  }
+  checkRemapped(core, builder.spec);
   if (networkMode.kind === 'container') return joinSandbox(core, builder);
-  const network = networkMode.kind === 'host' ? 'host' : 'none';
+  if (networkMode.kind !== 'host') return openSandbox(core, builder);
   writeSandboxFiles(core, builder, [], false);
-  return placeOf(core, builder, network, () => undefined);
+  return placeOf(core, builder, 'host', () => undefined);
 }
 
 async function openSandbox(core: Core, builder: Container): Promise<BuildPlace> {
@@ -42,6 +39,7 @@ async function openSandbox(core: Core, builder: Container): Promise<BuildPlace> 
     namespace: `sandbox:${shortId(id)}` as const,
     resolver: needsResolver(core.state, builder),
   };
+  await provideSandbox(core, builder.spec, { kind: 'own', sandbox, fresh: true });
   const endpoints = allocateEndpoints(core, builder, id);
   await enact(core, { put: { sandboxes: [sandbox], endpoints } });
   const close = async () => {

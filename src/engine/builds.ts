@@ -58,7 +58,6 @@ export class Builds {
    */
   async build(context: Readable, request: BuildRequest, hooks: BuildListener): Promise<string> {
     const core = this.#core;
-    refuseRemapped(core.config);
     const names = request.tags.map(parseName);
     const builder = await this.#open();
     const id = await builder.build(context, request, {
@@ -114,17 +113,10 @@ export class Builds {
   }
 }
 
-/** buildah 1.28 loses owners between steps when it maps users; without, a build's commands would be the host's root. */
-function refuseRemapped({ remap }: Core['config']): void {
-  if (remap === undefined) return;
-  const advice = 'build with a daemon that remaps no users, then push or load the image';
-  throw new EngineError('unsupported', `docker build cannot be used with --userns-remap: ${advice}`);
-}
-
-async function openBuilder({ config, runtime, host, logger }: Core): Promise<Builder> {
+async function openBuilder({ config, runtime, host, logger, userNamespace }: Core): Promise<Builder> {
   const { Builder } = await import('../runtime/build/builder.ts');
   const { dataRoot } = config;
-  return new Builder({ dataRoot, images: runtime.images, blobs: runtime.blobs, host, logger });
+  return new Builder({ dataRoot, images: runtime.images, blobs: runtime.blobs, host, logger, users: userNamespace });
 }
 
 /** As the CLI's configuration names registries. */

@@ -13,8 +13,6 @@ describe('what builds run in', () => {
   });
   after(() => daemon[Symbol.asyncDispose]());
   const run = (image: string, script: string) => daemon.ok('run', '--rm', image, 'sh', '-c', script);
-  /** The PID of the one build that the CLI has been asked for and that still goes on. */
-  const client = () => daemon.host.out(['pgrep', '-n', '-f', '^docker build --no-cache']);
 
   const noPlaceLeft = () =>
     eventually('no network and no container is left', async () => {
@@ -79,7 +77,7 @@ describe('what builds run in', () => {
 
   test('limits and capabilities hold for commands', async () => {
     const dockerfile =
-      'FROM busybox\nRUN ulimit -n; df -k /dev/shm | tail -1; grep -E "CapBnd|Seccomp:|NoNewPrivs" /proc/self/status; env | grep -ci proxy; true\n';
+      'FROM busybox\nRUN ulimit -n; df -k /dev/shm | tail -1; grep -E "CapBnd|Seccomp:|NoNewPrivs" /proc/self/status; env | grep -ci proxy; ls -A /sys/fs/cgroup; echo 1 > /sys/fs/cgroup/x; unshare -U true; mount -t tmpfs x /tmp; true\n';
     const stdout = await builds.ok(
       '--no-cache',
       '--ulimit',
@@ -94,23 +92,16 @@ describe('what builds run in', () => {
     assert.match(stdout, /\s8192\s/);
     assert.match(stdout, /CapBnd:\s+00000000a80425fb\n/);
     assert.match(stdout, /Seccomp:\s+2\n/);
-    assert.match(stdout, /\n0\n/);
+    assert.match(
+      stdout,
+      /\n0\n.*\/sys\/fs\/cgroup\/x: Read-only file system\n/,
+      'no cgroups to be seen, none to be changed',
+    );
+    assert.match(stdout, /unshare: .*Operation not permitted\nmount: permission denied/);
   });
 
-  const nobodyWorks = () =>
-    eventually('working containers are gone', async () => {
-      const { stdout } = await daemon.host.exec(['cat', '/run/data/builds/storage/overlay-containers/containers.json']);
-      return stdout.trim() === '[]';
-    });
-
   test('builds go on side by side; one whose client has gone ends with all it has started', async () => {
-    const slow = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 987\n' });
-    const cli = daemon.host.spawn(['docker', 'build', '--no-cache', slow], daemon.env());
-    let heard = '';
-    cli.stdout?.on('data', (chunk: Buffer) => {
-      heard += chunk.toString();
-    });
-    await eventually('the command runs', () => heard.includes('begun'));
+    const client = await builds.begin('sleep 987');
     const others = ['a', 'b', 'c'].map((name) =>
       builds.ok(
         '--no-cache',
@@ -122,32 +113,26 @@ describe('what builds run in', () => {
     await Promise.all(others);
     for (const name of ['a', 'b', 'c']) assert.equal(await run(`side:${name}`, 'cat /name'), name);
     assert.equal((await daemon.host.exec(['pgrep', '-f', 'sleep 987'])).code, 0, 'the first still goes on');
-    await daemon.host.out(['kill', '-INT', await client()]);
+    await daemon.host.out(['kill', '-INT', client]);
     await eventually(
       'the command is gone',
       async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 987'])).code === 1,
     );
     await builds.nothingLeft();
-    await nobodyWorks();
+    await builds.nobodyWorks();
     await daemon.ok('rmi', 'side:a', 'side:b', 'side:c');
   });
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     test(`a daemon that gets ${signal} in the middle leaves nothing for its successor`, async () => {
       await daemon.ok('network', 'create', 'short');
-      const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 986\n' });
-      const cli = daemon.host.spawn(['docker', 'build', '--no-cache', '--network', 'short', folder], daemon.env());
-      let heard = '';
-      cli.stdout?.on('data', (chunk: Buffer) => {
-        heard += chunk.toString();
-      });
-      await eventually('the command runs', () => heard.includes('begun'));
+      await builds.begin('sleep 986', '--network', 'short');
       await daemon.stop(signal);
       const command = async () => (await daemon.host.exec(['pgrep', '-f', 'sleep 986'])).code;
       await eventually('the command is gone', async () => (await command()) === 1);
       await daemon.start();
       await builds.nothingLeft();
-      await nobodyWorks();
+      await builds.nobodyWorks();
       await noPlaceLeft();
       await daemon.ok('network', 'rm', 'short');
       const next = builds.context({ Dockerfile: 'FROM busybox\nRUN echo after\n' });

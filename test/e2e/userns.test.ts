@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { Builds } from '../builds.ts';
 import { TestDaemon } from '../daemon.ts';
 import { eventually, type TestHost } from '../host.ts';
 
@@ -9,10 +10,15 @@ const ownUsers = (host: TestHost) =>
   host.shell(`set -e; cp -a /etc /run/etc; mount --bind /run/etc /etc
     useradd --system --user-group lender; echo lender:200000:65536 | tee /etc/subuid > /etc/subgid`);
 
+/** Where the daemon keeps what is these users' */
+const ROOT = '/run/data/200000.200000';
+
 describe('--userns-remap', () => {
   let daemon: TestDaemon;
+  let builds: Builds;
   before(async () => {
     daemon = await TestDaemon.create(['--userns-remap', 'lender'], ownUsers);
+    builds = new Builds(daemon, ROOT);
   });
   after(() => daemon[Symbol.asyncDispose]());
 
@@ -42,10 +48,9 @@ describe('--userns-remap', () => {
     );
     const pid = await daemon.inspect('web', '{{.State.Pid}}');
     assert.match(readFileSync(daemon.host.path(`/proc/${pid}/status`), 'utf8'), /^Uid:\t200000\t200000/m);
-    const root = '/run/data/200000.200000';
-    assert.equal(await daemon.ok('info', '-f', '{{.DockerRootDir}}'), root);
+    assert.equal(await daemon.ok('info', '-f', '{{.DockerRootDir}}'), ROOT);
     assert.ok((await daemon.ok('info', '-f', '{{.SecurityOptions}}')).includes('name=userns'));
-    assert.equal(await daemon.host.shell(`stat -c %u:%g ${root}/volumes/data/_data/x`), '200000:200000');
+    assert.equal(await daemon.host.shell(`stat -c %u:%g ${ROOT}/volumes/data/_data/x`), '200000:200000');
   });
 
   test('everything in it looks as without: files of the image, of the daemon, of volumes, users by name', async () => {
@@ -68,7 +73,7 @@ describe('--userns-remap', () => {
       'mkdir /run/secret; echo top > /run/secret/key; chmod 600 /run/secret/key; chmod 755 /run/secret',
     );
     const script =
-      'cat /s/key; chown 0 /s/key; echo x > /s/new; mount -t tmpfs x /mnt; echo 1 > /proc/sys/kernel/panic; true';
+      'cat /s/key; chown 0 /s/key; echo x > /s/new; mount -t tmpfs x /tmp; echo 1 > /proc/sys/kernel/panic; true';
     const { stdout, stderr } = await daemon.docker([
       'run',
       '--rm',
@@ -203,7 +208,84 @@ describe('--userns-remap', () => {
       'busybox',
       'true',
     );
-    await refused('docker build cannot be used with --userns-remap', 'build', '-');
+  });
+
+  test('docker build: commands are the remapped root’s, on the network; files have the container’s owners, in the image too', async () => {
+    const folder = builds.context({
+      Dockerfile: `FROM busybox AS one
+RUN echo $(id -u) $(cat /proc/self/uid_map); stat -c '%u:%g %n' /bin/busybox /etc/shadow /home; ls /sys/class/net /sys/fs/cgroup
+RUN mkdir -p /d/deep; touch /d/deep/x /gone; cp /bin/busybox /tool; chown 7:8 /tool; chmod 4755 /tool; chown user /d; umask 77; echo w > /w
+RUN rm -r /d /gone; mkdir /d; until nc -w 5 srv 80 < /dev/null | grep served; do :; done
+COPY --chown=33:user f /f
+FROM one
+COPY --from=one --chown=user:user /f /user
+COPY --from=one /w /tool /last/
+COPY g /last/
+`,
+      f: 'from the context',
+      g: 'too',
+    });
+    await daemon.host.shell(`chmod 600 ${folder}/g`);
+    const told = await builds.ok('-t', 'built', '--network', 'app', folder);
+    assert.match(
+      told,
+      /\n0 0 200000 65536\n0:0 \/bin\/busybox\n0:0 \/etc\/shadow\n0:0 \/home\n\/sys\/class\/net:\neth0\nlo\n\n\/sys\/fs\/cgroup:\n/,
+    );
+    assert.match(told, /\nserved\n/);
+    const owners = 'stat -c "%u:%g %a %n" /w /tool /d /f /user /last/w /last/tool /last/g; ls -A /d; cat /f /last/g';
+    assert.deepEqual((await daemon.ok('run', '--rm', 'built', 'sh', '-c', owners)).split('\n'), [
+      '0:0 600 /w',
+      '7:8 4755 /tool',
+      '0:0 755 /d',
+      '33:1000 644 /f',
+      '1000:1000 644 /user',
+      '0:0 600 /last/w',
+      '7:8 4755 /last/tool',
+      '0:0 600 /last/g',
+      'from the contexttoo',
+    ]);
+    const kept = await daemon.host.shell(`stat -c %u:%g ${ROOT}/builds/storage/overlay/*/diff/tool`);
+    assert.match(kept, /^200007:200008$/m);
+    assert.equal((await builds.ok('--network', 'app', folder)).match(/Using cache/g)?.length, 7);
+  });
+
+  test('docker build: a hostile command has no more rights than a container’s; the host’s network is refused', async () => {
+    const folder = builds.context({
+      Dockerfile: `FROM busybox
+COPY key /copied
+RUN cat /copied; ip -o link | wc -l; for f in /proc/sys/kernel/panic /sys/fs/cgroup/x; do echo 1 > $f; done; \\
+  mount -t tmpfs x /tmp; mknod /disk b 254 0; nsenter -t 1 -m true; unshare -U true; \\
+  grep CapBnd /proc/self/status; true
+`,
+    });
+    await daemon.host.shell(`ln -s /run/secret/key ${folder}/key`);
+    const link = await builds.run(folder);
+    assert.match(link.stderr, /COPY failed: file not found in build context/);
+    await daemon.host.shell(`rm ${folder}/key; echo own > ${folder}/key`);
+    const told = await builds.ok('--network', 'none', folder);
+    assert.match(told, /\nown\n1\n/);
+    for (const words of [
+      /panic: (Read-only file system|Permission denied)/,
+      /\/sys\/fs\/cgroup\/x: Read-only file system/,
+      /mount: permission denied/,
+      /mknod: \/disk: Operation not permitted/,
+      /nsenter: .*Operation not permitted/,
+      /unshare: .*Operation not permitted/,
+      /CapBnd:\s+00000000a80425fb/,
+    ])
+      assert.match(told, words);
+    await refused("cannot share the host's network namespace", 'build', '--network', 'host', folder);
+    await refused('cannot join one that runs with --userns=host', 'build', '--network', 'container:free', folder);
+  });
+
+  test('docker build: one whose client has gone leaves nothing; limits hold', async () => {
+    const client = await builds.begin('sleep 985', '--memory', '64m');
+    const limit = `find /sys/fs/cgroup -path '*/build-*/run/memory.limit_in_bytes' -o -path '*/build-*/run/memory.max'`;
+    assert.equal(await daemon.host.shell(`cat $(${limit})`), String(64 << 20));
+    assert.equal(await daemon.host.shell('stat -c %u /proc/$(pgrep -f "^sleep 985")'), '200000');
+    await daemon.host.out(['kill', '-INT', client]);
+    await builds.nothingLeft();
+    await builds.nobodyWorks();
   });
 
   test('an image with an owner that no container can have is refused, and nothing of it stays', async () => {
@@ -213,9 +295,12 @@ describe('--userns-remap', () => {
     assert.equal(await daemon.ok('images', '-q', 'far'), '');
   });
 
-  test('killed and started again, the daemon takes up its containers, and new ones join them', async () => {
+  test('killed and started again, the daemon takes up its containers, and new ones join them; of a build, nothing is left', async () => {
+    await builds.begin('sleep 984');
     await daemon.stop('SIGKILL');
     await daemon.start();
+    await builds.nothingLeft();
+    await builds.nobodyWorks();
     assert.equal(await daemon.ok('exec', 'web', 'sh', '-c', 'echo $(cat /proc/self/uid_map)'), '0 200000 65536');
     assert.equal(
       await daemon.ok('run', '--rm', '--network', 'container:srv', 'busybox', 'ls', '/sys/class/net'),

@@ -1,34 +1,22 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '../../model/errors.ts';
+import { rootOf } from '../../model/id-map.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
 import { DEFAULT_APPARMOR_PROFILE } from '../spec/apparmor.ts';
 import { DEFAULT_CAPABILITIES } from '../spec/capabilities.ts';
 import type { HostFacts } from '../spec/host.ts';
+import type { RemappedUsers } from '../spec/namespaces.ts';
+import { resolveProfile } from '../spec/seccomp.ts';
 import { DEFAULT_PROFILE } from '../spec/seccomp-profile.ts';
+import { type Containment, contain } from './contained.ts';
 import type { WorkFolder } from './work.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Bytes of what a short command may answer */
 const MAX_ANSWER = 16 << 20;
-
-/**
- * Ends buildah and all it has started when this process ends or kills it: a PID namespace goes with its first process, and a
- * mount namespace takes its mounts along. Its two streams come as one, so that its marks and its errors keep their order.
- */
-const CONTAINED = [
-  ...['setpriv', '--pdeathsig', 'KILL'],
-  ...['unshare', '--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc'],
-];
-
-/**
- * In that mount namespace nothing below /var/lib can be written but our own folder: there buildah would keep a cache beside
- * its storage that nothing leads elsewhere, and does without where it cannot.
- */
-const PROTECTED =
-  'mount --rbind /var/lib /var/lib && mount --bind "$1" "$1" && mount -o remount,bind,ro /var/lib && shift &&';
 
 export interface LayerUsage {
   readonly id: string;
@@ -38,15 +26,20 @@ export interface LayerUsage {
   readonly size: number;
 }
 
-/** buildah with a storage and a configuration of its own: nothing of the host's /etc/containers or /var/lib/containers. */
+/**
+ * buildah with a storage and a configuration of its own: nothing of the host's /etc/containers or /var/lib/containers. With remapped
+ * users it is their root itself, in their user namespace: files have the owners that containers know, and no command more rights than theirs.
+ */
 export class Buildah {
   readonly storage: string;
   readonly #root: string;
   readonly #configuration: string;
+  readonly #users: RemappedUsers | undefined;
 
   /** @param root folder to keep everything in */
-  constructor(root: string) {
+  constructor(root: string, users: RemappedUsers | undefined) {
     this.#root = root;
+    this.#users = users;
     this.storage = join(root, 'storage');
     this.#configuration = join(root, 'etc');
   }
@@ -57,16 +50,20 @@ export class Buildah {
       const advice = 'apt-get install --no-install-recommends buildah';
       throw new EngineError('unavailable', `docker build needs the program buildah on the host: ${advice}`, { cause });
     });
-    mkdirSync(this.#configuration, { recursive: true, mode: 0o700 });
+    for (const folder of [this.#configuration, this.storage]) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const files: Readonly<Record<string, string>> = {
-      'containers.conf': containersConf(host, join(this.#configuration, 'seccomp.json')),
+      'containers.conf': containersConf(),
       'storage.conf': '[storage]\ndriver = "overlay"\n',
       'registries.conf': 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n',
       'policy.json': JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }),
-      'seccomp.json': JSON.stringify(DEFAULT_PROFILE),
+      // buildah knows nothing of kernels' versions, so the conditions are resolved here.
+      'seccomp.json': JSON.stringify(resolveProfile(DEFAULT_PROFILE, { ...host, capabilities: DEFAULT_CAPABILITIES })),
       'mounts.conf': '',
     };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(this.#configuration, name), text);
+    if (this.#users === undefined) return;
+    const { uid, gid } = rootOf(this.#users.maps);
+    for (const folder of [this.#root, this.#configuration, this.storage]) chownSync(folder, uid, gid);
   }
 
   /** Where a command's `--signature-policy` is. */
@@ -74,18 +71,35 @@ export class Buildah {
     return join(this.#configuration, 'policy.json');
   }
 
+  /** Flags for commands that run something: as Docker's containers, with runc's state and cgroups where this build's are. */
+  runFlags(work: WorkFolder, { seccomp, apparmorProfiles }: HostFacts): string[] {
+    const profile = seccomp ? join(this.#configuration, 'seccomp.json') : 'unconfined';
+    const apparmor = apparmorProfiles?.has(DEFAULT_APPARMOR_PROFILE) === true;
+    return [
+      ...['--isolation', 'oci', '--runtime', 'runc', '--runtime-flag', `root=${work.runc}`],
+      ...['--cgroup-parent', `${CGROUP_PARENT}/${work.cgroup}/run`],
+      // What containers.conf says of these, buildah does not heed.
+      ...['--security-opt', `seccomp=${profile}`],
+      ...(apparmor ? ['--security-opt', `apparmor=${DEFAULT_APPARMOR_PROFILE}`] : []),
+    ];
+  }
+
   /**
    * Runs a command, with all its output as one stream.
-   * @param signal kills it and whatever it has started
+   * @param options.network namespace its commands will be in, when it has a path; signal kills it and whatever it has started
    * @returns its exit code, when all it wrote has been heard
    */
   async run(
     args: readonly string[],
     work: WorkFolder,
-    options: { readonly signal: AbortSignal; readonly output: (chunk: Buffer) => Promise<void> },
+    options: {
+      readonly network: string | undefined;
+      readonly signal: AbortSignal;
+      readonly output: (chunk: Buffer) => Promise<void>;
+    },
   ): Promise<number> {
-    const { signal, output } = options;
-    const child = this.#start('exec "$@" 2>&1', this.#command(args, work), work, signal);
+    const { network, signal, output } = options;
+    const child = this.#start(args, work, { network, signal, oneStream: true });
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));
@@ -99,8 +113,12 @@ export class Buildah {
   }
 
   /** Runs a short command. @returns what it answers @throws EngineError internal with its own words */
-  async ask(args: readonly string[], work: WorkFolder, signal: AbortSignal): Promise<string> {
-    const child = this.#start('exec "$@"', this.#command(args, work), work, signal);
+  async ask(
+    args: readonly string[],
+    work: WorkFolder,
+    { signal, blobs }: { readonly signal: AbortSignal; readonly blobs?: string | undefined },
+  ): Promise<string> {
+    const child = this.#start(args, work, { signal, blobs, oneStream: false });
     const [stdout, stderr, code] = await Promise.all([
       collect(child.stdout, signal),
       collect(child.stderr, signal),
@@ -145,10 +163,14 @@ export class Buildah {
     return ['buildah', ...folders, '--default-mounts-file', join(this.#configuration, 'mounts.conf'), name, ...args];
   }
 
-  #start(script: string, command: readonly string[], work: WorkFolder, signal: AbortSignal): ChildProcess {
+  #start(
+    words: readonly string[],
+    work: WorkFolder,
+    { signal, ...options }: Pick<Containment, 'blobs' | 'network' | 'oneStream'> & { readonly signal: AbortSignal },
+  ): ChildProcess {
     signal.throwIfAborted();
-    const shell = ['sh', '-c', `${PROTECTED} ${script}`, 'sh', this.#root, ...command];
-    const [program = '', ...args] = [...CONTAINED, ...shell];
+    const containment = { root: this.#root, work, users: this.#users, ...options };
+    const [program = '', ...args] = contain(this.#command(words, work), containment);
     const child = spawn(program, args, {
       cwd: work.path,
       env: this.#environment(work),
@@ -173,28 +195,18 @@ export class Buildah {
 }
 
 /** containers.conf(5): what Docker gives to a container that asks for nothing. */
-function containersConf(host: HostFacts, seccomp: string): string {
-  const apparmor =
-    host.apparmorProfiles?.has(DEFAULT_APPARMOR_PROFILE) === true ? DEFAULT_APPARMOR_PROFILE : 'unconfined';
+function containersConf(): string {
   return [
     '[containers]',
     `default_capabilities = ${JSON.stringify(DEFAULT_CAPABILITIES.map((name) => name.replace('CAP_', '')))}`,
     'default_sysctls = []',
     'http_proxy = false',
-    `apparmor_profile = ${JSON.stringify(apparmor)}`,
-    `seccomp_profile = ${JSON.stringify(host.seccomp ? seccomp : 'unconfined')}`,
     '[engine]',
     'cgroup_manager = "cgroupfs"',
     'events_logger = "none"',
     'hooks_dir = []',
     '',
   ].join('\n');
-}
-
-/** Flags for commands that run something: with runc, its state and cgroups where this build's are. */
-export function runFlags(work: WorkFolder): string[] {
-  const parent = `${CGROUP_PARENT}/${work.cgroup}`;
-  return ['--isolation', 'oci', '--runtime', 'runc', '--runtime-flag', `root=${work.runc}`, '--cgroup-parent', parent];
 }
 
 async function collect(stream: NodeJS.ReadableStream | null, signal: AbortSignal): Promise<string> {

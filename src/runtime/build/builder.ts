@@ -3,11 +3,13 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
+import { rootOf } from '../../model/id-map.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Images } from '../images/images.ts';
 import { Queue } from '../images/lease.ts';
 import type { HostFacts } from '../spec/host.ts';
-import { Buildah, type LayerUsage, runFlags } from './buildah.ts';
+import type { RemappedUsers } from '../spec/namespaces.ts';
+import { Buildah, type LayerUsage } from './buildah.ts';
 import { readDockerfile, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import type { BuildFailure } from './failure.ts';
@@ -65,10 +67,14 @@ export interface BuilderOptions {
   readonly images: Images;
   readonly host: HostFacts;
   readonly logger: Logger;
+  /** Commands run as these, when it is not the host's users */
+  readonly users: RemappedUsers | undefined;
   /** Folder of the content store's blobs; undefined: a containerd that is not ours */
   readonly blobs: string | undefined;
 }
 
+/** What a network namespace's path begins with for buildah */
+const BY_PATH = 'ns:';
 /** The daemon's end waits for this long at most, in ms. */
 const LAST_TIDYING = 5000;
 
@@ -87,7 +93,7 @@ export class Builder {
   constructor(options: BuilderOptions) {
     this.#options = options;
     this.#root = join(options.dataRoot, 'builds');
-    this.#buildah = new Buildah(this.#root);
+    this.#buildah = new Buildah(this.#root, options.users);
     if (hasLeftWork(options.dataRoot)) void this.#idle(() => this.#clearLeft());
   }
 
@@ -140,8 +146,13 @@ export class Builder {
     return workRoot(this.#options.dataRoot);
   }
 
+  #workFolder(): WorkFolder {
+    const { users } = this.#options;
+    return new WorkFolder(this.#work, users && rootOf(users.maps));
+  }
+
   async #ready(): Promise<void> {
-    mkdirSync(this.#work, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#work, { recursive: true, mode: 0o711 });
     this.#prepared ??= this.#buildah.prepare(this.#options.host);
     try {
       await this.#prepared;
@@ -155,8 +166,8 @@ export class Builder {
   }
 
   async #build(source: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
-    await using work = new WorkFolder(this.#work);
-    await receiveContext(source, work.context, hooks.signal);
+    await using work = this.#workFolder();
+    await receiveContext(source, work.context, { users: this.#options.users, signal: hooks.signal });
     const text = readDockerfile(work.context, settings.dockerfile);
     const plan = planBuild(parseDockerfile(text, settings.dockerfile), { ...settings, platform: this.#platform });
     const bases = new Map<string, string>();
@@ -179,13 +190,19 @@ export class Builder {
     hooks: BuildHooks,
     work: WorkFolder,
   ): Promise<string> {
+    const { host } = this.#options;
     await using place = await hooks.place();
     const fullId = (prefix: string) => this.#buildah.images().find((id) => id.startsWith(prefix)) ?? prefix;
     const narrator = new Narrator(plan, { bases, buildId: place.id, say: hooks.say, fullId });
-    const flags = [...commonFlags(this.#buildah.policy, settings), ...runFlags(work), ...placeFlags(place, work)];
+    const flags = [
+      ...commonFlags(this.#buildah.policy, settings),
+      ...this.#buildah.runFlags(work, host),
+      ...placeFlags(place, work),
+    ];
     const command = ['build', ...flags, '--file', work.dockerfile, work.context];
     try {
       const code = await this.#buildah.run(command, work, {
+        network: place.network.startsWith(BY_PATH) ? place.network.slice(BY_PATH.length) : undefined,
         signal: hooks.signal,
         output: (chunk) => {
           narrator.feed(chunk);
@@ -231,8 +248,8 @@ export class Builder {
 
   async #tidy(signal: AbortSignal): Promise<void> {
     this.#untidy = false;
-    await using work = new WorkFolder(this.#work);
-    await this.#buildah.ask(['rm', '--all'], work, signal);
+    await using work = this.#workFolder();
+    await this.#buildah.ask(['rm', '--all'], work, { signal });
   }
 }
 
@@ -253,11 +270,13 @@ function commonFlags(policy: string, settings: BuildSettings): string[] {
 
 function placeFlags({ network, files }: BuildPlace, work: WorkFolder): string[] {
   // Ours take the place of those buildah would write. Commands may write to them, and nobody else shall see it.
-  const own = network === 'none' ? ['--no-hosts'] : ['--no-hosts', '--dns=none'];
   const mounts = Object.entries(files).flatMap(([inside, path]) => {
     const copy = join(work.path, basename(inside));
     copyFileSync(path, copy);
+    work.own(copy);
     return ['--volume', `${copy}:${inside}`];
   });
-  return ['--network', network, ...own, ...mounts];
+  // buildah would mount them so that commands can write to them, and so to their own limits.
+  const noCgroups = ['--volume', `${work.empty}:/sys/fs/cgroup:ro`];
+  return ['--network', network, '--no-hosts', '--dns=none', ...mounts, ...noCgroups];
 }

@@ -5,6 +5,8 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../model/errors.ts';
 import { decompress, expectErrors } from '../images/decompress.ts';
+import type { RemappedUsers } from '../spec/namespaces.ts';
+import { asUsers } from './contained.ts';
 import { LARGEST_DOCKERFILE } from './dockerfile.ts';
 
 /** tar's own words are kept up to here, in bytes */
@@ -14,13 +16,19 @@ const MAX_WORDS = 4096;
  * Unpacks what a client sends, plain or compressed, as it comes. GNU tar strips leading slashes, refuses "..", and makes
  * links that could lead elsewhere only when everything else is there: nothing gets out of the folder.
  *
- * @throws EngineError invalidArgument when it is no tar
+ * @param options.users to whom it belongs then @throws EngineError invalidArgument when it is no tar
  */
-export async function receiveContext(source: Readable, folder: string, signal: AbortSignal): Promise<void> {
+export async function receiveContext(
+  source: Readable,
+  folder: string,
+  { users, signal }: { readonly users: RemappedUsers | undefined; readonly signal: AbortSignal },
+): Promise<void> {
   expectErrors(source);
   const tar = await decompress(source);
-  const args = ['--extract', '--file=-', '--no-same-owner', '--preserve-permissions', '--delay-directory-restore'];
-  const child = spawn('tar', [...args, '--warning=no-timestamp', '--directory', folder], {
+  const flags = ['--no-same-owner', '--preserve-permissions', '--delay-directory-restore', '--warning=no-timestamp'];
+  const [program = '', ...args] = [...asUsers(users), 'tar', '--extract', '--file=-', ...flags];
+  const child = spawn(program, args, {
+    cwd: folder,
     stdio: ['pipe', 'ignore', 'pipe'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     signal,

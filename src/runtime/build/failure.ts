@@ -47,7 +47,8 @@ function commandOf(words: string, step: Instruction | undefined, stage: Stage | 
 
 function copyFailure(reason: string, step: Instruction | undefined): string | undefined {
   if (step?.name !== 'COPY' && step?.name !== 'ADD') return undefined;
-  const missing = /copier: stat: "\/?(.*?)": no such file or directory/.exec(reason)?.[1];
+  // The second is a link to what is not there.
+  const missing = /copier: (?:stat: |get: lstat )"\/?(.*?)".*: no such file or directory/.exec(reason)?.[1];
   if (missing === undefined)
     return /matched nothing/.test(reason) ? `${step.name} failed: no source files were specified` : undefined;
   const why = step.args.startsWith('--from=') ? '' : 'file not found in build context or excluded by .dockerignore: ';

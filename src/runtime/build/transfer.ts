@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../model/errors.ts';
@@ -49,12 +49,9 @@ export async function giveImage(
   mkdirSync(folder);
   writeFileSync(join(folder, 'version'), 'Directory Transport Version: 1.1\n');
   writeFileSync(join(folder, 'manifest.json'), JSON.stringify(dockerManifest(parts)));
-  for (const { digest } of [parts.config, ...parts.layers]) await placeBlob(options, digest, folder);
-  const pulled = await buildah.ask(
-    ['pull', '--quiet', '--signature-policy', buildah.policy, `dir:${folder}`],
-    work,
-    signal,
-  );
+  for (const { digest } of [parts.config, ...parts.layers]) await placeBlob(options, digest, folder, work);
+  const pull = ['pull', '--quiet', '--signature-policy', buildah.policy, `dir:${folder}`];
+  const pulled = await buildah.ask(pull, work, { signal, blobs: options.blobs });
   await rm(folder, { recursive: true });
   if (pulled.trim() !== hex(id)) throw new EngineError('internal', `buildah knows the image ${id} as ${pulled.trim()}`);
 }
@@ -74,11 +71,11 @@ function dockerLayer(mediaType: string): string {
   return compression === undefined ? DOCKER_LAYER : `${DOCKER_LAYER}.${compression}`;
 }
 
-async function placeBlob({ images, blobs }: TransferOptions, digest: string, folder: string): Promise<void> {
+async function placeBlob({ images, blobs }: TransferOptions, digest: string, folder: string, work: WorkFolder) {
   const target = join(folder, hex(digest));
   if (existsSync(target)) return;
   const stored = blobs === undefined ? undefined : join(blobs, hex(digest));
-  if (stored !== undefined && existsSync(stored)) symlinkSync(stored, target);
+  if (stored !== undefined && existsSync(stored)) symlinkSync(join(work.blobs, hex(digest)), target);
   else await pipeline(Readable.from(images.readBlob(digest)), createWriteStream(target));
 }
 
@@ -96,12 +93,13 @@ export async function takeImage(
   const known = await images.knownLayers();
   const blobs = join(work.result, 'blobs', 'sha256');
   mkdirSync(blobs, { recursive: true });
+  work.own(dirname(blobs), blobs);
   for (const diffId of known.keys()) writeFileSync(join(blobs, hex(diffId)), '');
   const target = `oci:${work.result}:result`;
   const policy = ['--signature-policy', buildah.policy];
   const [config] = await Promise.all([
     rawConfig(buildah, id, work, signal),
-    buildah.ask(['push', '--quiet', ...policy, '--compression-level', '1', id, target], work, signal),
+    buildah.ask(['push', '--quiet', ...policy, '--compression-level', '1', id, target], work, { signal }),
   ]);
   const written = writtenLayers(work.result);
   const layers = diffIds(config).map((diffId, index) => {
@@ -116,7 +114,7 @@ export async function takeImage(
 
 /** As buildah holds it: the digest of these bytes is the image's id. */
 async function rawConfig(buildah: Buildah, id: string, work: WorkFolder, signal: AbortSignal): Promise<string> {
-  const answer: unknown = JSON.parse(await buildah.ask(['inspect', '--type', 'image', id], work, signal));
+  const answer: unknown = JSON.parse(await buildah.ask(['inspect', '--type', 'image', id], work, { signal }));
   return String(object(answer, 'image')['Config']);
 }
 

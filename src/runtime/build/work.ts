@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../model/errors.ts';
+import type { Owner } from '../../model/id-map.ts';
 import { CGROUP_PARENT, hierarchies } from '../cgroup-parent.ts';
+import { delegateCgroup } from './delegation.ts';
 
 /** Of our cgroups below Fairway's parent */
 const PREFIX = 'build-';
-const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc'];
+const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc', 'cgroups', 'empty', 'blobs'];
 /** Processes that were killed may take a moment to go. */
 const ATTEMPTS = 50;
 const ATTEMPT_MS = 20;
@@ -17,13 +19,23 @@ const ATTEMPT_MS = 20;
 export class WorkFolder implements AsyncDisposable {
   readonly path: string;
   readonly cgroup: string;
+  readonly #owner: Owner | undefined;
 
-  /** @param root of all builds' folders */
-  constructor(root: string) {
+  /** @param root of all builds' folders @param owner who else than the daemon's user is to work in it */
+  constructor(root: string, owner?: Owner) {
     const name = randomBytes(8).toString('hex');
     this.path = join(root, name);
     this.cgroup = PREFIX + name;
+    this.#owner = owner;
     for (const folder of FOLDERS) mkdirSync(join(this.path, folder), { recursive: true, mode: 0o700 });
+    this.own(this.path, ...FOLDERS.map((folder) => join(this.path, folder)));
+    if (owner !== undefined) delegateCgroup(this.cgroup, owner);
+  }
+
+  /** Gives what was written into it to whoever works in it. */
+  own(...paths: readonly string[]): void {
+    if (this.#owner === undefined) return;
+    for (const path of paths) chownSync(path, this.#owner.uid, this.#owner.gid);
   }
 
   /** The files the client sent. */
@@ -56,6 +68,20 @@ export class WorkFolder implements AsyncDisposable {
 
   get runc(): string {
     return join(this.path, 'runc');
+  }
+
+  /** The content store's, as whoever works here finds them. */
+  get blobs(): string {
+    return join(this.path, 'blobs');
+  }
+
+  get empty(): string {
+    return join(this.path, 'empty');
+  }
+
+  /** Where the host's cgroups are put aside, while /sys is replaced. */
+  get cgroups(): string {
+    return join(this.path, 'cgroups');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
