@@ -24,13 +24,22 @@ export type KernelEvent =
   | { readonly kind: 'overrun' };
 
 type RouteEvent =
-  | { readonly kind: 'link'; readonly removed: boolean; readonly name: string; readonly index: number }
+  | LinkEvent
   | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
   /** Somebody said for good who holds an address, or where a bridge finds it */
   | { readonly kind: 'neighbour'; readonly neighbour: NeighbourInfo | ForwardingInfo }
   /** Forwarding or the like of a link (index), of all (−1) or of those to come (−2) */
   | { readonly kind: 'settings'; readonly link: number };
+
+interface LinkEvent {
+  readonly kind: 'link';
+  readonly removed: boolean;
+  readonly name: string;
+  readonly index: number;
+  /** Of a bridge's port: whose it is, and the bridge */
+  readonly port?: rt.LinkLabel;
+}
 
 type NftablesEvent = FirewallEvent | GenerationEvent;
 
@@ -87,7 +96,7 @@ const NFTA_GEN_PROC_NAME = 3;
 const NFGEN_SIZE = 4;
 
 /**
- * Tells what changes in a namespace: links, IPv4 addresses and routes, the loss of IPv6 ones, neighbours that are set for good,
+ * Tells what changes in a namespace: links, addresses, IPv4 routes and the loss of IPv6 ones, neighbours that are set for good,
  * forwarding, and nftables; and the same in namespaces that have a number there. The same sockets for all of these: the kernel
  * asks every socket that listens, wherever it is, about every event.
  */
@@ -172,18 +181,20 @@ export function parseRouteEvent(message: Message): RouteEvent | undefined {
   switch (message.type) {
     case rt.RTM_NEWLINK:
     case rt.RTM_DELLINK: {
-      const { name, index } = rt.parseLinkLabel(message);
-      return { kind: 'link', removed: message.type === rt.RTM_DELLINK, name, index };
+      const label = rt.parseLinkLabel(message);
+      const { name, index } = label;
+      const port = label.master === 0 ? {} : { port: label };
+      return { kind: 'link', removed: message.type === rt.RTM_DELLINK, name, index, ...port };
     }
     case rt.RTM_NEWADDR:
     case rt.RTM_DELADDR: {
-      if (isNewIPv6(message)) return undefined;
       const address = rt.parseAddress(message);
       return address && { kind: 'address', removed: message.type === rt.RTM_DELADDR, address };
     }
     case rt.RTM_NEWROUTE:
     case rt.RTM_DELROUTE: {
-      if (isNewIPv6(message)) return undefined;
+      // The kernel tells of three routes of every link that goes up: nobody waits for those.
+      if (message.type === rt.RTM_NEWROUTE && message.payload[0] === AF_INET6) return undefined;
       const route = rt.parseRoute(message);
       return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
     }
@@ -196,11 +207,6 @@ export function parseRouteEvent(message: Message): RouteEvent | undefined {
     default:
       return undefined;
   }
-}
-
-/** The kernel tells of two addresses and three routes of every link that goes up: nobody waits for those. */
-function isNewIPv6({ type, payload }: Message): boolean {
-  return (type === rt.RTM_NEWADDR || type === rt.RTM_NEWROUTE) && payload[0] === AF_INET6;
 }
 
 /** @returns undefined for what does not concern nftables */

@@ -3,13 +3,11 @@
 import type { IpAddress, MacAddress } from '../model/address.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
 import type { FilterStep } from './netlink-socket.ts';
-import { ipOf, macOf } from './rtnetlink-messages.ts';
+import { AF_BRIDGE, ipOf, macOf } from './rtnetlink-messages.ts';
 
 export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
-/** The family of what bridges know */
-export const AF_BRIDGE = 7;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;

@@ -73,6 +73,8 @@ export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
 const RTGEN_SIZE = 4;
 
+/** linux/socket.h: the family of messages in which a bridge speaks of its ports and its forwarding table */
+export const AF_BRIDGE = 7;
 /** sizeof(struct ifinfomsg): family, type, index, flags, change */
 const IFINFO_SIZE = 16;
 /** sizeof(struct ifaddrmsg): family, prefix length, flags, scope, index */
@@ -106,7 +108,7 @@ export interface LinkInfo {
 }
 
 /** What a link is told apart by, and whose it is: that much of an event is read. */
-export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'group' | 'alias'>;
+export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'group' | 'alias' | 'master'>;
 
 export interface AddressInfo {
   /** Index */
@@ -174,13 +176,20 @@ export function parseLink(message: Message): LinkInfo {
 /** A tenth of the work of `parseLink`: links can change ten thousand times a second. @throws KernelError EBADMSG when it is too short */
 export function parseLinkLabel(message: Message): LinkLabel {
   const header = fixedHeader(message, IFINFO_SIZE);
-  const label = { index: header.readInt32LE(4), name: '', group: 0, alias: '' };
+  const label = { index: header.readInt32LE(4), name: '', group: 0, alias: '', master: 0 };
+  // What a bridge says of its ports does not tell whose they are.
+  const isWhole = header.readUInt8(0) !== AF_BRIDGE;
   eachAttribute(header, IFINFO_SIZE, (type, from, to) => {
     if (type === IFLA_IFNAME) label.name = textAt(header, from, to);
     else if (type === IFLA_IFALIAS) label.alias = textAt(header, from, to);
-    else if (type === IFLA_GROUP) label.group = to - from < 4 ? 0 : header.readUInt32LE(from);
+    else if (type === IFLA_GROUP) label.group = numberAt(header, from, to);
+    else if (type === IFLA_MASTER && isWhole) label.master = numberAt(header, from, to);
   });
   return label;
+}
+
+function numberAt(header: Buffer, from: number, to: number): number {
+  return to - from < 4 ? 0 : header.readUInt32LE(from);
 }
 
 /** struct rtnl_link_stats64 (linux/if_link.h): packets, bytes, errors, dropped, each first received, then sent */

@@ -83,7 +83,7 @@ export class RouteSocket implements Disposable {
 
   /** What the bridges know. */
   forwardings(): ForwardingInfo[] {
-    return this.#known(nb.AF_BRIDGE).filter((known) => known.kind === 'forwarding');
+    return this.#known(rt.AF_BRIDGE).filter((known) => known.kind === 'forwarding');
   }
 
   #known(family: number): (NeighbourInfo | ForwardingInfo)[] {
@@ -100,13 +100,13 @@ export class RouteSocket implements Disposable {
 
   /** The bridge learns anew where the address is. @throws KernelError ENOENT */
   deleteForwarding({ port, bridge, mac }: Pick<ForwardingInfo, 'port' | 'bridge' | 'mac'>): void {
-    const header = nb.neighbourHeader(nb.AF_BRIDGE, port, 0, port === bridge ? nb.NTF_SELF : nb.NTF_MASTER);
+    const header = nb.neighbourHeader(rt.AF_BRIDGE, port, 0, port === bridge ? nb.NTF_SELF : nb.NTF_MASTER);
     this.#change(`delete forwarding of ${mac}`, nb.RTM_DELNEIGH, 0, header, nb.NDA_LLADDR, macBytes(mac));
   }
 
   /** Frames to this address are for the host, as the kernel has it for a bridge's own. @param bridge index */
   keepForwarding(bridge: number, mac: MacAddress): void {
-    const header = nb.neighbourHeader(nb.AF_BRIDGE, bridge, nb.NUD_PERMANENT, nb.NTF_SELF);
+    const header = nb.neighbourHeader(rt.AF_BRIDGE, bridge, nb.NUD_PERMANENT, nb.NTF_SELF);
     const flags = NLM_F_CREATE | NLM_F_REPLACE;
     this.#change(`keep forwarding of ${mac}`, nb.RTM_NEWNEIGH, flags, header, nb.NDA_LLADDR, macBytes(mac));
   }

@@ -14,18 +14,20 @@ import {
   type RouteResource,
   type SwitchPortResource,
 } from '../model/resource.ts';
-import type { Announcer, Neighbour } from './announcer.ts';
+import type { Announcer } from './announcer.ts';
 import type { Applier } from './applier.ts';
 import { Children } from './children.ts';
-import { linkOfSysctl } from './foundation.ts';
+import { type LinkEnd, linkEnd, linkOfSysctl } from './foundation.ts';
 import { unlessGone } from './gone.ts';
 import { Links, type OwnedLink } from './links.ts';
 import type { Listeners } from './listeners.ts';
 import type { Neighbours } from './neighbours.ts';
+import { neighboursOn, newcomers } from './newcomers.ts';
 import type { Places } from './places.ts';
 import type { PlanStep } from './plan.ts';
 import { writeSetting } from './settings.ts';
 import { byNamespace, changesOf, type StepOf, stepsOf } from './steps.ts';
+import type { Wires } from './wires.ts';
 
 /** RTPROT_KERNEL: as the kernel marks the routes it makes with an address */
 const KERNEL_PROTOCOL = 2;
@@ -40,6 +42,7 @@ export interface ExecutorParts {
   readonly portSecurity: Applier<PortSecurityResource>;
   readonly neighbours: Neighbours;
   readonly announcer: Announcer;
+  readonly wires: Wires;
   readonly trace: (step: string, milliseconds: number) => void;
   /** Looks a wished resource up by key */
   readonly find: (key: string) => Resource | undefined;
@@ -114,7 +117,8 @@ export class Executor {
     this.#timed('addresses remove', () => this.#removeAddressing(steps));
     this.#timed('links remove', () => {
       const links = stepsOf(steps, 'link', 'remove').map(({ resource }) => resource);
-      this.#parts.announcer.forget(links.flatMap(newNeighbour));
+      this.#parts.announcer.forget(links.flatMap(neighboursOn));
+      for (const { type, name } of links) if (type === 'bridge') this.#parts.wires.end(name);
       this.#children.removeFromSandboxes(links, going);
       this.#children.silenceOnHost(links);
       this.#links.remove(links, going);
@@ -136,11 +140,12 @@ export class Executor {
     this.#timed('sysctls', () => this.#write(sysctls.filter((sysctl) => !ofLinks.includes(sysctl))));
     // Before the links: what comes in by a port is looked at from its first frame.
     this.#timed('port security', () => this.#securePorts(steps));
-    this.#timed('links', () => this.#makeLinks(steps));
+    this.#timed('links', () => this.#makeLinks(steps, careful));
     this.#timed('switch ports', () => this.#switchPorts(steps));
     // Before the addresses: on a link without IPv6 there is no room for one of it.
     this.#timed('link sysctls', () => this.#write(ofLinks));
-    this.#timed('addresses', () => this.#makeAddressing(steps, careful));
+    const { told, quiet } = newcomers(steps, this.#parts.wires);
+    this.#timed('addresses', () => this.#makeAddressing(steps, quiet, careful));
     this.#timed('marks', () => this.#links.mark(ownedLinks(steps, 'create').filter(({ link }) => isBornInside(link))));
     this.#timed('listeners', () => {
       for (const { resource } of stepsOf(steps, 'listener', 'create', 'update')) {
@@ -148,8 +153,7 @@ export class Executor {
       }
     });
     this.#timed('firewall', () => this.#firewall(steps));
-    const links = stepsOf(steps, 'link', 'create', 'update').map(({ resource }) => resource);
-    this.#parts.announcer.announce(links.flatMap(newNeighbour));
+    this.#parts.announcer.announce(told);
   }
 
   /** Tells how long `work` took, when it did not throw. */
@@ -191,10 +195,10 @@ export class Executor {
     }
   }
 
-  #makeLinks(steps: readonly PlanStep[]): void {
+  #makeLinks(steps: readonly PlanStep[], careful: boolean): void {
     for (const { resource } of stepsOf(steps, 'parent', 'create')) this.#children.checkParent(resource);
     const created = ownedLinks(steps, 'create');
-    this.#links.createBridges(ofTypes(created, 'bridge'));
+    for (const name of this.#links.createBridges(ofTypes(created, 'bridge'))) this.#parts.wires.begin(name, careful);
     this.#children.createDummies(ofTypes(created, 'dummy'));
     this.#children.createVlans(ofTypes(created, 'vlan'));
     this.#links.createVeths(ofTypes(created, 'veth'));
@@ -203,18 +207,20 @@ export class Executor {
   }
 
   /**
-   * Addresses come before their link is up, so that it announces them; routes need it up. The host's ends come up first: their
-   * settings are there by now, and the other ends have a carrier.
+   * Addresses come before their link is up, so that it announces them, or after that; routes need it up. The host's ends come up first:
+   * their settings are there by now, and the other ends have a carrier.
+   * @param quiet the ends that announce nothing
    */
-  #makeAddressing(steps: readonly PlanStep[], careful: boolean): void {
+  #makeAddressing(steps: readonly PlanStep[], quiet: ReadonlySet<LinkEnd>, careful: boolean): void {
     const ends = stepsOf(steps, 'link', 'create', 'update').flatMap(({ resource }) => endsToRaise(resource));
-    const [outside, inside] = [ends.filter(isOnHost), ends.filter((end) => !isOnHost(end))];
+    const isEarly = ({ namespace, link }: End) => namespace === 'host' || quiet.has(linkEnd(namespace, link));
+    const [early, late] = [ends.filter(isEarly), ends.filter((end) => !isEarly(end))];
     const addresses = stepsOf(steps, 'address', 'create').map(({ resource }) => resource);
     const routes = stepsOf(steps, 'route', 'create').map(({ resource }) => resource);
     for (const [name, group] of byNamespace<AddressResource | RouteResource | End>([
-      ...outside,
+      ...early.toSorted(hostFirst),
       ...addresses,
-      ...inside,
+      ...late,
       ...routes,
     ])) {
       const place = this.#parts.places.at(name);
@@ -281,8 +287,8 @@ interface End {
   readonly link: string;
 }
 
-function isOnHost({ namespace }: End): boolean {
-  return namespace === 'host';
+function hostFirst(a: End, b: End): number {
+  return Number(b.namespace === 'host') - Number(a.namespace === 'host');
 }
 
 function endsToRaise(link: LinkResource): End[] {
@@ -290,16 +296,6 @@ function endsToRaise(link: LinkResource): End[] {
   const own = { namespace: link.namespace, link: link.name };
   if (link.type === 'veth') return [own, { namespace: link.peer.namespace, link: link.peer.name }];
   return link.type === 'loopback' || link.namespace !== 'host' ? [own] : [];
-}
-
-/** Whom others on its wire hear of: the end in a sandbox, where it has a MAC address of its own. */
-function newNeighbour(link: LinkResource): Neighbour[] {
-  const ends = link.type === 'veth' ? [link.peer, link] : link.type === 'macvlan' ? [link] : [];
-  return ends.flatMap(({ namespace, name, mac }) =>
-    namespace === 'host' || mac === undefined
-      ? []
-      : [{ namespace, name, mac, ...(link.announce === undefined ? {} : { announce: link.announce }) }],
-  );
 }
 
 function routeOf({ destination, gateway }: RouteResource): Pick<RouteSpec, 'destination' | 'gateway'> {

@@ -33,11 +33,11 @@ export class Links {
     this.#bin = bin;
   }
 
-  /** @throws KernelError EEXIST when a bridge of this name is there and is not to be adopted */
-  createBridges(bridges: readonly OwnedLink<BridgeLink>[]): void {
+  /** @returns names of those that are new @throws KernelError EEXIST when a bridge of this name is there and is not to be adopted */
+  createBridges(bridges: readonly OwnedLink<BridgeLink>[]): string[] {
     const { host } = this.#places;
     const made = bridges.filter(({ link }) => !link.adopt || !this.#adopt(link));
-    if (made.length === 0) return;
+    if (made.length === 0) return [];
     const batch = host.socket.batch();
     for (const { link, owner } of made) {
       const { name, mac, up } = link;
@@ -51,6 +51,7 @@ export class Links {
     }
     for (const { name, index } of batch.send()) host.learn(name, index);
     this.#fixMtu(made.map(({ link }) => link));
+    return made.map(({ link }) => link.name);
   }
 
   /** A bridge follows the MTU of its ports, unless it was told its own after its birth (br_change_mtu in the kernel). */

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { NetworkNamespace } from '../kernel/netns.ts';
-import type { LinkInfo } from '../kernel/rtnetlink.ts';
 import { LinkBin } from '../kernel/trash.ts';
 import type { AddressFamily } from '../model/address.ts';
 import { errorMessage, KernelError } from '../model/errors.ts';
@@ -14,7 +13,7 @@ import { Executor } from './executor.ts';
 import { FirewallApplier } from './firewall/applier.ts';
 import { Glance } from './glance.ts';
 import { Listeners, type ResolverSockets, type SocketKeeper } from './listeners.ts';
-import { isOurs, isTrash } from './marks.ts';
+import { haveAll, isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { Neighbours } from './neighbours.ts';
 import { EVERYTHING, Observer, type Scope } from './observer.ts';
@@ -27,6 +26,7 @@ import { PortSecurityApplier } from './port-security/applier.ts';
 import { RepairBook, type Repairs } from './repairs.ts';
 import type { Suspicion } from './suspects.ts';
 import { Watch } from './watch.ts';
+import { Wires } from './wires.ts';
 import { type Changes, sandboxesOf, Wishes } from './wishes.ts';
 
 export interface ReconcilerOptions {
@@ -80,6 +80,7 @@ export class Reconciler {
   readonly #book: RepairBook;
   readonly #places: Places;
   readonly #bin: LinkBin;
+  readonly #wires: Wires;
   readonly #announcer: Announcer;
   readonly #listeners: Listeners;
   readonly #firewall: FirewallApplier;
@@ -108,6 +109,7 @@ export class Reconciler {
     this.#occupants = occupants;
     this.#places = new Places(join(options.execRoot, 'netns'), home);
     this.#bin = new LinkBin({ logger, namespace: home });
+    this.#wires = new Wires(this.#wishes, this.#places.host);
     this.#announcer = new Announcer(this.#places);
     this.#listeners = new Listeners(this.#places, options.resolver, options.keeper);
     this.#firewall = new FirewallApplier(options.tableName ?? 'fairway', home, options.acceptMark);
@@ -138,6 +140,7 @@ export class Reconciler {
       portSecurity: this.#portSecurity,
       neighbours: this.#neighbours,
       announcer: this.#announcer,
+      wires: this.#wires,
       trace,
       find: (key) => this.#wishes.keys.get(key)?.resource,
       occupant: occupants.pidIn,
@@ -276,6 +279,7 @@ export class Reconciler {
     const { host } = this.#places;
     return new Watch({
       namespace: host.namespace,
+      wires: this.#wires,
       tables: this.#firewall.tables,
       unwatched: () => this.#passages.unwatched,
       nameOf: (index) => {
@@ -388,13 +392,4 @@ function resources(changes: Changes, counts: (resource: Resource) => boolean): M
 function touched(before: Changes, after: Changes): Scope {
   const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
   return { sandboxes, firewall: true, passages: false, settings: 'all', neighbours: new Set() };
-}
-
-/** Whether these, the host's links, are all that are wished, and none that were. */
-function haveAll(links: readonly LinkInfo[], wished: ReadonlyMap<string, unknown>): boolean {
-  const key = (name: string) => `link host ${name}`;
-  const kept = links.filter((link) => !isTrash(link));
-  const there = new Set(kept.map(({ name }) => key(name)));
-  const missing = [...wished.keys()].some((wish) => wish.startsWith(key('')) && !there.has(wish));
-  return !missing && kept.every((link) => !isOurs(link) || wished.has(key(link.name)));
 }

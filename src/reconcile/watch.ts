@@ -4,10 +4,13 @@ import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
 import { watchMounts } from '../kernel/poll.ts';
 import { RESOLVER_TABLE } from '../kernel/resolver-redirect.ts';
-import type { ForwardingInfo, NeighbourInfo } from '../kernel/rtnetlink.ts';
+import type { AddressInfo, ForwardingInfo, NeighbourInfo } from '../kernel/rtnetlink.ts';
+import { addressOf } from '../model/address.ts';
 import type { NamespaceName } from '../model/resource.ts';
+import { isOurs, isTrash } from './marks.ts';
 import { SettingWatches } from './setting-watches.ts';
 import { Suspects, type Suspicion } from './suspects.ts';
+import type { Wires } from './wires.ts';
 
 /** Milliseconds: what changes together is looked at together. */
 const DEBOUNCE = 5;
@@ -30,6 +33,8 @@ const SHARE = 5;
 
 export interface WatchOptions {
   readonly namespace: NetworkNamespace;
+  /** Told of strangers, and of addresses that somebody takes */
+  readonly wires: Wires;
   /** The firewall tables that are ours */
   readonly tables: ReadonlySet<string>;
   /** Whether there is something of which the kernel tells nothing */
@@ -165,6 +170,7 @@ export class Watch implements Disposable {
         break;
       case 'address':
         if (event.removed) this.#suspectHost(event.address.link);
+        else this.#hearAddress(event.address, 'host');
         break;
       case 'route':
         if (event.removed) this.#suspectHost(event.route.link);
@@ -188,6 +194,7 @@ export class Watch implements Disposable {
   }
 
   #suspectAll(): void {
+    this.#options.wires.doubtAll();
     this.#suspicion.addHost();
     this.#suspicion.pins = true;
     this.#suspicion.neighbours.add('host');
@@ -213,15 +220,21 @@ export class Watch implements Disposable {
         break;
       }
       default: {
-        const told = event.kind === 'link' || ('removed' in event && event.removed);
-        const sandbox = told ? this.#options.sandboxOf(namespace) : undefined;
-        if (sandbox !== undefined) this.#suspicion.sandboxes.add(sandbox);
+        const sandbox = this.#options.sandboxOf(namespace);
+        if (sandbox === undefined) break;
+        if (event.kind === 'address' && !event.removed) this.#hearAddress(event.address, sandbox);
+        if (event.kind === 'link' || ('removed' in event && event.removed)) this.#suspicion.sandboxes.add(sandbox);
       }
     }
   }
 
-  #hearLink({ index, name, removed }: KernelEvent & { kind: 'link' }): void {
+  #hearAddress({ link, address }: AddressInfo, where: NamespaceName): void {
+    this.#options.wires.noteIn(where, link, addressOf(address));
+  }
+
+  #hearLink({ index, name, removed, port }: KernelEvent & { kind: 'link' }): void {
     if (removed) this.#settings.drop(name);
+    if (port !== undefined && !isOurs(port) && !isTrash(port)) this.#options.wires.meetStranger(port.master);
     const known = this.#options.nameOf(index);
     const changed = removed || known !== name;
     if (changed) for (const parent of [known, name]) if (parent !== undefined) this.#suspectParent(parent);
