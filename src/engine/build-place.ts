@@ -10,7 +10,7 @@ import type { Core } from './core.ts';
 import { allocateEndpoints, needsResolver } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
 import { describe, enact, endpointOwner, sandboxOwner } from './intent.ts';
-import { checkRemapped, provideSandbox } from './remap.ts';
+import { checkRemapped, providingSandbox } from './remap.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { choosePlace } from './sandboxes.ts';
 
@@ -39,9 +39,11 @@ async function openSandbox(core: Core, builder: Container): Promise<BuildPlace> 
     namespace: `sandbox:${shortId(id)}` as const,
     resolver: needsResolver(core.state, builder),
   };
-  await provideSandbox(core, builder.spec, { kind: 'own', sandbox, fresh: true });
-  const endpoints = allocateEndpoints(core, builder, id);
-  await enact(core, { put: { sandboxes: [sandbox], endpoints } });
+  const endpoints = await providingSandbox(core, builder.spec, { kind: 'own', sandbox, fresh: true }, async () => {
+    const allocated = allocateEndpoints(core, builder, id);
+    await enact(core, { put: { sandboxes: [sandbox], endpoints: allocated } });
+    return allocated;
+  });
   const close = async () => {
     core.state.apply({ remove: { sandboxes: [id], endpoints: endpoints.map((endpoint) => endpoint.id) } });
     const owners = [...endpoints.map((endpoint) => endpointOwner(endpoint.id)), sandboxOwner(id)];

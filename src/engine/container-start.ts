@@ -19,7 +19,7 @@ import { timestamp } from './ids.ts';
 import { describe, sandboxOwner } from './intent.ts';
 import type { LiveContainer } from './live.ts';
 import { findContainer } from './lookup.ts';
-import { provideSandbox } from './remap.ts';
+import { providingSandbox } from './remap.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
 import { choosePlace, endpointsOf, type Place } from './sandboxes.ts';
@@ -123,14 +123,14 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   // It is looked at only after the network; a failure must not go unheard until then.
   mounts.catch(() => undefined);
   const times: Record<string, number> = {};
-  const endpoints = await networking(core, times, async () => {
-    await provideSandbox(core, container.spec, place);
+  const makeSandbox = async () => {
     const occupied = occupy(core, container, place);
     if (place.kind === 'joined') return occupied;
     writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
     if (place.kind === 'own') await core.reconciler.commit(describe(core, [sandboxOwner(place.sandbox.id)]));
     return occupied;
-  });
+  };
+  const endpoints = await networking(core, times, () => providingSandbox(core, container.spec, place, makeSandbox));
   const create = await prepareProcess(core, container, place, await mounts);
   const creating = create();
   creating.catch(() => undefined);

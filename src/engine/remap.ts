@@ -42,10 +42,17 @@ export function usersOf(core: Core, { spec }: Container): RemappedUsers | undefi
   return isRemapped(core, spec) ? core.userNamespace : undefined;
 }
 
-/** A new sandbox of a remapped container is a network namespace that belongs to the same users. */
-export async function provideSandbox(core: Core, spec: ContainerSpec, place: Place): Promise<void> {
-  if (core.userNamespace === undefined || place.kind !== 'own' || !place.fresh || !isRemapped(core, spec)) return;
-  core.reconciler.provideNamespace(place.sandbox.namespace, await core.userNamespace.network());
+/** A new sandbox of a remapped container is a network namespace that belongs to the same users. @param make makes the sandbox */
+export async function providingSandbox<T>(
+  core: Core,
+  spec: ContainerSpec,
+  place: Place,
+  make: () => Promise<T>,
+): Promise<T> {
+  if (core.userNamespace === undefined || place.kind !== 'own' || !place.fresh || !isRemapped(core, spec))
+    return make();
+  using _unused = core.reconciler.provideNamespace(place.sandbox.namespace, await core.userNamespace.network());
+  return await make();
 }
 
 /** What the daemon writes for its containers belongs to their root. */

@@ -128,10 +128,19 @@ export class Places {
     for (const name of [...this.#sandboxes.keys()]) this.#close(name);
   }
 
-  /** The namespace that a sandbox shall be when it is created, in place of a new one. It is closed with the sandbox. */
-  provide(name: NamespaceName, namespace: NetworkNamespace): void {
-    this.#provided.get(name)?.[Symbol.dispose]();
+  /**
+   * The namespace that a sandbox shall be when it is created, in place of a new one. It is closed with the sandbox.
+   * @returns what closes it, unless it has become the sandbox
+   */
+  provide(name: NamespaceName, namespace: NetworkNamespace): Disposable {
+    this.#withdraw(name);
     this.#provided.set(name, namespace);
+    return { [Symbol.dispose]: () => this.#withdraw(name) };
+  }
+
+  #withdraw(name: NamespaceName): void {
+    this.#provided.get(name)?.[Symbol.dispose]();
+    this.#provided.delete(name);
   }
 
   /** @throws KernelError EEXIST when it is there already */
@@ -166,8 +175,7 @@ export class Places {
   discard(name: NamespaceName): void {
     this.#close(name);
     this.#forgetNumber(name);
-    this.#provided.get(name)?.[Symbol.dispose]();
-    this.#provided.delete(name);
+    this.#withdraw(name);
     NetworkNamespace.unpin(this.path(name));
   }
 

@@ -248,9 +248,9 @@ export class Reconciler {
     return this.#places.path(namespace);
   }
 
-  /** The namespace that a sandbox shall be when it is created, in place of a new one of the host's. */
-  provideNamespace(name: NamespaceName, namespace: NetworkNamespace): void {
-    this.#places.provide(name, namespace);
+  /** The namespace that a sandbox shall be when it is created, in place of a new one of the host's. Disposed of when it was, or never will be. */
+  provideNamespace(name: NamespaceName, namespace: NetworkNamespace): Disposable {
+    return this.#places.provide(name, namespace);
   }
 
   /** Takes away all that this or an earlier daemon made in the kernel, but for sysctls. Nothing may be wished afterwards. */

@@ -93,7 +93,7 @@ describe('--userns-remap', () => {
   });
 
   test('networks, names, published ports, low ports and settings of the network work', async () => {
-    await daemon.ok('network', 'create', 'app');
+    await daemon.ok('network', 'create', '--subnet', '10.88.0.0/24', 'app');
     const server = 'while :; do echo served | nc -l -p 80; done';
     await daemon.ok(
       'run',
@@ -276,6 +276,23 @@ RUN cat /copied; ip -o link | wc -l; for f in /proc/sys/kernel/panic /sys/fs/cgr
       assert.match(told, words);
     await refused("cannot share the host's network namespace", 'build', '--network', 'host', folder);
     await refused('cannot join one that runs with --userns=host', 'build', '--network', 'container:free', folder);
+  });
+
+  test('a start or a build that fails keeps no network namespace', async () => {
+    const pid = await daemon.pid();
+    const held = () => daemon.host.shell(`ls -l /proc/${pid}/fd | grep -c ' net:'`);
+    const before = await held();
+    const address = await daemon.inspect('srv', '{{.NetworkSettings.Networks.app.IPAddress}}');
+    await refused('is held by "srv"', 'run', '--rm', '--network', 'app', '--ip', address, 'busybox', 'true');
+    await refused(
+      'network nosuch not found',
+      'build',
+      '--network',
+      'nosuch',
+      builds.context({ Dockerfile: 'FROM busybox' }),
+    );
+    // Meanwhile the next one is made ready.
+    await eventually('they are closed', async () => (await held()) === before);
   });
 
   test('docker build: one whose client has gone leaves nothing; limits hold', async () => {
