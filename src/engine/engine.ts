@@ -54,7 +54,7 @@ import { PortAllocator, parsePortList, parsePortRange } from './ports.ts';
 import { PruneGuard } from './prune.ts';
 import { Registries } from './registries.ts';
 import { refreshAllResolvConf } from './resolv-conf.ts';
-import { restore, startWaiting } from './restore.ts';
+import { findRemains, type Remains, restore, startWaiting } from './restore.ts';
 import { sandboxSockets } from './sandbox-sockets.ts';
 import { LiveSettings } from './settings.ts';
 import { State } from './state.ts';
@@ -108,10 +108,10 @@ export class Engine {
   static async start(config: EngineConfig): Promise<Engine> {
     await warmThreadPool();
     await using building = new AsyncDisposableStack();
-    const { core, dns, hostResolver } = await assemble(config, building);
+    const { core, dns, hostResolver, remains } = await assemble(config, building);
     ensurePredefinedNetworks({ ...core, config: config.network }, core.wayOut.mtu);
     core.state.apply({ put: { networks: followers(core.state.networks.values(), automaticMtu(core.wayOut.mtu)) } });
-    await restore(core);
+    await restore(core, remains);
     core.overlaps.lookSoon();
     resumeLeases(core);
     const watching = new AbortController();
@@ -146,6 +146,7 @@ interface Assembled {
   readonly core: Core;
   readonly dns: DnsServer;
   readonly hostResolver: HostResolver;
+  readonly remains: Remains;
 }
 
 /** What changed while no daemon was there counts, too. */
@@ -170,17 +171,18 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     maps: config.remap,
   });
   stack.defer(() => runtime.close());
+  await loadDefaultProfile(logger);
+  const host = readHostFacts();
+  const runc = provideRunc(join(dataRoot, 'bin', 'runc'));
+  const processes = new Processes(runtime.containerd, { execRoot, runc, logger, host });
+  const remains = stack.use(await findRemains({ processes, runtime }));
   const userNamespace = config.remap && stack.use(await UserNamespace.open(execRoot, config.remap));
   const stepTimes = new StepTimes();
   const { reconciler, dns, hostResolver } = openNetwork(config, { state, stepTimes, stack });
   const overlaps = stack.use(new Overlaps({ state, reconciler, logger }));
-  await loadDefaultProfile(logger);
-  const host = readHostFacts();
   const locks = new KeyedMutex();
   const live = new LiveContainers(logger);
   stack.defer(() => live.close());
-  const runc = provideRunc(join(dataRoot, 'bin', 'runc'));
-  const processes = new Processes(runtime.containerd, { execRoot, runc, logger, host });
   stack.defer(() => processes.close());
   const core: Core = {
     config,
@@ -205,7 +207,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     ...(userNamespace === undefined ? {} : { userNamespace }),
     stepTimes,
   };
-  return { core, dns, hostResolver };
+  return { core, dns, hostResolver, remains };
 }
 
 function leasesOf(reconciler: Reconciler, logger: Logger, follow: ConstructorParameters<typeof Leases>[0]['follow']) {

@@ -1,10 +1,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as immediately } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
 import { namesIn } from '../runtime/names-in.ts';
+import type { TaskSummary } from '../runtime/process/processes.ts';
 import { followRun } from './container-exit.ts';
 import { exitedContainer } from './container-exited.ts';
 import { releaseMounts, volumesOf } from './container-mounts.ts';
@@ -26,25 +28,48 @@ import { dropStaleMemory } from './shared-memory.ts';
 /** The exit code of a container whose end nobody saw, as after a reboot. Docker's. */
 const UNSEEN_EXIT = 255;
 
+/** What containerd has of a former daemon. */
+export interface Remains extends Disposable {
+  readonly tasks: Promise<readonly TaskSummary[]>;
+  /** Ids of containers that it or the disk knows of */
+  readonly containers: Promise<readonly string[]>;
+  /** Root snapshots, by the ids of their containers */
+  readonly snapshots: Promise<readonly string[]>;
+}
+
+/**
+ * Asks for it as soon as containerd is there: that asks one shim after another, and meanwhile much else can be done. Shims that
+ * wait for a reader go on before that, since they answer nothing.
+ */
+export async function findRemains({ processes, runtime }: Pick<Core, 'processes' | 'runtime'>): Promise<Remains> {
+  const readers = processes.unblock();
+  const remains = { tasks: processes.list(), containers: processes.remains(), snapshots: runtime.snapshots.list() };
+  // Whoever takes them later hears of it.
+  for (const answer of Object.values(remains)) answer.catch(() => undefined);
+  // What is asked goes out in the loop's next turn.
+  await immediately();
+  return { ...remains, [Symbol.dispose]: () => readers[Symbol.dispose]() };
+}
+
 /**
  * Takes up what the last daemon left: networks and sandboxes as they are written down, containers that still run, the
  * ends of those that don't. Whatever nobody wrote down is taken away.
  */
-export async function restore(core: Core): Promise<void> {
-  using _readers = core.processes.unblock();
-  const tasks = new Map((await core.processes.list()).map((task) => [task.id, task]));
+export async function restore(core: Core, remains: Remains): Promise<void> {
+  using _remains = remains;
+  const tasks = new Map((await remains.tasks).map((task) => [task.id, task]));
   const running = [...core.state.containers.values()].filter(
     (container) => isUp(container) && tasks.has(container.id) && container.unfinished === undefined,
   );
   const lost = dropUnseen(core, new Set(running.map(({ id }) => id)));
   await raiseEverything(core);
-  await Promise.all(running.map((container) => resume(core, container)));
+  await Promise.all(running.map((container) => resume(core, container, tasks.get(container.id))));
   for (const container of lost) {
     const exitCode = String(container.state.exitCode);
     containerEvent(core, container, 'die', { exitCode, execDuration: '0' });
   }
   dropStaleMemory(core, new Set(running.map(({ id }) => id)));
-  await clearLeftovers(core, [...tasks.keys()], lost);
+  await clearLeftovers(core, remains, lost);
 }
 
 /**
@@ -112,12 +137,12 @@ async function raiseEverything(core: Core): Promise<void> {
 }
 
 /** Goes on with a container: its output, and its end, which may have come already. */
-async function resume(core: Core, container: Container): Promise<void> {
+async function resume(core: Core, container: Container, task: TaskSummary | undefined): Promise<void> {
   const { tty, openStdin } = container.spec;
   const live = core.live.of(container);
   try {
     await core.volumeUse.take(volumesOf(container), container.id);
-    const process = await core.processes.restore(container.id, { tty, stdin: openStdin });
+    const process = await core.processes.restore(container.id, { tty, stdin: openStdin }, task);
     if (process === undefined) {
       await leaveSandbox(core, atRest(exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }))).finish();
       return;
@@ -148,7 +173,7 @@ function reopenLog(core: Core, container: Container): ContainerLog {
 }
 
 /** Tasks, root snapshots and folders without a record; containers half made or half gone, and with --rm that ended unseen. */
-async function clearLeftovers(core: Core, tasks: readonly string[], lost: readonly Container[]): Promise<void> {
+async function clearLeftovers(core: Core, remains: Remains, lost: readonly Container[]): Promise<void> {
   const { state, logger } = core;
   const { halves = [], whole = [] } = Object.groupBy(state.containers.values(), ({ unfinished }) =>
     unfinished === undefined ? 'whole' : 'halves',
@@ -157,13 +182,14 @@ async function clearLeftovers(core: Core, tasks: readonly string[], lost: readon
   if (removed.length > 0) state.apply({ remove: { volumes: removed } });
   const stale = whole.filter((container) => container.spec.autoRemove && hasEnded(container));
   const unknown = (ids: readonly string[]) => ids.filter((id) => !state.containers.has(id));
-  const idle = [...new Set([...tasks, ...(await core.processes.remains())])].filter((id) => {
+  const tasks = (await remains.tasks).map(({ id }) => id);
+  const idle = [...new Set([...tasks, ...(await remains.containers)])].filter((id) => {
     const container = state.containers.get(id);
     return container === undefined || !isUp(container);
   });
   const work = [
     ...idle.map((id) => core.processes.discard(id)),
-    ...unknown(await core.runtime.snapshots.list()).map((id) => core.runtime.snapshots.remove(id)),
+    ...unknown(await remains.snapshots).map((id) => core.runtime.snapshots.remove(id)),
     ...lost.map((container) => releaseMounts(core, container)),
     core.volumeUse.settle(),
     core.runtime.volumes.clear(),

@@ -47,7 +47,13 @@ export interface TaskSummary {
   readonly id: string;
   readonly pid: number;
   readonly status: TaskState['status'];
+  /** Of one that is stopped */
+  readonly exitStatus: number;
+  readonly exitedAt: string;
 }
+
+/** What says all that is to be known of a task: those in other states may be about to become something else. */
+const SETTLED: ReadonlySet<TaskSummary['status']> = new Set(['running', 'paused', 'stopped']);
 
 /** Containers' processes, as containerd's tasks. They outlive us: what restore() finds goes on as if nothing had been. */
 export class Processes {
@@ -114,10 +120,11 @@ export class Processes {
 
   /**
    * Takes up what a former daemon started: running, or ended with its code. Subscribe to its output at once.
+   * @param found what list() said of it a moment ago: it need not be asked for again
    * @returns undefined when there is no such task, or it never started (which is then taken away)
    */
-  async restore(containerId: string, choice: IoChoice): Promise<Process | undefined> {
-    const state = await this.#known(containerId);
+  async restore(containerId: string, choice: IoChoice, found?: TaskSummary): Promise<Process | undefined> {
+    const state = found !== undefined && SETTLED.has(found.status) ? found : await this.#known(containerId);
     if (state === undefined) return undefined;
     if (state.status === 'created') {
       await this.#end(containerId);
@@ -156,7 +163,7 @@ export class Processes {
   /** All tasks, whoever started them: for finding what to restore and what a crash left behind. */
   async list(): Promise<TaskSummary[]> {
     const { tasks } = await this.#containerd.tasks.list({});
-    return tasks.map(({ id, pid, status }) => ({ id, pid, status }));
+    return tasks.map(({ id, pid, status, exitStatus, exitedAt }) => ({ id, pid, status, exitStatus, exitedAt }));
   }
 
   /** Containers with a record in containerd or a folder for their streams: a start that was cut off may have come no further. */
