@@ -41,6 +41,7 @@ import { Forwarding } from './forwarding.ts';
 import { HostResolver } from './host-resolver.ts';
 import { addressPools, engineId } from './identity.ts';
 import { ImageStore } from './images.ts';
+import { describeResolvers } from './intent.ts';
 import { Leases } from './leases.ts';
 import { LiveContainers } from './live.ts';
 import { KeyedMutex } from './locks.ts';
@@ -109,6 +110,8 @@ export class Engine {
     await warmThreadPool();
     await using building = new AsyncDisposableStack();
     const { core, dns, hostResolver, remains } = await assemble(config, building);
+    // Before all that can wait: somebody is being asked for a name.
+    core.reconciler.resume(describeResolvers(core.state));
     ensurePredefinedNetworks({ ...core, config: config.network }, core.wayOut.mtu);
     core.state.apply({ put: { networks: followers(core.state.networks.values(), automaticMtu(core.wayOut.mtu)) } });
     await restore(core, remains);

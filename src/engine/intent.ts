@@ -6,7 +6,7 @@ import { describeSandbox } from '../drivers/sandbox.ts';
 import type { Attachment } from '../model/attachment.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
-import type { Owner, Resource } from '../model/resource.ts';
+import type { Owner, ResolverListener, Resource } from '../model/resource.ts';
 import { linkedEndpoints } from './container-links.ts';
 import type { Core } from './core.ts';
 import { underFlags } from './host-rules.ts';
@@ -71,6 +71,15 @@ export function describeAll(core: Pick<Core, 'state' | 'config'>): Map<Owner, re
     ...Array.from(state.endpoints.keys(), endpointOwner),
     ...Array.from(state.attachments.keys(), attachmentOwner),
   ]);
+}
+
+/** The resolvers of all sandboxes. */
+export function describeResolvers({ sandboxes }: State): ResolverListener[] {
+  return [...sandboxes.values()].flatMap(describeSandbox).filter((resource) => isResolver(resource));
+}
+
+function isResolver(resource: Resource): resource is ResolverListener {
+  return resource.kind === 'listener' && resource.purpose === 'resolver';
 }
 
 /** Containers own nothing in the kernel: they are processes. */

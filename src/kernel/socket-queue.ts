@@ -1,5 +1,4 @@
-import { fstatSync } from 'node:fs';
-import type { NetworkNamespace } from './netns.ts';
+import { fstatSync, statSync } from 'node:fs';
 import * as sys from './sys.ts';
 import * as descriptors from './sys-descriptors.ts';
 
@@ -103,12 +102,12 @@ function* grouped(sockets: NamedSockets): Generator<[string, readonly number[]][
   if (group.length > 0) yield group;
 }
 
-/** Whether a socket was made in this namespace. */
-export function isSocketOf(namespace: NetworkNamespace, socket: number): boolean {
+/** Whether a socket was made in the namespace that is pinned here; not where nothing is. */
+export function isSocketOf(path: string, socket: number): boolean {
   const own = descriptors.namespaceOfSocket(socket);
   try {
-    const [a, b] = [fstatSync(own), fstatSync(namespace.fd)];
-    return a.dev === b.dev && a.ino === b.ino;
+    const [a, b] = [fstatSync(own), statSync(path, { throwIfNoEntry: false })];
+    return a.dev === b?.dev && a.ino === b.ino;
   } finally {
     sys.close(own);
   }

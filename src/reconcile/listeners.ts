@@ -21,7 +21,7 @@ import {
   resourceKey,
 } from '../model/resource.ts';
 import { unlessGone } from './gone.ts';
-import type { Place, Places } from './places.ts';
+import type { Places } from './places.ts';
 import { openRelay } from './relay.ts';
 
 /** Descriptors of the resolver's sockets. */
@@ -73,6 +73,8 @@ export class Listeners {
   readonly #inherited: Map<string, number[]>;
   /** Keys of resolvers to whose sockets nothing may lead any more */
   readonly #doubted = new Set<string>();
+  /** Sandboxes whose resolver goes on with a former daemon's sockets, and nobody has looked what leads to them */
+  readonly #unproven = new Set<NamespaceName>();
   #keeping: NodeJS.Timeout | undefined;
 
   constructor(places: Places, serve: ServeResolver, keeper?: SocketKeeper) {
@@ -89,8 +91,38 @@ export class Listeners {
 
   /** Somebody has changed what leads to the resolver inside its sandbox: it counts as missing until it is created. */
   doubt(namespace: NamespaceName): void {
-    const key = `listener resolver ${namespace}`;
+    const key = keyOfResolver(namespace);
     if (this.#held.has(key)) this.#doubted.add(key);
+  }
+
+  /**
+   * Answers on what a former daemon left, where that is of the sandbox that is there now. What leads to it has outlived that
+   * daemon most likely: prove() looks.
+   */
+  resume(resolvers: Iterable<ResolverListener>): void {
+    for (const resource of resolvers) {
+      const { namespace } = resource;
+      const found = this.#inheritedBy(resource);
+      if (found === undefined) continue;
+      const [udp, tcp] = found;
+      const sockets = { udp: udp.fd, tcp: tcp.fd };
+      this.#held.set(resourceKey(resource), { resource, handle: this.#serve(namespace, sockets), sockets });
+      this.#unproven.add(namespace);
+    }
+    if (this.#unproven.size > 0) this.#keepSoon();
+  }
+
+  /** Makes sure of what leads to a sandbox's resolver, where that was left open. @returns false: it counts as missing until it is created */
+  prove(namespace: NamespaceName): boolean {
+    if (!this.#unproven.delete(namespace)) return true;
+    const held = this.#held.get(keyOfResolver(namespace));
+    try {
+      if (held === undefined || this.#leadAnew(held.resource)) return true;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    this.doubt(namespace);
+    return false;
   }
 
   /**
@@ -126,8 +158,8 @@ export class Listeners {
   #leadAnew(resource: ListenerResource): boolean {
     const sockets = this.#held.get(resourceKey(resource))?.sockets;
     if (sockets === undefined || resource.purpose !== 'resolver') return false;
+    if (!isSocketOf(this.#places.path(resource.namespace), sockets.udp)) return false;
     const { namespace } = this.#places.at(resource.namespace);
-    if (!isSocketOf(namespace, sockets.udp)) return false;
     const ports = { udpPort: portOf(sockets.udp), tcpPort: portOf(sockets.tcp) };
     nftResolverRedirect(namespace, { address: resource.address, ...ports });
     return true;
@@ -167,7 +199,7 @@ export class Listeners {
     const { address, namespace } = resource;
     const place = this.#places.at(namespace);
     using opening = new DisposableStack();
-    const [udp, tcp] = this.#inheritedBy(resource, place) ?? [
+    const [udp, tcp] = this.#inheritedBy(resource) ?? [
       openUdp(place.namespace, address, 0),
       openTcpListener(place.namespace, address, 0),
     ];
@@ -179,9 +211,9 @@ export class Listeners {
   }
 
   /** Those of the former daemon, with what was asked meanwhile. Of a namespace that was replaced they are of no use. */
-  #inheritedBy({ namespace }: ResolverListener, place: Place): readonly [OpenSocket, OpenSocket] | undefined {
+  #inheritedBy({ namespace }: ResolverListener): readonly [OpenSocket, OpenSocket] | undefined {
     const [udp, tcp] = this.#inherited.get(namespace) ?? [];
-    if (udp === undefined || tcp === undefined || !isSocketOf(place.namespace, udp)) return undefined;
+    if (udp === undefined || tcp === undefined || !isSocketOf(this.#places.path(namespace), udp)) return undefined;
     this.#inherited.delete(namespace);
     return [
       { fd: udp, port: portOf(udp) },
@@ -202,6 +234,10 @@ export class Listeners {
       throw new PortUnavailable(resource, failed, rule as PublishRule | undefined, reason, error);
     }
   }
+}
+
+function keyOfResolver(namespace: NamespaceName): string {
+  return `listener resolver ${namespace}`;
 }
 
 function closeAll(fds: readonly number[]): void {

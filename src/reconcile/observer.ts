@@ -20,7 +20,7 @@ import { type Picture, pictureOf, seeAddress, seeRoute } from './picture.ts';
 import type { Places } from './places.ts';
 import { type LinkView, seeLink, unwishedLink } from './see-link.ts';
 import { readSetting } from './settings.ts';
-import type { Wish, Wishes } from './wishes.ts';
+import { type Changes, sandboxesOf, type Wish, type Wishes } from './wishes.ts';
 
 /** How much is read. What is not read is taken to be as it is wished. */
 export interface Scope {
@@ -42,6 +42,12 @@ export const EVERYTHING: Scope = {
   settings: 'all',
   neighbours: 'all',
 };
+
+/** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */
+export function touched(before: Changes, after: Changes): Scope {
+  const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
+  return { sandboxes, firewall: true, passages: false, settings: 'all', neighbours: new Set() };
+}
 
 export interface Renamed {
   /** The link's index */

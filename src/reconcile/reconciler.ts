@@ -6,7 +6,13 @@ import { errorMessage, KernelError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { FirewallMark } from '../model/network.ts';
 import type { RunProgram } from '../model/program.ts';
-import { type NamespaceName, type Owner, type Resource, resourceKey } from '../model/resource.ts';
+import {
+  type NamespaceName,
+  type Owner,
+  type ResolverListener,
+  type Resource,
+  resourceKey,
+} from '../model/resource.ts';
 import { Announcer } from './announcer.ts';
 import { diff } from './diff.ts';
 import { Executor } from './executor.ts';
@@ -16,7 +22,7 @@ import { Listeners, type ResolverSockets, type SocketKeeper } from './listeners.
 import { haveAll, isTrash } from './marks.ts';
 import { Mender, type Outcome } from './mender.ts';
 import { Neighbours } from './neighbours.ts';
-import { EVERYTHING, Observer, type Scope } from './observer.ts';
+import { EVERYTHING, Observer, type Scope, touched } from './observer.ts';
 import { SwitchPorts } from './openvswitch/switch-ports.ts';
 import { PassageApplier } from './passage/applier.ts';
 import type { Knock, Verdict } from './passage/verdict.ts';
@@ -27,7 +33,7 @@ import { RepairBook, type Repairs } from './repairs.ts';
 import type { Suspicion } from './suspects.ts';
 import { Watch } from './watch.ts';
 import { Wires } from './wires.ts';
-import { type Changes, sandboxesOf, Wishes } from './wishes.ts';
+import { type Changes, Wishes } from './wishes.ts';
 
 export interface ReconcilerOptions {
   /** Sandboxes are pinned in its directory "netns" */
@@ -184,6 +190,11 @@ export class Reconciler {
     }
   }
 
+  /** Answers what sandboxes ask, on the sockets of a former daemon, before `restore` has looked at anything. */
+  resume(resolvers: Iterable<ResolverListener>): void {
+    this.#listeners.resume(resolvers);
+  }
+
   /**
    * Takes these wishes as given (start of the daemon), reads everything, mends what differs, removes what carries our mark
    * and nobody wishes, and watches from then on. What cannot be mended is told in the repair's `error` and tried again.
@@ -199,6 +210,7 @@ export class Reconciler {
     this.#mender.removesGarbage = true;
     const later = haveAll(links, this.#wishes.keys) ? this.#mendable(this.#wishes.sandboxes) : [];
     const sandboxes = new Set(this.#wishes.sandboxes).difference(new Set(later));
+    for (const sandbox of sandboxes) this.#listeners.prove(sandbox);
     const outcomes = this.#mender.mend({ ...EVERYTHING, sandboxes, neighbours: new Set(['host', ...sandboxes]) });
     this.#watch.lookInside(later);
     this.#listeners.settle();
@@ -309,10 +321,12 @@ export class Reconciler {
   }
 
   /** @returns in how many milliseconds to look again, when something had to wait or could not be mended */
-  #look(suspicion: Suspicion): number | undefined {
-    const { firewall, passages, parents, settings } = suspicion;
-    const sandboxes = this.#mendable(suspicion.sandboxes);
-    for (const sandbox of this.#mendable(suspicion.resolvers)) this.#listeners.doubt(sandbox);
+  #look(told: Suspicion): number | undefined {
+    const { firewall, passages, parents, settings } = told;
+    const sandboxes = this.#mendable(told.sandboxes);
+    for (const sandbox of this.#mendable(told.resolvers)) this.#listeners.doubt(sandbox);
+    const unled = sandboxes.filter((sandbox) => !this.#listeners.prove(sandbox));
+    const suspicion = { ...told, resolvers: new Set([...told.resolvers, ...unled]) };
     if (this.#isUnfounded(suspicion, sandboxes)) return this.#soonestReady(suspicion.links);
     const { waiting } = this.#book;
     const scope: Scope = {
@@ -386,10 +400,4 @@ function resources(changes: Changes, counts: (resource: Resource) => boolean): M
       .filter(counts)
       .map((resource) => [resourceKey(resource), resource]),
   );
-}
-
-/** What must be read to know the state of these owners: the host, and the sandboxes they speak of. */
-function touched(before: Changes, after: Changes): Scope {
-  const sandboxes = new Set([...before.values(), ...after.values()].flat().flatMap(sandboxesOf));
-  return { sandboxes, firewall: true, passages: false, settings: 'all', neighbours: new Set() };
 }

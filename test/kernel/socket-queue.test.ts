@@ -37,7 +37,7 @@ test('sockets lie in a queue that a process holds, with what arrives for them, u
       using socket = disposable(fd);
       assert.equal(portOf(socket.fd), kept[index]?.port);
       assert.equal(sys.recv(socket.fd, Buffer.alloc(9)), 5, 'what was sent meanwhile');
-      assert.ok(isSocketOf(home, socket.fd));
+      assert.ok(isSocketOf(`/proc/self/fd/${home.fd}`, socket.fd));
     }
     assert.equal(taken.takeOut().size, 0);
     // Those that were left out are closed: their ports are free.

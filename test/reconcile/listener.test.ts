@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { describeSandbox } from '../../src/drivers/sandbox.ts';
 import { SocketQueue } from '../../src/kernel/socket-queue.ts';
+import type { NamespaceName } from '../../src/model/resource.ts';
+import { eventually } from '../host.ts';
 import { but, Fixture, gone, networkOf, sandboxOf, wishesOf } from './fixture.ts';
 
 const web = { network: networkOf(1), sandbox: sandboxOf('a', true), host: 2 };
@@ -66,6 +69,34 @@ test('the next daemon goes on with the resolver’s sockets, unless their namesp
   assert.match(bound(fixture), /udp\s+UNCONN.*127\.0\.0\.11:\d+/);
   await fixture.reconciler.commit(gone(wishesOf(web), /^network/));
   assert.deepEqual([...queue.takeOut().keys()], [], 'with the sandbox its sockets go');
+});
+
+test('a former daemon’s sockets answer before anything is looked at, and what leads to them is put right', async () => {
+  using queue = SocketQueue.create();
+  await using fixture = await Fixture.create();
+  fixture.keeper = { takeOut: () => queue.takeOut(), hold: (sockets) => queue.replace(sockets) };
+  const own = { network: networkOf(1), sandbox: sandboxOf('b', true), host: 3 };
+  const replaced = { network: networkOf(1), sandbox: sandboxOf('c', true), host: 4 };
+  const all = [web, own, replaced];
+  fixture.selfMade.add(own.sandbox.namespace);
+  await fixture.restart(wishesOf(...all));
+  await fixture.reconciler.close();
+  const ask = (namespace: NamespaceName, port: number) =>
+    fixture.inside(namespace, `timeout 30 bash -c ': </dev/tcp/127.0.0.11/${port}' 2>&1 && echo taken || true`);
+  for (const { sandbox } of [web, own]) fixture.inside(sandbox.namespace, 'nft delete table ip fairway-resolver');
+  fixture.sh(`umount ${fixture.reconciler.sandboxPath(replaced.sandbox.namespace)}`);
+  fixture.reconciler = fixture.open();
+  const resources = all.flatMap(({ sandbox }) => describeSandbox(sandbox));
+  fixture.reconciler.resume(resources.filter((one) => one.kind === 'listener' && one.purpose === 'resolver'));
+  const first = [web, own].map(({ sandbox }) => sandbox.namespace);
+  assert.deepEqual(fixture.served, first);
+  assert.match(ask(web.sandbox.namespace, 53), /refused/);
+  await fixture.reconciler.restore(wishesOf(...all));
+  assert.deepEqual(fixture.served, [...first, replaced.sandbox.namespace], 'on the same sockets, and on new ones');
+  assert.match(ask(own.sandbox.namespace, 53), /taken/, 'nobody looks there later');
+  assert.match(ask(replaced.sandbox.namespace, 53), /taken/);
+  await eventually('it is looked at later', () => /taken/.test(ask(web.sandbox.namespace, 53)));
+  assert.deepEqual([...queue.takeOut().keys()].sort(), all.map(({ sandbox }) => sandbox.namespace).sort());
 });
 
 test('published ports are really held, all of a range, and free again afterwards', async () => {
