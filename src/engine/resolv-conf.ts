@@ -23,6 +23,7 @@ export function resolvConf(
   config: EngineConfig,
   container: { readonly spec: ResolverSettings },
   mode: ResolvMode,
+  read = readIfThere,
 ): ContainerResolvConf {
   const { spec } = container;
   const { network } = config;
@@ -31,7 +32,7 @@ export function resolvConf(
     search: spec.dnsSearch.length > 0 ? spec.dnsSearch : network.dnsSearch,
     options: spec.dnsOptions.length > 0 ? spec.dnsOptions : network.dnsOptions,
   };
-  return renderContainerResolvConf(hostResolvConf(mode), overrides, mode);
+  return renderContainerResolvConf(hostResolvConf(mode, read), overrides, mode);
 }
 
 /** @param resolver it asks the embedded resolver */
@@ -52,15 +53,18 @@ export function writeResolvConf(core: Core, container: Container, endpoints: rea
 /**
  * Brings the file of a running container up to date with its networks and the host's file. One that the container has changed
  * is its own.
- * @throws Error when it cannot be read or written
+ * @param read reads the host's files @throws Error when it cannot be read or written
  */
-export function refreshResolvConf({ config, state }: Core, container: Container): void {
+export function refreshResolvConf({ config, state }: Core, container: Container, read = readIfThere): void {
   const { resolvConf: path } = containerPaths(config, state, container);
-  const current = readFileSync(path, 'utf8');
-  if (!readIfThere(digestPath(path)).split('\n').includes(digest(current))) return;
   const resolver = state.sandboxes.get(container.sandbox ?? '')?.resolver ?? false;
-  const { text } = resolvConf(config, container, resolvMode(container, endpointsOf(state, container.id), resolver));
-  if (text === current) return;
+  const mode = resolvMode(container, endpointsOf(state, container.id), resolver);
+  const { text } = resolvConf(config, container, mode, read);
+  const noted = readIfThere(digestPath(path));
+  // It is what was written last: as it should be, or the container's own by now.
+  if (noted === digest(text)) return;
+  const current = readFileSync(path, 'utf8');
+  if (!noted.split('\n').includes(digest(current)) || text === current) return;
   // Killed anywhere in between, what is found is known to be ours.
   const halfway = Buffer.concat([Buffer.from(text), Buffer.from(current).subarray(Buffer.byteLength(text))]);
   noteWritten(path, current, text, halfway);
@@ -70,10 +74,16 @@ export function refreshResolvConf({ config, state }: Core, container: Container)
 
 /** After a change on the host: all that run. Whoever shares another's network shares its file. */
 export function refreshAllResolvConf(core: Core): void {
+  const files = new Map<string, string>();
+  const read = (path: string): string => {
+    const text = files.get(path) ?? readIfThere(path);
+    files.set(path, text);
+    return text;
+  };
   for (const container of core.state.containers.values()) {
     if (!isUp(container) || container.spec.networkMode.kind === 'container') continue;
     try {
-      refreshResolvConf(core, container);
+      refreshResolvConf(core, container, read);
     } catch (error) {
       const details = { container: container.name, error: errorMessage(error) };
       core.logger.warn('a container’s resolv.conf could not be brought up to date', details);

@@ -31,7 +31,7 @@ const UNSEEN_EXIT = 255;
 /** What containerd has of a former daemon. */
 export interface Remains extends Disposable {
   readonly tasks: Promise<readonly TaskSummary[]>;
-  /** Ids of containers that it or the disk knows of */
+  /** Ids of containers that have no task, but a record or files */
   readonly containers: Promise<readonly string[]>;
   /** Root snapshots, by the ids of their containers */
   readonly snapshots: Promise<readonly string[]>;
@@ -43,7 +43,9 @@ export interface Remains extends Disposable {
  */
 export async function findRemains({ processes, runtime }: Pick<Core, 'processes' | 'runtime'>): Promise<Remains> {
   const readers = processes.unblock();
-  const remains = { tasks: processes.list(), containers: processes.remains(), snapshots: runtime.snapshots.list() };
+  const tasks = processes.list();
+  const containers = tasks.then((found) => processes.remains(found.map(({ id }) => id)));
+  const remains = { tasks, containers, snapshots: runtime.snapshots.list() };
   // Whoever takes them later hears of it.
   for (const answer of Object.values(remains)) answer.catch(() => undefined);
   // What is asked goes out in the loop's next turn.

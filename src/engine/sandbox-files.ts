@@ -80,11 +80,12 @@ export function updateSandboxFiles(core: Core, container: Container, { removed, 
     const rest = removed === undefined ? hosts : removeHosts(hosts, recordsOf(container, removed));
     return added === undefined ? rest : addHosts(rest, recordsOf(container, added));
   });
+  follow(core, container, () => refreshResolvConf(core, container));
 }
 
 /**
  * Of a container that ran on while there was no daemon: a connect or disconnect may have been cut off before its files followed. Lines
- * of its own name speak of the addresses it has, and of none that networks gave it before.
+ * of its own name speak of the addresses it has, and of none that networks gave it before. resolv.conf is for refreshAllResolvConf().
  */
 export function restoreSandboxFiles(core: Core, container: Container): void {
   const { spec, id } = container;
@@ -104,13 +105,18 @@ export function restoreSandboxFiles(core: Core, container: Container): void {
 
 function changeHosts(core: Core, container: Container, change: (hosts: string) => string): void {
   const paths = containerPaths(core.config, core.state, container);
-  try {
+  follow(core, container, () => {
     const hosts = readFileSync(paths.hosts, 'utf8');
     const changed = change(hosts);
     if (changed !== hosts) overwrite(paths.hosts, changed);
-    refreshResolvConf(core, container);
+  });
+}
+
+/** The network is as asked; a container that took away its own files gets no new ones. */
+function follow(core: Core, container: Container, work: () => void): void {
+  try {
+    work();
   } catch (error) {
-    // The network is as asked; a container that took away its own files gets no new ones.
     core.logger.warn('the files of a container could not be updated', {
       container: container.name,
       error: errorMessage(error),

@@ -102,10 +102,8 @@ export class Listeners {
   resume(resolvers: Iterable<ResolverListener>): void {
     for (const resource of resolvers) {
       const { namespace } = resource;
-      const found = this.#inheritedBy(resource);
-      if (found === undefined) continue;
-      const [udp, tcp] = found;
-      const sockets = { udp: udp.fd, tcp: tcp.fd };
+      const sockets = this.#inheritedBy(resource);
+      if (sockets === undefined) continue;
       this.#held.set(resourceKey(resource), { resource, handle: this.#serve(namespace, sockets), sockets });
       this.#unproven.add(namespace);
     }
@@ -199,10 +197,11 @@ export class Listeners {
     const { address, namespace } = resource;
     const place = this.#places.at(namespace);
     using opening = new DisposableStack();
-    const [udp, tcp] = this.#inheritedBy(resource) ?? [
-      openUdp(place.namespace, address, 0),
-      openTcpListener(place.namespace, address, 0),
-    ];
+    const inherited = this.#inheritedBy(resource);
+    const [udp, tcp] =
+      inherited === undefined
+        ? [openUdp(place.namespace, address, 0), openTcpListener(place.namespace, address, 0)]
+        : [boundAs(inherited.udp), boundAs(inherited.tcp)];
     for (const socket of [udp, tcp]) opening.adopt(socket, closeSocket);
     nftResolverRedirect(place.namespace, { address, udpPort: udp.port, tcpPort: tcp.port });
     opening.move();
@@ -211,14 +210,11 @@ export class Listeners {
   }
 
   /** Those of the former daemon, with what was asked meanwhile. Of a namespace that was replaced they are of no use. */
-  #inheritedBy({ namespace }: ResolverListener): readonly [OpenSocket, OpenSocket] | undefined {
+  #inheritedBy({ namespace }: ResolverListener): ResolverSockets | undefined {
     const [udp, tcp] = this.#inherited.get(namespace) ?? [];
     if (udp === undefined || tcp === undefined || !isSocketOf(this.#places.path(namespace), udp)) return undefined;
     this.#inherited.delete(namespace);
-    return [
-      { fd: udp, port: portOf(udp) },
-      { fd: tcp, port: portOf(tcp) },
-    ];
+    return { udp, tcp };
   }
 
   /** @throws PortUnavailable for what a user can do about it; anything else as it came */
@@ -234,6 +230,10 @@ export class Listeners {
       throw new PortUnavailable(resource, failed, rule as PublishRule | undefined, reason, error);
     }
   }
+}
+
+function boundAs(fd: number): OpenSocket {
+  return { fd, port: portOf(fd) };
 }
 
 function keyOfResolver(namespace: NamespaceName): string {

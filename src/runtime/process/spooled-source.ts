@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { forgetBeginning, moveToFile, resizePipe } from '../../kernel/pipe.ts';
-import { watchReadable } from '../../kernel/poll.ts';
+import { onFirstReadable, watchReadable } from '../../kernel/poll.ts';
 import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 
 /** So much is given to the receiver at once; and what a pipe holds at most by default, pipe(7). Bytes */
@@ -30,6 +30,8 @@ export class SpooledSource implements OutputSource {
   /** A former daemon had a FIFO open: perhaps its writers are gone, which a poll would never tell */
   #unsure: boolean;
   #watch: Disposable | undefined;
+  /** Whether it was waited for before: most containers never say a word on most of their streams */
+  #awaited = false;
   #timer: NodeJS.Timeout | undefined;
   /** When something was last moved, by performance.now() */
   #lastMove = 0;
@@ -95,7 +97,16 @@ export class SpooledSource implements OutputSource {
 
   #await(): void {
     if (!this.#flowing || this.#over || this.#timer !== undefined) return;
-    this.#watch ??= watchReadable(this.#pipe, () => this.#move());
+    this.#watch ??= this.#awaited ? watchReadable(this.#pipe, () => this.#move()) : this.#awaitFirst();
+  }
+
+  #awaitFirst(): Disposable {
+    this.#awaited = true;
+    return onFirstReadable(this.#pipe, () => {
+      this.#watch = undefined;
+      this.#move();
+      this.#await();
+    });
   }
 
   /** One that prints without a pause is woken for less often: the pipe holds what it prints meanwhile. */
