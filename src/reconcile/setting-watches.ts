@@ -32,6 +32,10 @@ export class SettingWatches implements Disposable {
     }
   }
 
+  has(link: string): boolean {
+    return this.#watches.has(link);
+  }
+
   drop(link: string): void {
     this.#watches.get(link)?.dispose();
     this.#watches.delete(link);

@@ -28,6 +28,8 @@ const PERIOD = 5000;
 /** Links whose settings are looked at each time, of some 20 µs, and sandboxes, of some 300 µs: the API waits meanwhile. */
 const LINKS_A_TIME = 200;
 const SANDBOXES_A_TIME = 20;
+/** And links whose settings are begun to be watched, of some 300 µs */
+const FOLLOWED_A_TIME = 20;
 /** After events were lost, looking takes at most one in so many parts of the time: more will be lost as long as the storm goes on. */
 const SHARE = 5;
 
@@ -84,6 +86,8 @@ export class Watch implements Disposable {
   #turn = 0;
   /** What has to be looked at after events were lost, and before there were any, part by part */
   #backlog: { readonly links: string[]; readonly sandboxes: NamespaceName[] } = { links: [], sandboxes: [] };
+  /** Links of the start, of whose settings nobody tells yet */
+  readonly #unfollowed: string[] = [];
   /** Milliseconds the last look took, and the time before which there is no other after events were lost */
   #cost = 0;
   #calm = 0;
@@ -96,7 +100,7 @@ export class Watch implements Disposable {
       this.#suspicion.settings.add(link);
       this.#schedule(DEBOUNCE);
     });
-    for (const link of options.linksWithSettings()) this.#followSettings(link);
+    this.#later(() => this.#unfollowed.push(...options.linksWithSettings()));
     this.#mounts = watchMounts(() => {
       this.#suspicion.pins = true;
       this.#schedule(MOUNT_DEBOUNCE);
@@ -125,10 +129,13 @@ export class Watch implements Disposable {
 
   /** Looks at these sandboxes in a moment, some at a time. */
   lookInside(sandboxes: readonly NamespaceName[]): void {
-    if (sandboxes.length === 0) return;
+    if (sandboxes.length > 0) this.#later(() => this.#backlog.sandboxes.push(...sandboxes));
+  }
+
+  #later(add: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.#backlog.sandboxes.push(...sandboxes);
+      add();
       this.#schedule(0);
     }, MOMENT).unref();
     this.#timers.add(timer);
@@ -298,6 +305,10 @@ export class Watch implements Disposable {
     this.#renewed.clear();
     const suspicion = this.#suspicion;
     this.#suspicion = new Suspects();
+    for (const link of this.#unfollowed.splice(0, FOLLOWED_A_TIME)) {
+      if (!this.#settings.has(link)) this.#followSettings(link);
+      suspicion.settings.add(link);
+    }
     const { links, sandboxes } = this.#backlog;
     for (const link of links.splice(0, LINKS_A_TIME)) suspicion.settings.add(link);
     for (const sandbox of sandboxes.splice(0, SANDBOXES_A_TIME)) {
@@ -308,7 +319,7 @@ export class Watch implements Disposable {
     const again = this.#options.look(suspicion);
     this.#cost = performance.now() - begin;
     if (again !== undefined) this.lookAgain(again);
-    if (links.length > 0 || sandboxes.length > 0) this.#schedule(LINK_DEBOUNCE);
+    if (links.length > 0 || sandboxes.length > 0 || this.#unfollowed.length > 0) this.#schedule(LINK_DEBOUNCE);
   }
 }
 

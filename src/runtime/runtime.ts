@@ -69,7 +69,8 @@ export class Runtime {
     const root = join(options.dataRoot, 'containerd');
     const process =
       options.containerd === undefined ? await ContainerdProcess.start({ root, state, socket, logger }) : undefined;
-    const containerd = await Containerd.connect(socket);
+    // Our own has just answered.
+    const containerd = process === undefined ? await Containerd.connect(socket) : new Containerd(socket);
     await endForgottenLeases(containerd);
     return new Runtime(containerd, process, options);
   }

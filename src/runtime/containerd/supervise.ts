@@ -41,6 +41,8 @@ export class ContainerdProcess {
   readonly #stopping = new AbortController();
   readonly #restarted: (() => void)[] = [];
   #pid = 0;
+  /** By which it answered, for what comes next to ask */
+  #answering: Containerd | undefined;
   #supervision: Promise<void> = Promise.resolve();
 
   private constructor(options: ContainerdOptions) {
@@ -94,6 +96,7 @@ export class ContainerdProcess {
   async #leave(): Promise<void> {
     this.#stopping.abort();
     await this.#supervision;
+    this.#answering?.close();
     this.#log[Symbol.dispose]();
   }
 
@@ -155,8 +158,8 @@ export class ContainerdProcess {
     const deadline = Date.now() + START_TIMEOUT;
     for (;;) {
       try {
-        const containerd = await Containerd.connect(this.socket, AbortSignal.timeout(START_TIMEOUT));
-        containerd.close();
+        this.#answering?.close();
+        this.#answering = await Containerd.connect(this.socket, AbortSignal.timeout(START_TIMEOUT));
         return;
       } catch (error) {
         if (dead()) {
@@ -197,7 +200,8 @@ export class ContainerdProcess {
   async #death(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted && isAlive(this.#pid)) {
-      const containerd = new Containerd(this.socket);
+      const containerd = this.#answering ?? new Containerd(this.socket);
+      this.#answering = undefined;
       try {
         const filters = ['topic=="/fairway/never"'];
         for await (const _ of containerd.events.subscribe({ filters }, { signal }));
