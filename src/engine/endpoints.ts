@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { endpointMac } from '../drivers/mac.ts';
 import {
   type AddressFamily,
-  addressOf,
   FAMILIES,
   familyOf,
   type InterfaceAddress,
@@ -14,6 +13,7 @@ import {
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { type Endpoint, type Network, PREDEFINED_NETWORKS, type PublishedPort, shortId } from '../model/network.ts';
+import { addressHolders } from './address-holders.ts';
 import { attachedEnds } from './attachments.ts';
 import { refuseEndpoints } from './configuration-network.ts';
 import type { Core } from './core.ts';
@@ -24,7 +24,6 @@ import { isBare, traitsOf } from './intent.ts';
 import { findNetwork, tryFindNetwork } from './lookup.ts';
 import { type HeldPort, portWishes, type Way } from './ports.ts';
 import type { State } from './state.ts';
-import { sharing } from './surroundings.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
 /** Networks one container can be on: far beyond use, and a bound on what one request can cost. */
@@ -111,7 +110,7 @@ function allocateAddresses(
 ): InterfaceAddress[] {
   const pools = network.pools.filter(({ subnet }) => familyOf(subnet) === 4 || !disablesIPv6(container.spec));
   const wanted = [address, address6].filter((one) => one !== undefined);
-  return ipam.allocateAddresses({ ...network, pools }, heldAddresses(state, network, container, wanted), wanted);
+  return ipam.allocateAddresses({ ...network, pools }, addressHolders(state, network, container, wanted), wanted);
 }
 
 /** Containers on user networks ask the embedded resolver; the default network has no names. */
@@ -120,62 +119,6 @@ export function needsResolver(state: State, { spec }: Container): boolean {
     const network = tryFindNetwork(state.networks, reference);
     return network !== undefined && isUserDefined(network);
   });
-}
-
-/**
- * Who holds which address of a network: running containers, and stopped ones that asked for a static address. When two
- * that are stopped ask for the same one, it is the older's, unless the younger replaces it.
- * @param claimant whose own claims do not count
- * @param wanted the static addresses it asks for
- */
-function heldAddresses(
-  state: State,
-  network: Network,
-  claimant: Container,
-  wanted: readonly IpAddress[],
-): Map<IpAddress, string> {
-  const sharers = sharing(state, network);
-  const held = addressesOfNeighbours(network, sharers);
-  const age = ({ created, id }: Container) => `${created} ${id}`;
-  for (const container of state.containers.values()) {
-    const { id, name, spec } = container;
-    if (id === claimant.id) continue;
-    for (const { address, address6, network: reference } of spec.endpoints) {
-      const claims = [address, address6].filter((claim) => claim !== undefined);
-      if (claims.length === 0 || !sharers.has(tryFindNetwork(state.networks, reference)?.id ?? '')) continue;
-      for (const claim of claims) {
-        if (wanted.includes(claim) && (age(container) > age(claimant) || replaces(claimant, container))) continue;
-        held.set(claim, name);
-      }
-    }
-  }
-  for (const endpoint of state.endpoints.values()) {
-    if (!sharers.has(endpoint.network)) continue;
-    if (endpoint.network === network.id && endpoint.container === claimant.id) continue;
-    const holder = state.containers.get(endpoint.container)?.name ?? shortId(endpoint.container);
-    for (const address of endpoint.addresses) held.set(addressOf(address), holder);
-  }
-  return held;
-}
-
-/** Where networks share a subnet, what one of them keeps for itself is nobody's in the others. */
-function addressesOfNeighbours(network: Network, sharers: ReadonlyMap<string, Network>): Map<IpAddress, string> {
-  const held = new Map<IpAddress, string>();
-  for (const { id, name, pools } of sharers.values()) {
-    if (id === network.id) continue;
-    for (const { gateway, auxiliary } of pools) {
-      for (const address of Object.values(auxiliary)) held.set(address, `network ${name}`);
-      if (gateway !== undefined) held.set(gateway, `the gateway of network ${name}`);
-    }
-  }
-  return held;
-}
-
-/** docker-compose 1 starts the new container of a service before it removes the old one, which has stopped. */
-function replaces(claimant: Container, holder: Container): boolean {
-  const place = ({ spec: { labels } }: Container) =>
-    ['project', 'service', 'container-number'].map((label) => labels[`com.docker.compose.${label}`] ?? '').join('/');
-  return place(claimant) !== '//' && place(claimant) === place(holder);
 }
 
 /** What goes with a link whatever its driver. */

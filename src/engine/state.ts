@@ -4,6 +4,7 @@ import type { Endpoint, Network, Sandbox } from '../model/network.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Row, TableName } from '../store/rows.ts';
 import type { Store, StoreChange, WriteOptions } from '../store/store.ts';
+import { AddressBook } from './address-book.ts';
 
 /** What users asked for, as the store keeps it: networks, sandboxes, endpoints, containers to put and to forget. */
 export type Change = StoreChange;
@@ -17,6 +18,8 @@ type Tables = { readonly [T in TableName]: Map<string, Row<T>> };
 export class State {
   readonly #store: Store;
   readonly #tables: Tables;
+  /** Of endpoints and containers */
+  readonly addresses = new AddressBook();
   #version = 0;
 
   /** @throws EngineError internal when a row cannot be read */
@@ -31,6 +34,8 @@ export class State {
       containers: load('containers'),
       attachments: load('attachments'),
     };
+    for (const endpoint of this.endpoints.values()) this.addresses.noteEndpoint(undefined, endpoint);
+    for (const container of this.containers.values()) this.addresses.noteContainer(undefined, container);
   }
 
   get networks(): ReadonlyMap<string, Network> {
@@ -77,16 +82,26 @@ export class State {
     this.#writeTable('networks', change);
     this.#writeTable('volumes', change);
     this.#writeTable('sandboxes', change);
-    this.#writeTable('endpoints', change);
-    this.#writeTable('containers', change);
+    this.#writeTable('endpoints', change, (before, after) => this.addresses.noteEndpoint(before, after));
+    this.#writeTable('containers', change, (before, after) => this.addresses.noteContainer(before, after));
     this.#writeTable('attachments', change);
   }
 
-  #writeTable<T extends TableName>(table: T, change: Change): void {
+  #writeTable<T extends TableName>(
+    table: T,
+    change: Change,
+    note: (before: Row<T> | undefined, after: Row<T> | undefined) => void = () => undefined,
+  ): void {
     const rows: Map<string, Row<T>> = this.#tables[table];
-    for (const id of change.remove?.[table] ?? []) rows.delete(id);
+    for (const id of change.remove?.[table] ?? []) {
+      note(rows.get(id), undefined);
+      rows.delete(id);
+    }
     const puts: readonly Row<T>[] = change.put?.[table] ?? [];
-    for (const row of puts) rows.set(row.id, row);
+    for (const row of puts) {
+      note(rows.get(row.id), row);
+      rows.set(row.id, row);
+    }
   }
 
   #inverse(change: Change): Change {

@@ -27,11 +27,14 @@ export function ownAddresses({ subnet, gateway, auxiliary }: IpamPool): Readonly
   return own;
 }
 
+/** Who holds an address; undefined where nobody does. */
+export type Holders = Pick<ReadonlyMap<IpAddress, string>, 'get' | 'has'>;
+
 /**
  * The lowest address of the pool's range that nobody holds; undefined when all are held. Costs as many steps as there are
  * holders before it, whatever the size of the range.
  */
-export function lowestFree(pool: IpamPool, held: ReadonlyMap<IpAddress, string>): IpAddress | undefined {
+export function lowestFree(pool: IpamPool, held: Holders): IpAddress | undefined {
   const own = ownAddresses(pool);
   for (const address of rising(pool)) if (!own.has(address) && !held.has(address)) return address;
   return undefined;

@@ -9,11 +9,11 @@ import {
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { IpamPool, Network, SubnetTraits } from '../model/network.ts';
-import { lowestFree, ownAddresses } from './addresses.ts';
+import { type Holders, lowestFree, ownAddresses } from './addresses.ts';
 import { type CheckedPool, checkPools, type GivenPool, type PoolRequest } from './request.ts';
 import { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, SubnetChoice, type Surroundings } from './subnets.ts';
 
-export { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, type PoolRequest, type Surroundings };
+export { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, type Holders, type PoolRequest, type Surroundings };
 
 /** What a network that is to be made wants of its addresses. */
 export interface NetworkDemand {
@@ -89,7 +89,7 @@ export class Ipam {
    */
   allocateAddresses(
     network: Pick<Network, 'id' | 'name' | 'pools'>,
-    held: ReadonlyMap<IpAddress, string>,
+    held: Holders,
     wanted: readonly IpAddress[] = [],
   ): InterfaceAddress[] {
     const given = wanted.map((address) => wantedAddress(network.pools, held, address));
@@ -164,11 +164,7 @@ function checkGateway(pool: IpamPool, gateway: IpAddress): IpAddress {
   throw new EngineError('forbidden', `failed to allocate gateway (${gateway}): ${reason}`);
 }
 
-function wantedAddress(
-  pools: readonly IpamPool[],
-  held: ReadonlyMap<IpAddress, string>,
-  wanted: IpAddress,
-): InterfaceAddress {
+function wantedAddress(pools: readonly IpamPool[], held: Holders, wanted: IpAddress): InterfaceAddress {
   const pool = pools.find(({ subnet }) => prefixContains(subnet, wanted));
   if (pool === undefined) {
     throw new EngineError('invalidArgument', `no configured subnet or ip-range contain the IP address ${wanted}`);
@@ -186,7 +182,7 @@ function wantedAddress(
 function freeAddress(
   { id, name, pools }: Pick<Network, 'id' | 'name' | 'pools'>,
   family: AddressFamily,
-  held: ReadonlyMap<IpAddress, string>,
+  held: Holders,
 ): InterfaceAddress {
   for (const pool of pools) {
     if (familyOf(pool.subnet) !== family) continue;

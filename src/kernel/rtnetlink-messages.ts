@@ -108,7 +108,7 @@ export interface LinkInfo {
 }
 
 /** What a link is told apart by, and whose it is: that much of an event is read. */
-export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'group' | 'alias' | 'master'>;
+export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'up' | 'group' | 'alias' | 'master'>;
 
 export interface AddressInfo {
   /** Index */
@@ -176,7 +176,8 @@ export function parseLink(message: Message): LinkInfo {
 /** A tenth of the work of `parseLink`: links can change ten thousand times a second. @throws KernelError EBADMSG when it is too short */
 export function parseLinkLabel(message: Message): LinkLabel {
   const header = fixedHeader(message, IFINFO_SIZE);
-  const label = { index: header.readInt32LE(4), name: '', group: 0, alias: '', master: 0 };
+  const up = (header.readUInt32LE(8) & IFF_UP) !== 0;
+  const label = { index: header.readInt32LE(4), name: '', up, group: 0, alias: '', master: 0 };
   // What a bridge says of its ports does not tell whose they are.
   const isWhole = header.readUInt8(0) !== AF_BRIDGE;
   eachAttribute(header, IFINFO_SIZE, (type, from, to) => {

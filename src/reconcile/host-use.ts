@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { type RouteChange, RouteChanges } from '../kernel/route-changes.ts';
-import { FAIRWAY_PROTOCOL, type RouteInfo, RouteSocket } from '../kernel/rtnetlink.ts';
+import { FAIRWAY_PROTOCOL, type LinkLabel, type RouteInfo, RouteSocket } from '../kernel/rtnetlink.ts';
 import { isIpAddress, lengthOf, makePrefix, type Prefix, parseIpAddress, prefixOf } from '../model/address.ts';
 import { isOurs, isTrash } from './marks.ts';
 
@@ -52,6 +52,8 @@ export class HostUses implements Disposable {
   readonly #changes: RouteChanges;
   /** Indexes of links that are Fairway's */
   #own = new Set<number>();
+  /** Others, and what of them counts here */
+  #others = new Map<number, string>();
   #known: readonly HostUse[] | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds the last reading took */
@@ -104,9 +106,17 @@ export class HostUses implements Disposable {
         const now = isOurs(link) || isTrash(link);
         if (removed || !now) this.#own.delete(link.index);
         else this.#own.add(link.index);
-        return !now && (!before || !removed);
+        return this.#differs(change, now) && !now && (!before || !removed);
       }
     }
+  }
+
+  /** Links of others can change ten thousand times, and reading takes long where there are many. */
+  #differs({ removed, link }: RouteChange & { kind: 'link' }, own: boolean): boolean {
+    const before = this.#others.get(link.index);
+    if (removed || own) this.#others.delete(link.index);
+    else this.#others.set(link.index, seen(link));
+    return before === undefined || before !== this.#others.get(link.index);
   }
 
   #read(): HostUse[] {
@@ -114,6 +124,7 @@ export class HostUses implements Disposable {
     using socket = new RouteSocket(this.#namespace);
     const links = socket.links();
     this.#own = new Set(links.filter((link) => isOurs(link) || isTrash(link)).map(({ index }) => index));
+    this.#others = new Map(links.filter(({ index }) => !this.#own.has(index)).map((link) => [link.index, seen(link)]));
     const names = new Map(links.map(({ index, name }) => [index, name]));
     const addresses = socket.addresses().filter(({ link }) => !this.#own.has(link));
     const routes = socket.routes('all').filter((route) => ROUTE_TYPES.has(route.type) && !isOwnRoute(route, this.#own));
@@ -135,6 +146,11 @@ export class HostUses implements Disposable {
     this.#cost = performance.now() - begin;
     return uses.filter(({ prefix }) => lengthOf(prefix) >= SHORTEST_NETWORK);
   }
+}
+
+/** What decides whether addresses and routes of a link are there, in which table, and what they are told with. */
+function seen({ name, up, master }: LinkLabel): string {
+  return `${name} ${up} ${master}`;
 }
 
 /** On a link of ours, and made by us or by the kernel for an address of ours. */

@@ -67,6 +67,19 @@ test('what comes later is told, and is known at once to who asks', async () => {
   await eventually('the end is told', () => changes > before);
 });
 
+test('a link of others that is as it was for addresses and routes is not worth a look, however often it changes', async () => {
+  await using fixture = await Fixture.create();
+  fixture.sh('ip link add eth0 type bridge; ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up');
+  using uses = usesOf(fixture);
+  const [first] = uses.list();
+  assert.ok(first);
+  fixture.sh('for mtu in 1400 1401 1402; do ip link set eth0 mtu $mtu txqueuelen $mtu; done');
+  assert.equal(uses.list()[0], first, 'nothing was read anew');
+  fixture.sh('ip link set eth0 down; ip link set eth0 name eth1; ip link set eth1 up');
+  const links = new Set(uses.list().map(({ link }) => link));
+  assert.deepEqual([links.has('eth1'), links.has('eth0')], [true, false]);
+});
+
 test('an existing bridge is told with its addresses', async () => {
   await using fixture = await Fixture.create();
   fixture.sh(
