@@ -52,7 +52,6 @@ Successfully tagged told:latest
     assert.doesNotMatch(again, /Running in/);
     assert.match(again, new RegExp(`Successfully built ${id.slice(7, 19)}\n$`));
     assert.equal(await builds.ok('-q', folder), `${id}\n`);
-    assert.match(await builds.ok('--no-cache', folder), /Running in/);
     const base = await daemon.ok('image', 'inspect', '-f', '{{json .RootFS.Layers}}', 'busybox');
     const layers = await daemon.ok('image', 'inspect', '-f', '{{json .RootFS.Layers}}', 'told');
     assert.ok(layers.startsWith(base.slice(0, -1)), 'the base’s layers are the lowest');
@@ -70,14 +69,14 @@ FROM \${BASE} AS one
 ARG WORD=default
 RUN echo \\
   # in the middle
-  $WORD > /word
+  $WORD | tee /word
 
 FROM \${BASE} as two
 COPY --from=one /word /one
 COPY --from=0 /word /zero
 COPY --from=tools:1 /bin/busybox /copied
 FROM two
-RUN ["cp", "/one", "/last"]
+RUN ["cat", "/one", "/zero"]
 `,
     });
     const stdout = await builds.ok(
@@ -98,35 +97,30 @@ RUN ["cp", "/one", "/last"]
     assert.match(stdout, /^Step 1\/11 : ARG BASE=nosuch\nStep 2\/11 : FROM \$\{BASE\} AS one\n/);
     assert.match(stdout, /\nStep 11\/11 : LABEL /);
     assert.match(stdout, /\[Warning\] One or more build-args \[OTHER\] were not consumed\n/);
-    assert.equal(await run('stages', 'cat /one /zero /last; ls /copied'), 'given\ngiven\ngiven\n/copied');
-    assert.equal(await daemon.ok('image', 'inspect', '-f', '{{index .Config.Labels "a"}}', 'stages'), "it's $HOME");
-    assert.equal(await daemon.ok('image', 'inspect', '-f', '{{index .Config.Labels "lines"}}', 'stages'), 'a\nb');
+    assert.match(stdout, /\nStep 10\/11 : RUN \["cat", "\/one", "\/zero"\]\n.*\ngiven\ngiven\n/);
+    assert.equal(await run('stages', 'cat /one /zero; ls /copied'), 'given\ngiven\n/copied');
+    const labels = await daemon.ok('image', 'inspect', '-f', '{{json .Config.Labels}}', 'stages');
+    assert.deepEqual(JSON.parse(labels), { a: "it's $HOME", lines: 'a\nb' });
     const upToOne = await builds.ok('-t', 'target', '--target', 'one', '--build-arg', 'BASE=busybox', folder);
-    assert.match(upToOne, /Step 4\/4 : RUN echo/);
-    assert.equal(await run('target', 'cat /word'), 'default');
+    assert.match(upToOne, /Step 4\/4 : RUN echo.*\n.*\ndefault\n/);
     const missing = await builds.run('--target', 'nosuch', '--build-arg', 'BASE=busybox', folder);
     assert.equal(missing.stderr, 'Error response from daemon: target stage "nosuch" could not be found\n');
-    await daemon.ok('rmi', 'stages', 'target', 'tools:1');
   });
 
   test('a base brings its ONBUILD, its health check and its variables', async () => {
     const parent = builds.context({
       Dockerfile:
-        'FROM busybox\nENV GREETING=hello\nHEALTHCHECK --interval=7s CMD true\nONBUILD RUN echo $GREETING > /triggered\nONBUILD ENV T=1\n',
+        'FROM busybox\nENV GREETING=hello\nHEALTHCHECK --interval=7s CMD true\nONBUILD RUN echo $GREETING\nONBUILD ENV T=1\n',
     });
     await builds.ok('-t', 'parent', parent);
-    const stdout = await builds.ok(
-      '-t',
-      'child',
-      builds.context({ Dockerfile: 'FROM parent\nRUN cat /triggered; echo $T\n' }),
-    );
-    assert.match(anonymous(stdout), /Step 1\/2 : FROM parent\n ---> ID\n# Executing 2 build triggers\n/);
-    assert.match(stdout, /Step 2\/2 : RUN cat \/triggered; echo \$T\n ---> Running in [0-9a-f]{12}\nhello\n1\n/);
+    const stdout = await builds.ok('-t', 'child', builds.context({ Dockerfile: 'FROM parent\nLABEL t=$T\n' }));
+    const told = /Step 1\/2 : FROM parent\n ---> ID\n# Executing 2 build triggers\n ---> Running in ID\nhello\n/;
+    assert.match(anonymous(stdout), told);
     const document = await daemon
       .ok('save', '-o', '/run/child.tar', 'child')
       .then(() => daemon.host.shell('tar -xOf /run/child.tar'));
+    assert.match(document, /"Labels":\{[^}]*"t":"1"/);
     assert.match(document, /"Healthcheck":\{"Test":\["CMD-SHELL","true"\],"Interval":7000000000\}/);
-    await daemon.ok('rmi', 'child', 'parent');
   });
 
   test('what fails is told in Docker’s words, with its exit code', async () => {
@@ -139,11 +133,11 @@ RUN ["cp", "/one", "/last"]
       command.stderr,
       `The command '/bin/sh -c echo seen; echo "Error: no" >&2; exit 3' returned a non-zero code: 3\n`,
     );
-    const quiet = await builds.run('-q', builds.context({ Dockerfile: 'FROM busybox\nRUN echo why; exit 4\n' }));
+    const other = 'FROM busybox\nSHELL ["sh", "-ec"]\nRUN echo why; (exit 4); true\n';
+    const quiet = await builds.run('-q', builds.context({ Dockerfile: other }));
     assert.equal(quiet.code, 4);
-    assert.match(quiet.stdout + quiet.stderr, /\nwhy\n[\s\S]*returned a non-zero code: 4\n/);
-    const shell = await failed('FROM busybox\nSHELL ["sh", "-ec"]\nRUN false\n');
-    assert.equal(shell.stderr, "The command 'sh -ec false' returned a non-zero code: 1\n");
+    const words = /\nwhy\n[\s\S]*The command 'sh -ec echo why; \(exit 4\); true' returned a non-zero code: 4\n/;
+    assert.match(quiet.stdout + quiet.stderr, words);
     const program = await failed('FROM busybox\nRUN ["nosuch", "x"]\n');
     assert.match(program.stderr, /exec: "nosuch": executable file not found in \$PATH/);
     const file = await failed('FROM busybox\nCOPY nosuch /x\n');
@@ -155,6 +149,7 @@ RUN ["cp", "/one", "/last"]
     const user = await failed('FROM busybox\nUSER nosuch\nRUN true\n');
     assert.match(user.stderr, /unable to find user nosuch: no matching entries in passwd file/);
     await builds.nothingLeft();
+    await builds.nobodyWorks();
   });
 
   test('a Dockerfile that is none, a context that is none', async () => {
@@ -235,50 +230,45 @@ RUN ["cp", "/one", "/last"]
       'curl -s --unix-socket /run/fairway/fairway.sock -T /run/context.tgz -X POST "http://d/build?t=raw&dockerfile=sub/Other"',
     ]);
     assert.match(raw.stdout, /\{"aux":\{"ID":"sha256:[0-9a-f]{64}"\}\}/);
-    assert.equal(await run('raw', 'ls /all/secret 2>/dev/null || echo none'), 'none');
-    const stdin = await daemon.docker(['build', '-t', 'alone', '-'], {
-      input: 'FROM busybox\nRUN echo alone > /alone\n',
-    });
+    const ids = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'ignoring', 'raw');
+    assert.equal(new Set(ids.split('\n')).size, 1, 'without what is ignored, it is the same');
+    const stdin = await daemon.docker(['build', '-'], { input: 'FROM busybox\nRUN echo alone\n' });
     assert.equal(stdin.code, 0, stdin.stderr);
-    assert.equal(await run('alone', 'cat /alone'), 'alone');
-    await daemon.ok('rmi', 'ignoring', 'raw', 'alone');
+    assert.match(stdin.stdout, /\nalone\n/);
   });
 
   test('a base that is not here is pulled; with --pull, one that is', async () => {
     const { address } = await TestRegistry.start(daemon.host, { port: 5000 });
     const name = `${address}/team/base`;
     const publish = async (word: string) => {
-      await builds.ok('-t', name, builds.context({ Dockerfile: `FROM busybox\nRUN echo ${word} > /word\n` }));
+      await builds.ok('-t', name, builds.context({ Dockerfile: `FROM busybox\nENV WORD=${word}\n` }));
       await daemon.ok('push', '-q', name);
       await daemon.ok('rmi', name);
     };
     await publish('first');
-    const folder = builds.context({ Dockerfile: `FROM ${name}\nRUN cat /word\n` });
+    const folder = builds.context({ Dockerfile: `FROM ${name}\nRUN echo $WORD\n` });
     const stdout = await builds.ok(folder);
-    assert.match(stdout, /Pull complete|Download complete/);
+    assert.match(stdout, /latest: Pulling from team\/base\n/);
     assert.match(stdout, /\nfirst\n/);
     await daemon.ok('tag', name, 'kept');
     await publish('second');
     await daemon.ok('tag', 'kept', name);
-    assert.match(await builds.ok('--no-cache', folder), /\nfirst\n/);
+    assert.match(await builds.ok(folder), /Step 2\/2 : RUN echo \$WORD\n ---> Using cache\n/);
     assert.match(await builds.ok('--pull', folder), /\nsecond\n/);
     assert.match(await builds.ok('-q', '--pull', folder), /^sha256:[0-9a-f]{64}\n$/);
-    await daemon.ok('rmi', '-f', name, 'kept');
   });
 
   test('docker-compose builds by the same request', async () => {
     const folder = builds.context({
       'docker-compose.yml':
         'version: "3.8"\nservices:\n  app:\n    build: {context: ., args: {WORD: composed}}\n    image: composed\n',
-      Dockerfile: 'FROM busybox\nARG WORD\nRUN echo $WORD > /word\n',
+      Dockerfile: 'FROM busybox\nARG WORD\nRUN echo $WORD\n',
     });
     const { code, stdout, stderr } = await daemon.host.exec(
       ['docker-compose', '-f', `${folder}/docker-compose.yml`, 'build', '--no-cache'],
       { env: daemon.env() },
     );
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /Successfully tagged composed:latest/);
-    assert.equal(await run('composed', 'cat /word'), 'composed');
-    await daemon.ok('rmi', 'composed');
+    assert.match(stdout, /\ncomposed\n[\s\S]*Successfully tagged composed:latest/);
   });
 });

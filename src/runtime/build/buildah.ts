@@ -1,7 +1,7 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { EngineError } from '../../model/errors.ts';
 import { rootOf } from '../../model/id-map.ts';
 import { CGROUP_PARENT } from '../cgroup-parent.ts';
@@ -45,11 +45,11 @@ export class Buildah {
   }
 
   /** Writes the configuration. @throws EngineError unavailable when the program is missing */
-  async prepare(host: HostFacts): Promise<void> {
-    await promisify(execFile)('buildah', ['--version'], { env: { PATH } }).catch((cause: unknown) => {
+  prepare(host: HostFacts): void {
+    if (!PATH.split(':').some((folder) => existsSync(join(folder, 'buildah')))) {
       const advice = 'apt-get install --no-install-recommends buildah';
-      throw new EngineError('unavailable', `docker build needs the program buildah on the host: ${advice}`, { cause });
-    });
+      throw new EngineError('unavailable', `docker build needs the program buildah on the host: ${advice}`);
+    }
     for (const folder of [this.#configuration, this.storage]) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const files: Readonly<Record<string, string>> = {
       'containers.conf': containersConf(),
@@ -143,9 +143,27 @@ export class Buildah {
     }));
   }
 
+  /** Whether builds that were killed have left containers: one that fails takes its own away. */
+  get hasLeftContainers(): boolean {
+    return this.#index('overlay-containers/containers.json').length > 0;
+  }
+
   /** Ids of the images it has, as hexadecimal digits. */
   images(): string[] {
     return this.#index('overlay-images/images.json').map((image) => String(image['id']));
+  }
+
+  /**
+   * An image's configuration: the digest of these bytes is its id. A question to buildah would be one more start of it, which takes longer
+   * than reading many files.
+   * @param id hexadecimal digits
+   */
+  configuration(id: string): string {
+    // containers-storage keeps what belongs to an image under its name, in base64 where that has other characters than a file's.
+    const name = `=${Buffer.from(`sha256:${id}`).toString('base64')}`;
+    const text = readFileSync(join(this.storage, 'overlay-images', id, name), 'utf8');
+    if (createHash('sha256').update(text).digest('hex') === id) return text;
+    throw new EngineError('internal', `buildah keeps something else as the configuration of ${id}`);
   }
 
   #index(name: string): readonly Readonly<Record<string, unknown>>[] {

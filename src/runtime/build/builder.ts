@@ -86,8 +86,8 @@ export class Builder {
   readonly #transfers = new Queue();
   readonly #stopped = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
-  #prepared: Promise<void> | undefined;
-  /** Working containers of builds that were killed may be left in buildah's storage */
+  #prepared = false;
+  /** Working containers of a build may be left in buildah's storage */
   #untidy = false;
 
   constructor(options: BuilderOptions) {
@@ -153,14 +153,9 @@ export class Builder {
 
   async #ready(): Promise<void> {
     mkdirSync(this.#work, { recursive: true, mode: 0o711 });
-    this.#prepared ??= this.#buildah.prepare(this.#options.host);
-    try {
-      await this.#prepared;
-    } catch (error) {
-      // It may be installed meanwhile.
-      this.#prepared = undefined;
-      throw error;
-    }
+    // It may be installed meanwhile.
+    if (!this.#prepared) this.#buildah.prepare(this.#options.host);
+    this.#prepared = true;
     // Whatever tidies up first must not meet a new build.
     await this.#tidying;
   }
@@ -248,6 +243,7 @@ export class Builder {
 
   async #tidy(signal: AbortSignal): Promise<void> {
     this.#untidy = false;
+    if (!this.#buildah.hasLeftContainers) return;
     await using work = this.#workFolder();
     await this.#buildah.ask(['rm', '--all'], work, { signal });
   }

@@ -8,8 +8,13 @@ const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
 
 /** @returns what a user sees of this output, and what went wrong */
-function narrate(dockerfile: string, pieces: readonly string[], code = 0) {
-  const options = { target: '', arguments: {}, labels: {}, platform: 'linux/amd64' };
+function narrate(
+  dockerfile: string,
+  pieces: readonly string[],
+  code = 0,
+  labels: Readonly<Record<string, string>> = {},
+) {
+  const options = { target: '', arguments: {}, labels, platform: 'linux/amd64' };
   const plan = planBuild(parseDockerfile(dockerfile, 'Dockerfile'), options);
   let text = '';
   const narrator = new Narrator(plan, {
@@ -41,6 +46,14 @@ describe('telling of builds', () => {
     assert.equal(whole.text, expected);
     assert.equal(whole.result, A);
     assert.deepEqual(narrate('FROM base\nRUN printf x\n', output.split('')), whole);
+  });
+
+  test('a label that no Dockerfile can hold is a step of buildah’s alone', () => {
+    const output = `STEP 1/3: FROM 0\nSTEP 2/3: RUN x\nsaid\n--> ${A.slice(0, 11)}\nSTEP 3/3: LABEL "l"="a\\nb"\n--> ${B.slice(0, 11)}\n${B}\n`;
+    const { text, result } = narrate('FROM base\nRUN x\n', [output], 0, { l: 'a\nb' });
+    const told = `Step 2/2 : RUN x\n ---> Running in ffffffffffff\nsaid\n ---> Removed intermediate container ffffffffffff\n ---> ${A.slice(0, 12)}\n`;
+    assert.equal(text, `Step 1/2 : FROM base\n ---> ${'0'.repeat(12)}\n${told}`);
+    assert.equal(result, B);
   });
 
   test('a command that says what buildah says is a command all the same', () => {

@@ -154,9 +154,21 @@ export class Narrator {
   }
 
   #countTriggers(total: number): void {
-    this.#triggers = total - (this.#plan.stages[this.#stage]?.steps.length ?? total);
+    this.#triggers = total - this.#ownSteps(total);
     const plural = this.#triggers === 1 ? '' : 's';
     if (this.#triggers > 0) this.#tell(`# Executing ${this.#triggers} build trigger${plural}\n`);
+  }
+
+  /** Without triggers. @param otherwise for a stage that nobody knows */
+  #ownSteps(otherwise: number): number {
+    const { stages, appended } = this.#plan;
+    const steps = stages[this.#stage]?.steps.length ?? otherwise;
+    return this.#stage === stages.length - 1 ? steps + appended : steps;
+  }
+
+  /** Whether the step is one that buildah has put behind the last. */
+  #isAppended(): boolean {
+    return this.#step - this.#triggers > (this.#plan.stages[this.#stage]?.steps.length ?? this.#step);
   }
 
   #announce(step: Instruction): void {
@@ -168,13 +180,14 @@ export class Narrator {
   #made(id: string, cached: boolean): true {
     this.#release();
     const full = id.length === 64 ? id : this.#options.fullId(id);
+    const told = !this.#isAppended();
     if (cached) {
       this.#fresh = false;
-      this.#tell(' ---> Using cache\n');
+      if (told) this.#tell(' ---> Using cache\n');
     } else this.#finish();
     this.#due = false;
     this.#stageIds[this.#stage] = full;
-    if (this.#step > 1) this.#tell(` ---> ${shortId(full)}\n`);
+    if (this.#step > 1 && told) this.#tell(` ---> ${shortId(full)}\n`);
     return true;
   }
 

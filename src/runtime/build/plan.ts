@@ -23,6 +23,8 @@ export interface BuildPlan {
   readonly escape: string;
   /** All steps, as they are counted for the user */
   readonly total: number;
+  /** Steps that buildah puts behind the last: for labels it is given beside the Dockerfile */
+  readonly appended: number;
 }
 
 export interface PlanOptions {
@@ -43,7 +45,8 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
   if (last < 0) throw new EngineError('invalidArgument', `target stage "${options.target}" could not be found`);
   const chosen = stages.slice(0, last + 1).map((stage, index) => (index === last ? withLabels(stage, options) : stage));
   const total = chosen.reduce((sum, { steps }) => sum + steps.length, dockerfile.arguments.length);
-  return { arguments: dockerfile.arguments, stages: chosen, escape: dockerfile.escape, total };
+  const appended = Object.entries(options.labels).filter(([name, value]) => !isStep(name, value)).length;
+  return { arguments: dockerfile.arguments, stages: chosen, escape: dockerfile.escape, total, appended };
 }
 
 function isTarget(stages: readonly Stage[], index: number, target: string): boolean {

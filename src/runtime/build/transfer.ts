@@ -12,7 +12,6 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../model/errors.ts';
-import { object } from '../images/config.ts';
 import type { ImageParts, Images } from '../images/images.ts';
 import { LAYER, type LayerDescriptor } from '../images/layers.ts';
 import { parseManifest } from '../images/manifest.ts';
@@ -97,10 +96,8 @@ export async function takeImage(
   for (const diffId of known.keys()) writeFileSync(join(blobs, hex(diffId)), '');
   const target = `oci:${work.result}:result`;
   const policy = ['--signature-policy', buildah.policy];
-  const [config] = await Promise.all([
-    rawConfig(buildah, id, work, signal),
-    buildah.ask(['push', '--quiet', ...policy, '--compression-level', '1', id, target], work, { signal }),
-  ]);
+  await buildah.ask(['push', '--quiet', ...policy, '--compression-level', '1', id, target], work, { signal });
+  const config = buildah.configuration(id);
   const written = writtenLayers(work.result);
   const layers = diffIds(config).map((diffId, index) => {
     const layer = known.get(diffId);
@@ -110,12 +107,6 @@ export async function takeImage(
     return { layer: made, content: createReadStream(join(blobs, hex(made.digest))) };
   });
   await images.adopt(Buffer.from(config), layers);
-}
-
-/** As buildah holds it: the digest of these bytes is the image's id. */
-async function rawConfig(buildah: Buildah, id: string, work: WorkFolder, signal: AbortSignal): Promise<string> {
-  const answer: unknown = JSON.parse(await buildah.ask(['inspect', '--type', 'image', id], work, { signal }));
-  return String(object(answer, 'image')['Config']);
 }
 
 function diffIds(config: string): readonly string[] {
