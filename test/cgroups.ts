@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hierarchies } from '../src/runtime/cgroup-parent.ts';
 
-const NAME = /^fairway-test-(\d+)-/;
+/** Numbers of processes mean something in their own PID namespace alone: tests in another one see the same cgroups. */
+const OWN = `fairway-host-${/\d+/.exec(readlinkSync('/proc/self/ns/pid'))}-`;
+const NAME = new RegExp(`^${OWN}(\\d+)-`);
 
 /**
  * A subtree of every cgroup hierarchy that a test host sees as the whole: what containers leave there is the host's own, and
@@ -11,7 +13,7 @@ const NAME = /^fairway-test-(\d+)-/;
  */
 export class HostCgroups implements Disposable {
   readonly #mountPoints = hierarchies(readFileSync('/proc/self/mountinfo', 'utf8'));
-  readonly #name = `fairway-test-${process.pid}-${randomBytes(4).toString('hex')}`;
+  readonly #name = `${OWN}${process.pid}-${randomBytes(4).toString('hex')}`;
 
   constructor() {
     for (const mountPoint of this.#mountPoints) {
