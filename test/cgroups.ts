@@ -1,8 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { hierarchies } from '../src/runtime/cgroup-parent.ts';
 
+/** All hierarchies are mounted at or below it. */
+const ROOT = '/sys/fs/cgroup';
 /** Numbers of processes mean something in their own PID namespace alone: tests in another one see the same cgroups. */
 const OWN = `fairway-host-${/\d+/.exec(readlinkSync('/proc/self/ns/pid'))}-`;
 const NAME = new RegExp(`^${OWN}(\\d+)-`);
@@ -14,6 +26,8 @@ const NAME = new RegExp(`^${OWN}(\\d+)-`);
 export class HostCgroups implements Disposable {
   readonly #mountPoints = hierarchies(readFileSync('/proc/self/mountinfo', 'utf8'));
   readonly #name = `${OWN}${process.pid}-${randomBytes(4).toString('hex')}`;
+
+  readonly #fstab = join(tmpdir(), this.#name);
 
   constructor() {
     for (const mountPoint of this.#mountPoints) {
@@ -30,16 +44,20 @@ export class HostCgroups implements Disposable {
    * which sees nothing else below /sys/fs/cgroup. Needs a mount namespace of its own. @param then without quotes
    */
   enter(then: string): string {
-    const each = (work: string) => `for at in ${this.#mountPoints.join(' ')}; do own=$at/${this.#name}; ${work}; done`;
+    const each = (work: string) => `for at in ${this.#mountPoints.join(' ')}; do ${work}; done`;
     // A cgroup v2 that hands controllers down may hold no process itself (cgroup-v2.rst, "No Internal Process Constraint").
-    const leaf = '[ ! -d $own/init ] || echo 0 > $own/init/cgroup.procs';
-    const mount = 'mount --bind $own /mnt; umount $at; mount --move /mnt $at';
-    return `set -e; ${each('echo 0 > $own/cgroup.procs')}
-      exec unshare --cgroup sh -ec '${each(`${leaf}; ${mount}`)}; exec sh -c "${then}"'`;
+    const leaf = '[ ! -d $at/$own/init ] || echo 0 > $at/$own/init/cgroup.procs';
+    // Where they were is kept at /mnt for a moment; then two processes do for all of them what took three for each.
+    const binds = this.#mountPoints.map((at) => `/mnt${at.slice(ROOT.length)}/${this.#name} ${at} none bind\n`);
+    writeFileSync(this.#fstab, binds.join(''));
+    const mount = `mount --rbind ${ROOT} /mnt; umount ${this.#mountPoints.join(' ')}; mount -a -T ${this.#fstab}; umount -l /mnt`;
+    return `set -e; own=${this.#name}; export own; ${each('echo 0 > $at/$own/cgroup.procs')}
+      exec unshare --cgroup sh -ec '${each(leaf)}; ${mount}; exec sh -c "${then}"'`;
   }
 
   /** To be called when no process is left in it. */
   [Symbol.dispose](): void {
+    rmSync(this.#fstab, { force: true });
     for (const mountPoint of this.#mountPoints) removeTree(join(mountPoint, this.#name), 30_000);
   }
 }

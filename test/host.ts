@@ -1,7 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { HostCgroups } from './cgroups.ts';
 import { type ExecOptions, type Finished, Shells, SLOWNESS } from './shells.ts';
 
@@ -28,18 +27,15 @@ export class TestHost implements AsyncDisposable {
     await using made = new AsyncDisposableStack();
     const cgroups = made.use(new HostCgroups());
     const machine = made.use(await Namespaces.create([...common, '--ipc', '--uts'], (then) => cgroups.enter(then)));
-    const lan = made.use(await Namespaces.create(common));
+    const lan = made.use(await Namespaces.create(common, wired, `/proc/${machine.pid}/ns/net`));
     const host = new TestHost(machine, lan);
     await host.#configure();
     host.#parts.use(made.move());
     return host;
   }
 
-  /** The pair is made inside the LAN's namespace, so that nothing ever appears on the real host. The kernel says a little later that it is up. */
+  /** The kernel says that a link is up a little later than it has been set so. */
   async #configure(): Promise<void> {
-    const lan = `link add lan0 type veth peer name eth0 netns ${this.#machine.pid}
-      link set lo up\naddr add 192.0.2.1/24 dev lan0\nlink set lan0 up`;
-    await promisify(execFile)('nsenter', [`--net=/proc/${this.#lan.pid}/ns/net`, 'sh', '-c', batch(lan)]);
     await this.shell(`set -e
       mount -t tmpfs tmpfs /run; mkdir -p /run/fairway; echo testhost > /proc/sys/kernel/hostname
       printf 'nameserver 192.0.2.1\\nsearch lan.test\\n' > /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf
@@ -119,6 +115,13 @@ export async function eventually(
   }
 }
 
+/** Shell: the first process of the LAN makes the pair there, so that nothing ever appears on the real host. Descriptor 3: the machine's network. */
+function wired(then: string): string {
+  const commands = `link add lan0 type veth peer name eth0 netns /proc/self/fd/3
+    link set lo up\naddr add 192.0.2.1/24 dev lan0\nlink set lan0 up`;
+  return `set -e\n${batch(commands)}exec 3<&-; ${then}`;
+}
+
 /** A first process that holds namespaces; its death ends every process in its PID namespace. */
 class Namespaces implements AsyncDisposable {
   readonly pid: number;
@@ -131,16 +134,19 @@ class Namespaces implements AsyncDisposable {
     this.#holder = holder;
   }
 
-  /** @param prepare shell commands of the first process, ending with what it is given */
+  /** @param prepare shell commands of the first process, ending with what it is given @param third a file to open as its descriptor 3 */
   static async create(
     flags: readonly string[],
-    prepare: (then: string) => string = (then) => then,
+    prepare: (then: string) => string,
+    third = '/dev/null',
   ): Promise<Namespaces> {
     const script = prepare('echo ready; sleep infinity & wait');
     // The death signal reaches the holder also when the test process is killed itself (prctl(2), PR_SET_PDEATHSIG).
+    const opened = openSync(third, 'r');
     const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flags, '--kill-child', 'sh', '-c', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit', opened],
     });
+    closeSync(opened);
     await new Promise<void>((resolve, reject) => {
       holder.once('exit', (code) => reject(new Error(`unshare ended with ${code}; are you root?`)));
       holder.stdout?.once('data', () => resolve());
