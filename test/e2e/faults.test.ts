@@ -85,7 +85,7 @@ describe('clients and containers that behave badly, and many at once', () => {
 
   test('many containers started, entered and removed side by side', async () => {
     const ids = await Promise.all(
-      Array.from({ length: 24 }, async () => {
+      Array.from({ length: 12 }, async () => {
         const { body } = await daemon.api('POST', '/containers/create', { Image: 'busybox', Cmd: ['sleep', '600'] });
         return String(JSON.parse(body).Id);
       }),

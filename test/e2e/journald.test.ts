@@ -63,11 +63,11 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
       'busybox',
       'sh',
       '-c',
-      'seq 1 20000; sleep 0.1; echo end',
+      'seq 1 12000; sleep 0.1; echo end',
     );
-    const numbers = Array.from({ length: 20_000 }, (_, i) => String(i + 1));
+    const numbers = Array.from({ length: 12_000 }, (_, i) => String(i + 1));
     assert.deepEqual((await daemon.ok('logs', 'read')).split('\n'), [...numbers, 'end']);
-    assert.deepEqual((await daemon.ok('logs', '--tail', '3', 'read')).split('\n'), ['19999', '20000', 'end']);
+    assert.deepEqual((await daemon.ok('logs', '--tail', '3', 'read')).split('\n'), ['11999', '12000', 'end']);
     const [time = ''] = (await daemon.ok('logs', '-t', '--tail', '1', 'read')).split(' ');
     assert.equal(await daemon.ok('logs', '--since', time, 'read'), 'end');
     assert.equal(await daemon.ok('logs', '--details', '--tail', '1', 'read'), 'TEAM=red end');
@@ -90,11 +90,12 @@ describe('the journal as a log driver, on a machine with systemd-journald', () =
   test('a daemon that is killed loses no line, and doubles at most the one it was at', async () => {
     const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 12000; until [ -e /end ]; do sleep 0.05; done';
     await daemon.ok('run', '-d', '--name', 'killed', 'busybox', 'sh', '-c', script);
-    const lines = () => daemon.host.out(['journalctl', '-o', 'cat', 'CONTAINER_NAME=killed']);
+    const last = async () =>
+      Number(await daemon.host.out(['journalctl', '-o', 'cat', '--lines', '1', 'CONTAINER_NAME=killed']));
     await daemon.ok('exec', 'killed', 'touch', '/go');
     const kills = [500, 3000, 8000];
     for (const count of kills) {
-      await eventually('some more is in the journal', async () => (await lines()).split('\n').length > count, 60_000);
+      await eventually('some more is in the journal', async () => (await last()) > count, 60_000);
       await daemon.stop('SIGKILL');
       await daemon.start();
     }

@@ -5,8 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { SOCKET, TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
-/** What the container below prints. Its log is five times that, once for each client: a daemon that kept it would need 1.8 GB. Bytes */
-const PRINTED = 120_000_000;
+/** What the container below prints. Its log is five times that, once for each client: a daemon that kept it would need 750 MB. Bytes */
+const PRINTED = 50_000_000;
 /** Room for what is under way and for garbage that is not collected yet. Bytes */
 const GROWTH = 200 << 20;
 

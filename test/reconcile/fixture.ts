@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import type { SocketKeeper } from '../../src/reconcile/listeners.ts';
 import type { PlanStep } from '../../src/reconcile/plan.ts';
 import { Reconciler } from '../../src/reconcile/reconciler.ts';
 import { plainNetwork } from '../plain-network.ts';
+import { WaitingShell } from './waiting-shell.ts';
 
 export type Wishes = Map<Owner, readonly Resource[]>;
 
@@ -20,6 +20,7 @@ export type Wishes = Map<Owner, readonly Resource[]>;
 export class Fixture implements AsyncDisposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'fairway-reconcile-'));
   readonly #homePath = join(this.#directory, 'home');
+  readonly #shell = new WaitingShell();
   readonly home: NetworkNamespace;
   readonly lines: string[] = [];
   readonly steps: [string, number][] = [];
@@ -105,8 +106,7 @@ export class Fixture implements AsyncDisposable {
   }
 
   #run(path: string, command: string): string {
-    const options = { encoding: 'utf8', stdio: 'pipe' } as const;
-    return execFileSync('nsenter', [`--net=${path}`, 'sh', '-ec', command], options).trim();
+    return this.#shell.run('nsenter', `--net=${path}`, 'sh', '-ec', command);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,6 +116,7 @@ export class Fixture implements AsyncDisposable {
     this.home[Symbol.dispose]();
     NetworkNamespace.unpin(this.#homePath);
     rmSync(this.#directory, { recursive: true });
+    this.#shell[Symbol.dispose]();
   }
 }
 
