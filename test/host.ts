@@ -98,20 +98,22 @@ export class TestHost implements AsyncDisposable {
 }
 
 /**
- * Asks until the answer is true, with rests as long as an answer takes, which may be a process or more, but 250 ms at most.
- * Fails with the question after `milliseconds` of an ordinary machine.
+ * Asks until the answer is true, with rests as long as an answer takes, which may be a process or more, and as an eighth of what
+ * has been waited, but 250 ms at most. Fails with the question after `milliseconds` of an ordinary machine.
  */
 export async function eventually(
   what: string,
   ask: () => Promise<boolean> | boolean,
   milliseconds = 60_000,
 ): Promise<void> {
-  const deadline = Date.now() + milliseconds * SLOWNESS;
+  const begun = performance.now();
+  const deadline = begun + milliseconds * SLOWNESS;
   for (;;) {
     const asked = performance.now();
     if (await ask()) return;
-    if (Date.now() > deadline) throw new Error(`still not true after ${milliseconds * SLOWNESS} ms: ${what}`);
-    await sleep(Math.min(250, Math.max(20, performance.now() - asked)));
+    const now = performance.now();
+    if (now > deadline) throw new Error(`still not true after ${milliseconds * SLOWNESS} ms: ${what}`);
+    await sleep(Math.min(250, Math.max(20, now - asked, (now - begun) / 8)));
   }
 }
 
