@@ -213,40 +213,36 @@ describe('--userns-remap', () => {
   test('docker build: commands are the remapped root’s, on the network; files have the container’s owners, in the image too', async () => {
     const folder = builds.context({
       Dockerfile: `FROM busybox AS one
-RUN echo $(id -u) $(cat /proc/self/uid_map); stat -c '%u:%g %n' /bin/busybox /etc/shadow /home; ls /sys/class/net /sys/fs/cgroup
-RUN mkdir -p /d/deep; touch /d/deep/x /gone; cp /bin/busybox /tool; chown 7:8 /tool; chmod 4755 /tool; chown user /d; umask 77; echo w > /w
+RUN echo $(id -u) $(cat /proc/self/uid_map); stat -c '%u:%g %n' /bin/busybox /etc/shadow /home; ls /sys/class/net /sys/fs/cgroup; mkdir -p /d/deep; touch /d/deep/x /gone; cp /bin/busybox /tool; chown 7:8 /tool; chmod 4755 /tool; chown user /d; umask 77; echo w > /w
 RUN rm -r /d /gone; mkdir /d; until nc -w 5 srv 80 < /dev/null | grep served; do :; done
 COPY --chown=33:user f /f
 FROM one
 COPY --from=one --chown=user:user /f /user
 COPY --from=one /w /tool /last/
-COPY g /last/
 `,
       f: 'from the context',
-      g: 'too',
     });
-    await daemon.host.shell(`chmod 600 ${folder}/g`);
+    await daemon.host.shell(`chmod 600 ${folder}/f`);
     const told = await builds.ok('-t', 'built', '--network', 'app', folder);
     assert.match(
       told,
       /\n0 0 200000 65536\n0:0 \/bin\/busybox\n0:0 \/etc\/shadow\n0:0 \/home\n\/sys\/class\/net:\neth0\nlo\n\n\/sys\/fs\/cgroup:\n/,
     );
     assert.match(told, /\nserved\n/);
-    const owners = 'stat -c "%u:%g %a %n" /w /tool /d /f /user /last/w /last/tool /last/g; ls -A /d; cat /f /last/g';
+    const owners = 'stat -c "%u:%g %a %n" /w /tool /d /f /user /last/w /last/tool; ls -A /d; cat /f';
     assert.deepEqual((await daemon.ok('run', '--rm', 'built', 'sh', '-c', owners)).split('\n'), [
       '0:0 600 /w',
       '7:8 4755 /tool',
       '0:0 755 /d',
-      '33:1000 644 /f',
-      '1000:1000 644 /user',
+      '33:1000 600 /f',
+      '1000:1000 600 /user',
       '0:0 600 /last/w',
       '7:8 4755 /last/tool',
-      '0:0 600 /last/g',
-      'from the contexttoo',
+      'from the context',
     ]);
     const kept = await daemon.host.shell(`stat -c %u:%g ${ROOT}/builds/storage/overlay/*/diff/tool`);
     assert.match(kept, /^200007:200008$/m);
-    assert.equal((await builds.ok('--network', 'app', folder)).match(/Using cache/g)?.length, 7);
+    assert.equal((await builds.ok('--network', 'app', folder)).match(/Using cache/g)?.length, 5);
   });
 
   test('docker build: a hostile command has no more rights than a container’s; the host’s network is refused', async () => {
