@@ -24,8 +24,9 @@ export function compile(resource: FirewallResource): Element[] {
       const { subnet, source, bridge } = resource;
       const family = familyOf(subnet);
       const common = { key: `${prefixText(subnet)} . ipv${family}`, comment: checked(bridge) };
-      if (source === undefined) return [{ set: `masqueraded${family}`, ...common }];
-      return [{ set: `sources${family}`, ...common, value: sameFamily(source, family) }];
+      const masqueraded = { set: `masqueraded${family}`, ...common } as const;
+      if (source === undefined) return [masqueraded];
+      return [masqueraded, { set: `sources${family}`, ...common, value: sameFamily(source, family) }];
     }
     case 'forward-guard':
       return [{ set: 'guarded', key: `ipv${resource.family}` }];
@@ -41,6 +42,8 @@ export function compile(resource: FirewallResource): Element[] {
   }
 }
 
+const SEALING = ['ipv4', 'ipv6'].map((key): Element => ({ set: 'sealing', key }));
+
 function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Element[] {
   const name = quoted(bridge);
   const family = familyOf(subnet);
@@ -50,7 +53,7 @@ function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Ele
     { set: `subnets${family}`, key: `${prefixText(subnet)} . ${name}` },
     { set: icc === false ? 'confined' : 'turning', key: `${name} . ${name}` },
   ];
-  if (internal) elements.push({ set: 'internal', key: name });
+  if (internal) elements.push({ set: 'internal', key: name }, ...SEALING);
   if (mode === 'nat-unprotected') elements.push({ set: 'unprotected', key: ofFamily });
   if (mode === 'routed') elements.push({ set: 'routed', key: ofFamily });
   return elements;

@@ -37,10 +37,11 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] {
     ...of('linked4').map(linkRule),
     ...FAMILIES.flatMap((family) => {
       const ports = [`port${family}`, `range${family}`, `port${family}_any`, `range${family}_any`] as const;
+      const sources = new Map(of(`sources${family}`).map(({ key, value }) => [key, value]));
       const publishing = ports.flatMap(of).map((element) => published(element, family));
       return [
         ...of(`subnets${family}`).map((element) => bridges.rule(element, family)),
-        ...[...of(`masqueraded${family}`), ...of(`sources${family}`)].map(masqueradeRule),
+        ...of(`masqueraded${family}`).map((element) => masqueradeRule(element, sources.get(element.key))),
         ...new Map(publishing.map((one) => [rangeOf(one), one])).values().map(publishRule),
         ...[...of(`opened${family}`), ...of(`through${family}`)].map(openRule),
       ];
@@ -79,10 +80,10 @@ class BridgeMarks {
   }
 }
 
-function masqueradeRule({ key, value, comment = '' }: Element): FirewallResource {
+function masqueradeRule({ key, comment = '' }: Element, source: string | undefined): FirewallResource {
   const [subnet = ''] = key.split(' . ');
   const rule = { kind: 'firewall', meaning: 'masquerade', bridge: comment, subnet: readPrefix(subnet) } as const;
-  return value === undefined ? rule : { ...rule, source: parseIpAddress(value) };
+  return source === undefined ? rule : { ...rule, source: parseIpAddress(source) };
 }
 
 function linkRule({ key, comment = '' }: Element): FirewallResource {

@@ -39,6 +39,8 @@ export type FieldType =
 export const SETS = {
   bridges: { key: ['ifname'] },
   internal: { key: ['ifname'] },
+  /** Both families while there is an internal bridge: a bit is asked for with each packet, and links only where it is set */
+  sealing: { key: ['nf_proto'] },
   /** A bridge twice: what comes from it may go back to it by way of the host */
   turning: { key: ['ifname', 'ifname'] },
   /** A bridge twice: the LAN's frames that it carries. They come here where br_netfilter has the host's hands on them */
@@ -60,7 +62,7 @@ export const SETS = {
    */
   masqueraded4: { key: ['ipv4_addr', 'nf_proto'], interval: true },
   masqueraded6: { key: ['ipv6_addr', 'nf_proto'], interval: true },
-  /** Subnets that leave with this address of the host */
+  /** Of them, those that leave with this address of the host */
   sources4: { key: ['ipv4_addr', 'nf_proto'], value: ['ipv4_addr'], interval: true },
   sources6: { key: ['ipv6_addr', 'nf_proto'], value: ['ipv6_addr'], interval: true },
   /** Families of which nothing is forwarded but from and to our bridges */
@@ -128,6 +130,7 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
 }
 
 /**
+ * What every packet passes is a few comparisons; looking a link up in a set costs as much as ten of them.
  * arriving: bridges have route_localnet, for the sake of 127.0.0.1 on the host; here is what keeps containers out of it.
  *   After the administrator's chain, and still with addresses as they are on the wire. From an internal bridge only its own
  *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`). IPv6 of
@@ -140,11 +143,12 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
  * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
  *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
  * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
+ *   Connections that both ends have confirmed (the kernel calls them assured with the third packet of TCP) and that have an
+ *   address translated are through at once. Before them stands only what no connection changes, since others could speak in its
+ *   name: internal networks, which have none of their own that is translated.
  * leaving, entering: where the way out takes less than the network, or an answer comes back on such a way, both ends are told
  *   in the first packet of each (the kernel makes the figure smaller, never larger: net/netfilter/nft_exthdr.c). Without it,
- *   connections hang where somebody on the way keeps ICMP to himself.
- *   Packets of a connection that both ends have confirmed need none of that: the kernel calls it assured with the third
- *   packet of TCP. Before it stands only what no connection changes, since others could speak in its name.
+ *   connections hang where somebody on the way keeps ICMP to himself. Assured connections need none of that.
  * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
  * entering, between: from outside and from other bridges, only to published ports. All ports of an unprotected network are
  *   open to the outside, not to other bridges, as in Docker 28.
@@ -154,12 +158,14 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
 const chainsText = (accept: FirewallMark | undefined) => `
   chain arriving {
     type filter hook prerouting priority mangle + 10; policy accept
-    iifname @bridges goto from_bridge
+    ip saddr 127.0.0.0/8 goto looped
+    ip daddr 127.0.0.0/8 goto looped
+    meta nfproto @sealing iifname @internal goto from_internal
   }
-  chain from_bridge {
-    ip saddr 127.0.0.0/8 counter name loopback drop
-    ip daddr 127.0.0.0/8 counter name loopback drop
-    iifname != @internal return
+  chain looped {
+    iifname @bridges counter name loopback drop
+  }
+  chain from_internal {
     ip daddr . iifname @subnets4 return
     ip6 daddr . iifname @subnets6 return
     ip6 daddr { fe80::/10, ff00::/8 } return
@@ -175,7 +181,6 @@ const chainsText = (accept: FirewallMark | undefined) => `
     fib daddr type local goto publish
   }
   chain publish {
-    meta l4proto != { tcp, udp, sctp } return
     meta nfproto ipv6 goto publish6
     dnat ip to ip daddr . meta l4proto . th dport map @port4
     dnat ip to ip daddr . meta l4proto . th dport map @range4
@@ -195,25 +200,36 @@ const chainsText = (accept: FirewallMark | undefined) => `
     ip saddr 127.0.0.0/8 oifname @bridges masquerade
     ip saddr . oifname @subnets4 goto same_subnet
     ip6 saddr . oifname @subnets6 goto same_subnet
-    ip saddr . meta nfproto @masqueraded4 masquerade
-    ip6 saddr . meta nfproto @masqueraded6 masquerade
+    ip saddr . meta nfproto @masqueraded4 goto masked
+    ip6 saddr . meta nfproto @masqueraded6 goto masked
+  }
+  chain masked {
     snat ip to ip saddr . meta nfproto map @sources4
     snat ip6 to ip6 saddr . meta nfproto map @sources6
+    masquerade
   }
   chain same_subnet {
     ct status dnat masquerade
   }
   chain forward {
     type filter hook forward priority filter; policy accept
+    meta nfproto @sealing jump seals
+    ct status & (snat | dnat) != 0 ct status assured accept
     iifname @bridges goto leaving
     oifname @bridges goto entering
     iifname . oifname @carried accept
     meta nfproto @guarded counter name guarded drop
   }
+  chain seals {
+    iifname @internal goto sealed
+    oifname @internal goto sealed
+  }
+  chain sealed {
+    iifname . oifname @turning accept
+    counter name internal drop
+  }
   chain leaving {
     iifname . oifname @turning accept
-    iifname @internal counter name internal drop
-    oifname @internal counter name internal drop
     ct status assured accept
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @bridges goto between
@@ -227,7 +243,6 @@ ${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 ac
     goto opened
   }
   chain entering {
-    oifname @internal counter name internal drop
     ct status assured accept
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     ct state established,related accept
