@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parseIpAddress } from '../../src/model/address.ts';
 import type { FirewallResource } from '../../src/model/resource.ts';
+import { eventually } from '../host.ts';
 import { bridge, bridge6, masquerade, masquerade6, type Place, publish, Room } from './room.ts';
 
 let room: Room;
@@ -113,6 +114,32 @@ test('an internal network is closed in each direction alone', async () => {
   await room.hears('lan', '192.0.2.2', 7000, NOBODY);
   assert.equal(await datagrams(room, 'int1'), inside);
   await room.host.shell('nft delete table ip theirs');
+});
+
+test('nobody in an internal network speaks in the name of a connection that others have', async () => {
+  await using own = await Room.create();
+  await own.serve('a1', 80);
+  own.add(...publish('0.0.0.0', 8080, 80));
+  const flow = { protocol: 'udp', address: '10.3.0.1', port: 8080, from: 5555 } as const;
+  const list = 'nft list table ip seen';
+  await own.host.shell(`nft add table ip seen; nft add chain ip seen on '{ type filter hook forward priority -10; }'
+    nft add rule ip seen on udp sport ${flow.from} ct status assured ct status dnat counter`);
+  await eventually('both ends have confirmed the connection', async () => {
+    assert.deepEqual(await own.probe('lan', [{ ...flow, awaited: true }]), ['a1 192.0.2.1']);
+    return !(await own.host.shell(list)).includes('packets 0 ');
+  });
+  const posing = async (place: 'b1' | 'int1', way: string) => {
+    await own.run(place, [
+      'sh',
+      '-c',
+      `ip addr add 192.0.2.1/32 dev lo; ip route add ${flow.address} ${way} src 192.0.2.1; echo set`,
+    ]);
+    const before = await datagrams(own, 'a1');
+    assert.deepEqual(await own.probe(place, [flow]), [null]);
+    return (await datagrams(own, 'a1')) - before;
+  };
+  assert.ok((await posing('b1', 'via 10.2.0.1')) > 0, 'connection tracking takes it for the LAN');
+  assert.equal(await posing('int1', 'dev eth0'), 0);
 });
 
 test('IPv6 leaves with the host’s address too, and its guard stops what is not ours', async () => {

@@ -88,7 +88,26 @@ test('a profile of the user’s', () => {
     '{}',
     '{"defaultAction":"x","syscalls":[{}]}',
     '{"defaultAction":"x","syscalls":[{"action":"y"}]}',
+    ...[
+      '"includes":{"minKernel":4.8}',
+      '"includes":[]',
+      '"excludes":{"caps":"CAP_CHOWN"}',
+      '"args":[{"index":0}]',
+      '"args":[{"index":0,"op":"SCMP_CMP_EQ","value":"1"}]',
+      '"errnoRet":"EPERM"',
+    ].map((more) => `{"defaultAction":"x","syscalls":[{"names":["read"],"action":"y",${more}}]}`),
+    '{"defaultAction":"x","archMap":[{"subArchitectures":["SCMP_ARCH_X86"]}]}',
+    '{"defaultAction":"x","architectures":"SCMP_ARCH_X86"}',
   ]) {
     assert.throws(() => parseProfile(bad), { kind: 'invalidArgument', message: /^Decoding seccomp profile failed: / });
   }
+});
+
+test('what is null in a profile is as if it were not there', () => {
+  const nothing = '"args":null,"includes":null,"excludes":{"caps":null,"minKernel":null},"errnoRet":null';
+  const text = `{"defaultAction":"x","archMap":null,"syscalls":[{"names":["read"],"action":"y",${nothing}}]}`;
+  assert.deepEqual(parseProfile(text), {
+    defaultAction: 'x',
+    syscalls: [{ names: ['read'], action: 'y', excludes: {} }],
+  });
 });

@@ -108,27 +108,104 @@ function ociRule({ names, action, errnoRet, args }: SeccompProfileRule): OciSecc
 }
 
 /**
- * A profile a user brought (`--security-opt seccomp=FILE`; the CLI sends the file's text). runc checks names and actions.
- * @throws EngineError invalidArgument when it is no JSON object with a list of rules
+ * A profile a user brought (`--security-opt seccomp=FILE`; the CLI sends the file's text). What is null is left out, as Go
+ * reads it; runc checks names and actions. @throws EngineError invalidArgument for anything that is not of the format
  */
 export function parseProfile(text: string): SeccompProfile {
-  const refuse = (why: string) => new EngineError('invalidArgument', `Decoding seccomp profile failed: ${why}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw refuse('invalid JSON');
+    throw refusal('invalid JSON');
   }
-  if (!isObject(value) || typeof value['defaultAction'] !== 'string') throw refuse('no defaultAction');
-  const rules = value['syscalls'] ?? [];
-  if (!Array.isArray(rules)) throw refuse('syscalls is no list');
-  const syscalls = rules.map((rule: unknown) => {
-    if (!isObject(rule) || typeof rule['action'] !== 'string') throw refuse('a rule has no action');
-    const names = rule['names'] ?? [rule['name']];
-    if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) throw refuse('a rule has no names');
-    return { ...rule, names } as unknown as SeccompProfileRule;
+  if (!isObject(value) || typeof value['defaultAction'] !== 'string') throw refusal('no defaultAction');
+  const { defaultAction, defaultErrnoRet, archMap, architectures, syscalls } = value;
+  return {
+    defaultAction,
+    ...defined({
+      defaultErrnoRet: number('defaultErrnoRet', defaultErrnoRet),
+      archMap: list('archMap', archMap)?.map(readArchitecture),
+      architectures: strings('architectures', architectures),
+    }),
+    syscalls: list('syscalls', syscalls)?.map(readRule) ?? [],
+  };
+}
+
+function readArchitecture(value: unknown) {
+  if (!isObject(value) || typeof value['architecture'] !== 'string') throw refusal('archMap has no architecture');
+  const subArchitectures = strings('subArchitectures', value['subArchitectures']);
+  return { architecture: value['architecture'], ...defined({ subArchitectures }) };
+}
+
+function readRule(rule: unknown): SeccompProfileRule {
+  if (!isObject(rule) || typeof rule['action'] !== 'string') throw refusal('a rule has no action');
+  const names = strings('names', rule['names'] ?? [rule['name']]);
+  if (names === undefined) throw refusal('a rule has no names');
+  return {
+    names,
+    action: rule['action'],
+    ...defined({
+      errnoRet: number('errnoRet', rule['errnoRet']),
+      args: list('args', rule['args'])?.map(readArgument),
+      includes: readCondition('includes', rule['includes']),
+      excludes: readCondition('excludes', rule['excludes']),
+    }),
+  };
+}
+
+function readArgument(value: unknown): OciSeccompArgument {
+  const { index, value: first, valueTwo, op } = isObject(value) ? value : {};
+  if (typeof index !== 'number' || typeof op !== 'string') throw refusal('an argument has no index or no op');
+  return {
+    index,
+    op,
+    value: number('value', first) ?? 0,
+    ...defined({ valueTwo: number('valueTwo', valueTwo) }),
+  };
+}
+
+function readCondition(name: string, value: unknown): SeccompCondition | undefined {
+  if (isMissing(value)) return undefined;
+  if (!isObject(value)) throw refusal(`${name} is no object`);
+  const { minKernel } = value;
+  if (!isMissing(minKernel) && typeof minKernel !== 'string') throw refusal('minKernel is no string');
+  return defined({
+    caps: strings('caps', value['caps']),
+    arches: strings('arches', value['arches']),
+    minKernel: minKernel ?? undefined,
   });
-  return { ...value, syscalls } as unknown as SeccompProfile;
+}
+
+function list(name: string, value: unknown): readonly unknown[] | undefined {
+  if (isMissing(value)) return undefined;
+  if (Array.isArray(value)) return value;
+  throw refusal(`${name} is no list`);
+}
+
+function strings(name: string, value: unknown): readonly string[] | undefined {
+  const texts = list(name, value);
+  if (texts === undefined || texts.every((text) => typeof text === 'string')) return texts;
+  throw refusal(`${name} is no list of strings`);
+}
+
+function number(name: string, value: unknown): number | undefined {
+  if (isMissing(value)) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw refusal(`${name} is no number of 0 or more`);
+}
+
+/** Without the fields that are not there. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const there = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(there) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function isMissing(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
+}
+
+function refusal(why: string): EngineError {
+  return new EngineError('invalidArgument', `Decoding seccomp profile failed: ${why}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
