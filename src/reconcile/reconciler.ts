@@ -6,13 +6,7 @@ import { errorMessage, KernelError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { FirewallMark } from '../model/network.ts';
 import type { RunProgram } from '../model/program.ts';
-import {
-  type NamespaceName,
-  type Owner,
-  type ResolverListener,
-  type Resource,
-  resourceKey,
-} from '../model/resource.ts';
+import type { NamespaceName, Owner, ResolverListener, Resource } from '../model/resource.ts';
 import { Announcer } from './announcer.ts';
 import { diff } from './diff.ts';
 import { Executor } from './executor.ts';
@@ -33,7 +27,7 @@ import { RepairBook, type Repairs } from './repairs.ts';
 import type { Suspicion } from './suspects.ts';
 import { Watch } from './watch.ts';
 import { Wires } from './wires.ts';
-import { type Changes, Wishes } from './wishes.ts';
+import { type Changes, resourcesIn, Wishes } from './wishes.ts';
 
 export interface ReconcilerOptions {
   /** Sandboxes are pinned in its directory "netns" */
@@ -172,7 +166,7 @@ export class Reconciler {
   }
 
   #make(before: Changes, changes: Changes): void {
-    const owned = resources(before, (resource) => !this.#wishes.isWishedBeside(changes, resource));
+    const owned = resourcesIn(before, (resource) => !this.#wishes.isWishedBeside(changes, resource));
     const plan = diff(owned, this.#wishes.of(changes.keys()));
     try {
       this.#executor.run(plan, false);
@@ -391,13 +385,4 @@ export class Reconciler {
 
 function asRepair({ step, failure }: Outcome): Repair {
   return failure === undefined ? step : { ...step, error: errorMessage(failure) };
-}
-
-function resources(changes: Changes, counts: (resource: Resource) => boolean): Map<string, Resource> {
-  return new Map(
-    [...changes.values()]
-      .flat()
-      .filter(counts)
-      .map((resource) => [resourceKey(resource), resource]),
-  );
 }

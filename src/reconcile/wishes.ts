@@ -202,6 +202,16 @@ function addressesOf(resource: Resource): (MacAddress | IpAddress)[] {
   return [resource.mac, resource.type === 'veth' ? resource.peer.mac : undefined].filter((mac) => mac !== undefined);
 }
 
+/** What these owners wish, by key. @param counts for which of it */
+export function resourcesIn(changes: Changes, counts: (resource: Resource) => boolean): Map<string, Resource> {
+  return new Map(
+    [...changes.values()]
+      .flat()
+      .filter(counts)
+      .map((resource) => [resourceKey(resource), resource]),
+  );
+}
+
 /** The sandboxes in which a part of the resource is. */
 export function sandboxesOf(resource: Resource): NamespaceName[] {
   if (resource.kind === 'firewall' || resource.kind === 'passage') return [];
