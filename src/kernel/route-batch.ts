@@ -16,6 +16,7 @@ import { type LinkSettings, writeSettings } from './link-kinds.ts';
 import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL } from './netlink.ts';
 import { failure, type NetlinkSocket, type Reply } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
+import { readLink } from './read-link.ts';
 import * as rt from './rtnetlink-messages.ts';
 import * as sys from './sys.ts';
 
@@ -127,6 +128,9 @@ export class BatchError extends KernelError {
 /** A link to be made, and what can only be said of it when it is there. */
 interface Creation {
   readonly call: number;
+  readonly name: string;
+  /** In another namespace than the batch's own */
+  readonly elsewhere: boolean;
   readonly overlay: Partial<rt.LinkInfo>;
   readonly port: PortFlags;
 }
@@ -148,7 +152,7 @@ export class RouteBatch {
 
   /** Frames to 01:80:C2:00:00:0X are not for the bridge, and pass every filter: it learns nothing from them. */
   addBridge(bridge: NewBridge): this {
-    const messages = this.#create(bridge, {}, {});
+    const messages = this.#create(bridge);
     if (bridge.mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(bridge.mac));
     messages.nest(rt.IFLA_LINKINFO, (info) => {
       info.text(rt.IFLA_INFO_KIND, 'bridge');
@@ -181,7 +185,7 @@ export class RouteBatch {
    */
   addChild(child: NewChild): this {
     const { parent, namespace, mac, settings } = child;
-    const messages = this.#create(child, { group: child.group }, {});
+    const messages = this.#create(child, { group: child.group }, {}, namespace !== undefined);
     if (parent !== undefined) messages.u32(rt.IFLA_LINK, parent);
     if (namespace !== undefined) messages.u32(rt.IFLA_NET_NS_FD, namespace.fd);
     if (mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(mac));
@@ -254,12 +258,15 @@ export class RouteBatch {
     return links;
   }
 
-  #made(reply: Reply): Map<Creation, rt.LinkInfo> {
+  /** Kernels before 6.2 echo no link, and are asked. */
+  #made({ echoes, failures }: Reply): Map<Creation, rt.LinkInfo> {
+    const echoed = new Map(echoes.map(({ number, message }) => [number, message]));
     const made = new Map<Creation, rt.LinkInfo>();
-    for (const { number, message } of reply.echoes) {
-      const creation = this.#creations.get(number);
-      if (creation === undefined || message.type !== rt.RTM_NEWLINK) continue;
-      if (!reply.failures.has(number)) made.set(creation, { ...rt.parseLink(message), ...creation.overlay });
+    for (const [number, creation] of this.#creations) {
+      if (creation.elsewhere || failures.has(number)) continue;
+      const echo = echoed.get(number);
+      const link = echo === undefined ? readLink(this.#socket, creation.name) : rt.parseLink(echo);
+      if (link !== undefined) made.set(creation, { ...link, ...creation.overlay });
     }
     return made;
   }
@@ -300,12 +307,13 @@ export class RouteBatch {
     return this.#messages.begin(type, flags);
   }
 
-  #create(link: NewLink, overlay: Partial<rt.LinkInfo>, port: PortFlags): MessageBatch {
+  #create(link: NewLink, overlay: Partial<rt.LinkInfo> = {}, port: PortFlags = {}, elsewhere = false): MessageBatch {
     const messages = this.#begin(`add link ${link.name}`, rt.RTM_NEWLINK, NEW | NLM_F_ECHO);
     const call = this.#operations.length - 1;
-    this.#creations.set(messages.count - 1, { call, overlay: { ...overlay, alias: link.alias }, port });
-    messages.raw(linkHeader(0, link.up)).text(rt.IFLA_IFNAME, link.name).u32(rt.IFLA_GROUP, link.group);
-    return link.mtu === undefined ? messages : messages.u32(rt.IFLA_MTU, link.mtu);
+    const { name, alias, group, mtu, up } = link;
+    this.#creations.set(messages.count - 1, { call, name, elsewhere, overlay: { ...overlay, alias }, port });
+    messages.raw(linkHeader(0, up)).text(rt.IFLA_IFNAME, name).u32(rt.IFLA_GROUP, group);
+    return mtu === undefined ? messages : messages.u32(rt.IFLA_MTU, mtu);
   }
 
   #link(operation: string, type: number, which: number | string, up?: boolean): MessageBatch {

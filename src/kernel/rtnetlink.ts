@@ -5,6 +5,7 @@ import * as nb from './neighbour-messages.ts';
 import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE } from './netlink.ts';
 import { failure, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
+import { readLink, writeLinkRequest } from './read-link.ts';
 import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
 import { AF_INET, AF_INET6 } from './sys.ts';
@@ -20,10 +21,7 @@ export const TRASH_GROUP = 0x4658;
 /** "F": the protocol of every route we made (rtm_protocol), and of the host's addresses (IFA_PROTO); no routing daemon has it */
 export const FAIRWAY_PROTOCOL = 0x46;
 
-/** linux/rtnetlink.h: statistics make up most of a link's description, and nobody asks for them here */
-const RTEXT_FILTER_SKIP_STATS = 8;
 const RT_TABLE_MAIN = 254;
-const ENODEV = 19;
 const EEXIST = 17;
 /** struct rtgenmsg, padded */
 const RTGEN = new Uint8Array(4);
@@ -52,14 +50,7 @@ export class RouteSocket implements Disposable {
 
   /** One link, in time that does not depend on how many there are. @param which index, or name */
   link(which: number | string): rt.LinkInfo | undefined {
-    const batch = new MessageBatch().begin(rt.RTM_GETLINK, NLM_F_ACK);
-    writeLinkRequest(batch, typeof which === 'number' ? which : 0);
-    if (typeof which === 'string') batch.text(rt.IFLA_IFNAME, which);
-    const { echoes, failures } = this.#socket.exchange(batch.end());
-    const refused = failures.get(0);
-    if (refused !== undefined && refused.errno !== ENODEV) throw failure(`read link ${which}`, refused);
-    const [echo] = echoes;
-    return echo === undefined ? undefined : rt.parseLink(echo.message);
+    return readLink(this.#socket, which);
   }
 
   /** @param link index; unless told, the addresses of all links */
@@ -149,10 +140,4 @@ export class RouteSocket implements Disposable {
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
   }
-}
-
-function writeLinkRequest(batch: MessageBatch, index = 0): void {
-  const header = Buffer.alloc(16); // struct ifinfomsg
-  header.writeInt32LE(index, 4);
-  batch.raw(header).u32(rt.IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
