@@ -1,7 +1,7 @@
 #!/bin/sh
-# All tests: those of src/ in one process, with the checks of the code beside it; those that build machines of their own side by
-# side, one more than there are processors: each waits for a seventh of its time. What is compiled once is kept for the processes
-# that follow.
+# All tests but those of clients: those of src/ in one process, with the checks of the code beside it; those that build machines of
+# their own side by side, one more than there are processors: each waits for a seventh of its time. What is compiled once is kept
+# for the processes that follow. "clients" as first argument: Compose and the SDKs, which take minutes, alone.
 set -eu
 cd "$(dirname "$0")/.."
 sh tools/setup.sh test
@@ -15,10 +15,17 @@ run() {
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./tools/ran.ts --test-reporter-destination="$report" "$@"
 }
+machine() {
+  run "$1" --test-concurrency=$(($(nproc) + 1)) --test-timeout=240000 "$2"
+}
+if [ "${1:-}" = clients ]; then
+  machine clients 'test/clients/*.test.ts'
+  exit
+fi
 npm run check &
 checks=$!
 run unit --test-isolation=none --test-timeout=60000 'src/**/*.test.ts'
 wait $checks
-run machine --test-concurrency=$(($(nproc) + 1)) --test-timeout=240000 'test/**/*.test.ts'
+machine machine 'test/{,!(clients)/**/}*.test.ts'
 cat .cache/ran-unit.jsonl .cache/ran-machine.jsonl >.cache/ran.jsonl
 node --disable-warning=ExperimentalWarning tools/compatibility.ts
