@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PLAIN_SPEC } from '../../test/plain-spec.ts';
-import { interfaceAddress, parseIpAddress } from '../model/address.ts';
+import { Ipam } from '../ipam/ipam.ts';
+import { addressOf, type IpAddress, interfaceAddress, parseIpAddress, parsePrefix } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint } from '../model/network.ts';
 import { Store } from '../store/store.ts';
@@ -68,5 +69,40 @@ test('property: whatever is put, removed and taken back, the book says what a ne
       for (const container of state.containers.values()) fresh.noteContainer(undefined, container);
       assert.deepEqual(written(state.addresses), written(fresh));
     }),
+  );
+});
+
+test('property: whoever passes over a known run finds the lowest free address, whatever is given back or claimed in between', () => {
+  const pool = { subnet: parsePrefix('10.0.0.240/28'), gateway: parseIpAddress('10.0.0.241'), auxiliary: {} };
+  const network = { id: 'a', name: 'a', pools: [pool] };
+  const steps = fc.array(fc.oneof(fc.constant('give'), fc.nat(5)), { minLength: 10, maxLength: 60 });
+  fc.assert(
+    fc.property(steps, (all) => {
+      const book = new AddressBook();
+      const ipam = new Ipam({ pools: [] });
+      const claimed = new Set<IpAddress>();
+      const given: Endpoint[] = [];
+      for (const [i, step] of all.entries()) {
+        if (step === 'give') {
+          const held = book.on('a');
+          const has = (address: IpAddress) => held.has(address) || claimed.has(address);
+          const holders = { has, get: (address: IpAddress) => (has(address) ? 'x' : undefined) };
+          if (given.length + claimed.size > 11) continue;
+          const addresses = ipam.allocateAddresses(network, { ...holders, run: held });
+          assert.deepEqual(addresses, ipam.allocateAddresses(network, holders));
+          const endpoint = { ...endpointOf({ id: `${i}`, network: 'a', some: [] }), addresses };
+          book.noteEndpoint(undefined, endpoint);
+          given.push(endpoint);
+        } else if (step % 2 === 0) {
+          book.noteEndpoint(given.splice(step, 1)[0], undefined);
+        } else {
+          const address = parseIpAddress(`10.0.0.${242 + step}`);
+          if (!claimed.delete(address) && !given.some(({ addresses: [own] }) => own && addressOf(own) === address)) {
+            claimed.add(address);
+          }
+        }
+      }
+    }),
+    { numRuns: 300 },
   );
 });

@@ -1,19 +1,23 @@
+import type { HeldRun } from '../ipam/ipam.ts';
 import { addressOf, type IpAddress } from '../model/address.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint } from '../model/network.ts';
 
-const NONE: ReadonlyMap<IpAddress, Endpoint> = new Map();
+/** A network's addresses, as far as they are held. */
+class Held extends Map<IpAddress, Endpoint> implements HeldRun {
+  readonly lengths: HeldRun['lengths'] = new Map();
+}
 
 /** Who holds which address, and who asks for it: written down with every change, so that nobody has to go through all who are there. */
 export class AddressBook {
   /** Endpoints, by network and address */
-  readonly #holders = new Map<string, Map<IpAddress, Endpoint>>();
+  readonly #holders = new Map<string, Held>();
   /** Ids of containers that want an address and no other, running or not, by the address */
   readonly #claimants = new Map<IpAddress, Set<string>>();
 
   /** The network's endpoints, by their addresses. */
-  on(network: string): ReadonlyMap<IpAddress, Endpoint> {
-    return this.#holders.get(network) ?? NONE;
+  on(network: string): ReadonlyMap<IpAddress, Endpoint> & HeldRun {
+    return this.#holders.get(network) ?? new Held();
   }
 
   claimants(address: IpAddress): Iterable<string> {
@@ -24,7 +28,7 @@ export class AddressBook {
   noteEndpoint(before: Endpoint | undefined, after: Endpoint | undefined): void {
     if (before !== undefined) this.#release(before);
     if (after === undefined) return;
-    const held = this.#holders.get(after.network) ?? new Map<IpAddress, Endpoint>();
+    const held = this.#holders.get(after.network) ?? new Held();
     for (const address of after.addresses) held.set(addressOf(address), after);
     if (held.size > 0) this.#holders.set(after.network, held);
   }
@@ -32,6 +36,7 @@ export class AddressBook {
   #release({ id, network, addresses }: Endpoint): void {
     const held = this.#holders.get(network);
     for (const address of addresses.map(addressOf)) if (held?.get(address)?.id === id) held.delete(address);
+    held?.lengths.clear();
     if (held?.size === 0) this.#holders.delete(network);
   }
 

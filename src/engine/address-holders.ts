@@ -3,12 +3,13 @@ import type { IpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { type Network, shortId } from '../model/network.ts';
 import { tryFindNetwork } from './lookup.ts';
+import { endpointsOf } from './sandboxes.ts';
 import type { State } from './state.ts';
 import { sharing } from './surroundings.ts';
 
 /**
  * Who holds which address of a network: running containers, and stopped ones that asked for a static address. When two
- * that are stopped ask for the same one, it is the older's, unless the younger replaces it. Asked once for every address below the
+ * that are stopped ask for the same one, it is the older's, unless the younger replaces it. Asked for many addresses below the
  * lowest free one, so what can be looked up before is.
  * @param claimant whose own claims do not count
  * @param wanted the static addresses it asks for
@@ -22,6 +23,7 @@ export function addressHolders(
   const sharers = sharing(state, network);
   const kept = addressesOfNeighbours(network, sharers);
   const held = Array.from(sharers.keys(), (id) => state.addresses.on(id));
+  const isThere = endpointsOf(state, claimant.id).some((endpoint) => endpoint.network === network.id);
   const running = (address: IpAddress): string | undefined => {
     for (const endpoints of held) {
       const holder = endpoints.get(address);
@@ -33,6 +35,7 @@ export function addressHolders(
   const other = (address: IpAddress) =>
     claimHolder(state, sharers, claimant, address, wanted.includes(address)) ?? kept.get(address);
   return {
+    ...(isThere ? {} : { run: state.addresses.on(network.id) }),
     has: (address) => running(address) !== undefined || other(address) !== undefined,
     get: (address) => {
       const holder = running(address);

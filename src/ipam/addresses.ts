@@ -6,6 +6,7 @@ import {
   type IpAddress,
   lengthOf,
   numberToAddress,
+  type Prefix,
   prefixBounds,
 } from '../model/address.ts';
 import type { IpamPool } from '../model/network.ts';
@@ -28,23 +29,48 @@ export function ownAddresses({ subnet, gateway, auxiliary }: IpamPool): Readonly
 }
 
 /** Who holds an address; undefined where nobody does. */
-export type Holders = Pick<ReadonlyMap<IpAddress, string>, 'get' | 'has'>;
+export interface Holders extends Pick<ReadonlyMap<IpAddress, string>, 'get' | 'has'> {
+  /** Unless told, everybody is asked for from the lowest address on. */
+  readonly run?: HeldRun;
+}
+
+/** The addresses of a range that are held one after the other, from the lowest on: who looks for one that is free passes them over. */
+export interface HeldRun {
+  /** By range, how many; whoever knows of an address that is given back forgets them. */
+  readonly lengths: Map<Prefix, number>;
+  /** Whether an address is held by somebody whose leaving makes the lengths forgotten. */
+  has(address: IpAddress): boolean;
+}
 
 /**
  * The lowest address of the pool's range that nobody holds; undefined when all are held. Costs as many steps as there are
- * holders before it, whatever the size of the range.
+ * holders before it that are not of a known run, whatever the size of the range.
  */
 export function lowestFree(pool: IpamPool, held: Holders): IpAddress | undefined {
   const own = ownAddresses(pool);
-  for (const address of rising(pool)) if (!own.has(address) && !held.has(address)) return address;
-  return undefined;
+  const { run } = held;
+  const range = pool.range ?? pool.subnet;
+  let length = run?.lengths.get(range) ?? 0;
+  let isUnbroken = true;
+  let free: IpAddress | undefined;
+  for (const address of rising(range, length)) {
+    const isOwn = own.has(address);
+    if (!isOwn && !held.has(address)) {
+      free = address;
+      break;
+    }
+    isUnbroken &&= isOwn || run?.has(address) === true;
+    if (isUnbroken) length++;
+  }
+  run?.lengths.set(range, length);
+  return free;
 }
 
-/** Addresses of the range, lowest first, until somebody stops asking. */
-function* rising({ range, subnet }: IpamPool): Generator<IpAddress> {
-  const within = range ?? subnet;
-  const family = familyOf(within);
-  const { first, last } = prefixBounds(within);
+/** Addresses of the range, lowest first, until somebody stops asking. @param passed how many to leave out */
+function* rising(range: Prefix, passed: number): Generator<IpAddress> {
+  const family = familyOf(range);
+  const { first: lowest, last } = prefixBounds(range);
+  const first = lowest + BigInt(passed);
   const groupSize = family === 4 ? 0x100n : 0x10000n;
   for (let base = first - (first % groupSize); base <= last; base += groupSize) {
     const from = base < first ? Number(first - base) : 0;

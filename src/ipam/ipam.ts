@@ -9,11 +9,19 @@ import {
 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { IpamPool, Network, SubnetTraits } from '../model/network.ts';
-import { type Holders, lowestFree, ownAddresses } from './addresses.ts';
+import { type HeldRun, type Holders, lowestFree, ownAddresses } from './addresses.ts';
 import { type CheckedPool, checkPools, type GivenPool, type PoolRequest } from './request.ts';
 import { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, SubnetChoice, type Surroundings } from './subnets.ts';
 
-export { type AddressPool, DEFAULT_POOLS, FURTHER_POOLS, type Holders, type PoolRequest, type Surroundings };
+export {
+  type AddressPool,
+  DEFAULT_POOLS,
+  FURTHER_POOLS,
+  type HeldRun,
+  type Holders,
+  type PoolRequest,
+  type Surroundings,
+};
 
 /** What a network that is to be made wants of its addresses. */
 export interface NetworkDemand {
