@@ -35,6 +35,7 @@ export interface DaemonConfig {
   readonly pidfile: string;
   readonly group?: string;
   readonly containerd?: string;
+  readonly containerdNamespace?: string;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
   readonly tls?: TlsFiles;
@@ -109,6 +110,7 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
     pidfile: read.text('pidfile') ?? `${execRoot}/fairwayd.pid`,
     ...read.optional('group', 'group', String),
     ...read.optional('containerd', 'containerd', String),
+    ...read.optional('containerdNamespace', 'containerdNamespace', parseNamespace),
     logLevel: read.flag('debug', 'debug', false) ? 'debug' : parseLogLevel(read.text('logLevel') ?? 'info'),
     ...read.optional('logFormat', 'logFormat', parseLogFormat),
     ...tls,
@@ -135,6 +137,12 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
   refuseOpenTcp(config);
   refuseForeignImages(config);
   return config;
+}
+
+/** containerd: identifiers/validate.go @throws EngineError invalidArgument */
+function parseNamespace(text: string): string {
+  if (text.length <= 76 && /^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$/.test(text)) return text;
+  throw new EngineError('invalidArgument', `invalid containerd namespace "${text}"`);
 }
 
 function parseReloadable(read: Reader): ReloadableConfig {

@@ -91,6 +91,7 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
     execRoot: config.execRoot,
     ...remapped,
     ...(config.containerd === undefined ? {} : { containerd: config.containerd }),
+    ...(config.containerdNamespace === undefined ? {} : { containerdNamespace: config.containerdNamespace }),
     logger,
     network: config.network,
     defaults: config.defaults,

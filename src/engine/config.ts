@@ -86,6 +86,8 @@ export interface EngineConfig {
   readonly execRoot: string;
   /** Socket of a containerd somebody else runs; undefined: a private one is started */
   readonly containerd?: string;
+  /** Of containerd's, for all that is ours; undefined: "fairway". Several daemons can use one containerd, by different ones */
+  readonly containerdNamespace?: string;
   readonly logger: Logger;
   readonly network: NetworkConfig;
   /** `--log-driver`, `--log-opt`: of containers that say nothing themselves */

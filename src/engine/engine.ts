@@ -170,6 +170,7 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
     execRoot,
     logger,
     containerd: config.containerd,
+    containerdNamespace: config.containerdNamespace,
     registry: registryOptions(config, settings),
     maps: config.remap,
   });

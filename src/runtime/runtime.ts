@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type IdMaps, rootOf } from '../model/id-map.ts';
 import type { Logger } from '../model/logger.ts';
-import { Containerd } from './containerd/client.ts';
+import { Containerd, NAMESPACE } from './containerd/client.ts';
 import { ContainerdProcess } from './containerd/supervise.ts';
 import { ContainerFiles } from './files/files.ts';
 import { Images } from './images/images.ts';
@@ -23,6 +23,8 @@ export interface RuntimeOptions {
   readonly logger: Logger;
   /** Socket of a containerd to use; undefined: a private one is run */
   readonly containerd?: string | undefined;
+  /** Of containerd's, for all that is kept in it; undefined: "fairway" */
+  readonly containerdNamespace?: string | undefined;
   readonly registry: RegistryOptions;
   /** Containers' users and groups are others on the host */
   readonly maps?: IdMaps | undefined;
@@ -63,14 +65,17 @@ export class Runtime {
 
   /** @throws EngineError unavailable when containerd is missing, or the given one does not answer */
   static async start(options: RuntimeOptions): Promise<Runtime> {
-    const { logger } = options;
+    const { logger, containerdNamespace: namespace = NAMESPACE } = options;
     const state = join(options.execRoot, 'containerd');
     const socket = options.containerd ?? join(state, 'containerd.sock');
     const root = join(options.dataRoot, 'containerd');
     const process =
-      options.containerd === undefined ? await ContainerdProcess.start({ root, state, socket, logger }) : undefined;
+      options.containerd === undefined
+        ? await ContainerdProcess.start({ root, state, socket, logger, namespace })
+        : undefined;
     // Our own has just answered.
-    const containerd = process === undefined ? await Containerd.connect(socket) : new Containerd(socket);
+    const containerd =
+      process === undefined ? await Containerd.connect(socket, { namespace }) : new Containerd(socket, namespace);
     await endForgottenLeases(containerd);
     return new Runtime(containerd, process, options);
   }

@@ -11,7 +11,8 @@ const SOCKET = '/run/x/docker.sock';
 const START = `set -e
 /run/bin/dockerd --host unix://${SOCKET} -H unix:///run/x/second.sock --data-root /run/x/data --exec-root /run/x/exec \\
   --pidfile /run/x/docker.pid --config-file /run/x/daemon.json --storage-driver overlay2 --debug \\
-  --exec-opt native.cgroupdriver=cgroupfs --insecure-registry registry.test:5000 --userland-proxy=false 2>/run/x/log &
+  --exec-opt native.cgroupdriver=cgroupfs --insecure-registry registry.test:5000 --userland-proxy=false \\
+  --containerd-namespace theirs 2>/run/x/log &
 for i in $(seq 100); do docker -H unix://${SOCKET} version >/dev/null 2>&1 && exit 0; sleep 0.3; done
 exit 1`;
 
@@ -49,6 +50,16 @@ describe('installed under the name dockerd', () => {
       (await host.exec(['test', '-e', '/var/run/docker.sock'])).code,
       (await host.exec(['test', '-e', '/run/docker.sock'])).code,
     );
+  });
+
+  test('what containerd keeps is in the namespace that was named', async () => {
+    await host.shell('mkdir /run/x/empty; tar -C /run/x/empty -c . > /run/x/image.tar');
+    await docker('import', '/run/x/image.tar', 'bare');
+    const ctr = ['ctr', '--address', '/run/x/exec/containerd/containerd.sock'];
+    assert.equal(await host.out([...ctr, 'namespaces', 'list', '-q']), 'theirs');
+    assert.match(await host.out([...ctr, '-n', 'theirs', 'images', 'list', '-q']), /bare:latest/);
+    const wrong = await dockerd('--containerd-namespace', 'a/b', '--validate');
+    assert.deepEqual([wrong.code, wrong.stderr], [1, 'dockerd: invalid containerd namespace "a/b"\n']);
   });
 
   test('SIGHUP reads daemon.json again: what can be changed changes, and an event tells of it', async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '../../src/model/logger.ts';
+import { NAMESPACE } from '../../src/runtime/containerd/client.ts';
 import { type ContainerdOptions, ContainerdProcess } from '../../src/runtime/containerd/supervise.ts';
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -15,7 +16,13 @@ export interface Workplace extends AsyncDisposable {
 export async function workplace(): Promise<Workplace> {
   const directory = await mkdtemp(join(tmpdir(), 'fairway-containerd-'));
   const state = join(directory, 'state');
-  const options = { root: join(directory, 'root'), state, socket: join(state, 'c.sock'), logger: silent };
+  const options = {
+    root: join(directory, 'root'),
+    state,
+    socket: join(state, 'c.sock'),
+    logger: silent,
+    namespace: NAMESPACE,
+  };
   return {
     directory,
     options,

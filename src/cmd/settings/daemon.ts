@@ -47,6 +47,13 @@ export const DAEMON_SETTINGS = {
     value: 'socket',
     help: 'use this containerd instead of a private one',
   },
+  containerdNamespace: {
+    flag: 'containerd-namespace',
+    key: 'containerd-namespace',
+    kind: 'text',
+    value: 'name',
+    help: 'namespace in containerd for all that is ours (default: fairway)',
+  },
   debug: { flag: 'debug', short: 'D', key: 'debug', kind: 'flag', help: 'log more' },
   logLevel: {
     flag: 'log-level',

@@ -40,14 +40,6 @@ export const FOREIGN_SETTINGS = {
     help: 'no effect',
     foreign: `${CGROUPFS}, below the parent that each names itself`,
   },
-  containerdNamespace: {
-    flag: 'containerd-namespace',
-    key: 'containerd-namespace',
-    kind: 'text',
-    value: 'name',
-    help: 'no effect',
-    foreign: 'the namespace in containerd is Fairway’s own',
-  },
   containerdPluginsNamespace: {
     flag: 'containerd-plugins-namespace',
     key: 'containerd-plugin-namespace',

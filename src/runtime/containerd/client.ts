@@ -10,7 +10,7 @@ import { tasksService } from './protos/tasks.ts';
 import { versionService } from './protos/version.ts';
 import { bind, type Service } from './service.ts';
 
-/** containerd's namespace that holds everything of ours. */
+/** containerd's namespace that holds everything of ours, unless `--containerd-namespace` names another. */
 export const NAMESPACE = 'fairway';
 /** Containers and images live in containerd's overlay snapshotter. */
 export const SNAPSHOTTER = 'overlayfs';
@@ -31,12 +31,14 @@ export class Containerd {
   readonly version: Service<typeof versionService>;
   /** Path of its Unix socket */
   readonly socket: string;
+  readonly namespace: string;
   readonly #channel: Channel;
 
   /** Connects when first used, and again after containerd was restarted. @param socket path of its Unix socket */
-  constructor(socket: string) {
-    const channel = new Channel(socket, NAMESPACE);
+  constructor(socket: string, namespace: string = NAMESPACE) {
+    const channel = new Channel(socket, namespace);
     this.socket = socket;
+    this.namespace = namespace;
     this.#channel = channel;
     this.containers = bind(channel, containersService);
     this.tasks = bind(channel, tasksService);
@@ -50,8 +52,12 @@ export class Containerd {
   }
 
   /** @throws ContainerdError unavailable when nobody answers at the socket */
-  static async connect(socket: string, signal?: AbortSignal): Promise<Containerd> {
-    const containerd = new Containerd(socket);
+  static async connect(
+    socket: string,
+    options: { readonly namespace?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<Containerd> {
+    const { namespace, signal } = options;
+    const containerd = new Containerd(socket, namespace);
     try {
       await containerd.version.version({}, { signal });
       return containerd;

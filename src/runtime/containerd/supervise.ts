@@ -7,13 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, errorMessage, hasCode } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { namesIn } from '../names-in.ts';
-import { Containerd, NAMESPACE } from './client.ts';
+import { Containerd } from './client.ts';
 import { type ContainerdPaths, renderConfig } from './config.ts';
 import { pathWithDecompressor } from './decompressor.ts';
 import { LogFollower } from './logfile.ts';
 
 export interface ContainerdOptions extends ContainerdPaths {
   readonly logger: Logger;
+  /** containerd's, that holds everything of ours */
+  readonly namespace: string;
   /** Default: "containerd", looked for on the PATH and where Debian puts it */
   readonly binary?: string | undefined;
 }
@@ -159,7 +161,7 @@ export class ContainerdProcess {
     for (;;) {
       try {
         this.#answering?.close();
-        this.#answering = await Containerd.connect(this.socket, AbortSignal.timeout(START_TIMEOUT));
+        this.#answering = await Containerd.connect(this.socket, { signal: AbortSignal.timeout(START_TIMEOUT) });
         return;
       } catch (error) {
         if (dead()) {
@@ -237,8 +239,8 @@ function isAlive(pid: number): boolean {
  * After a loss of power containerd keeps an empty folder for each task there was: it clears up only in namespaces in which it
  * still finds a task (containerd: runtime/v2/shim_load.go, loadExistingTasks).
  */
-async function removeStrayWork({ root, state }: ContainerdPaths): Promise<void> {
-  const folder = (below: string) => join(below, 'io.containerd.runtime.v2.task', NAMESPACE);
+async function removeStrayWork({ root, state, namespace }: ContainerdOptions): Promise<void> {
+  const folder = (below: string) => join(below, 'io.containerd.runtime.v2.task', namespace);
   const tasks = new Set(namesIn(folder(state)));
   const stray = namesIn(folder(root)).filter((id) => !tasks.has(id));
   await Promise.all(stray.map((id) => rm(join(folder(root), id), { recursive: true })));

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import { type Containerd, NAMESPACE, SNAPSHOTTER } from '../containerd/client.ts';
+import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
 import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
 import { type Any, type Mount, packAny } from '../containerd/protos/types.ts';
@@ -259,12 +259,12 @@ export class Processes {
 
   /** containerd's, with a folder for each task */
   get #bundles(): string {
-    return join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', NAMESPACE);
+    return join(dirname(this.#containerd.socket), 'io.containerd.runtime.v2.task', this.#containerd.namespace);
   }
 
   /** runc's, with a folder for each container */
   get #states(): string {
-    return join(this.#execRoot, 'runc', NAMESPACE);
+    return join(this.#execRoot, 'runc', this.#containerd.namespace);
   }
 
   /** Holds a folder for each container */
