@@ -30,7 +30,7 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
   const { process, log } = started;
   const { session } = live;
   const told = Promise.withResolvers<void>();
-  const logged = process.exited.then(() => finishOutput(process, session, log));
+  const logged = process.exited.then(() => finishOutput(process, log));
   const run: Run = { process, session, signals: new Set(), log, logged, down: told.promise, settled: logged };
   run.settled = process.exited
     .then(async (exit) => {
@@ -43,16 +43,18 @@ export function followRun(core: Core, container: Container, live: LiveContainer,
       const details = { container: container.name, error: errorMessage(error) };
       core.logger.error('a container’s end could not be dealt with', details);
     })
-    .finally(told.resolve);
+    .finally(() => {
+      session.end();
+      told.resolve();
+    });
   live.run = run;
   return run;
 }
 
 /** The log is closed before the end is told, so that whoever waits for the end finds the whole of it. */
-async function finishOutput(process: Process, session: Run['session'], log: ContainerLog): Promise<void> {
+async function finishOutput(process: Process, log: ContainerLog): Promise<void> {
   await process.io.settled();
   await log.close();
-  session.end();
 }
 
 interface End {
@@ -79,6 +81,8 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   const pause = live.restarting ? undefined : pauseBeforeRestart(live, exited);
   const ended = pause === undefined ? exited : awaitingRestart(exited);
   const departure = leaveSandbox(core, ended);
+  // Written down: who was attached and asks now for the exit code gets it.
+  run.session.end();
   delete live.run;
   delete live.size;
   live.session = core.live.newSession(container);

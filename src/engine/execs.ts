@@ -91,6 +91,11 @@ export class Execs {
       const process = await run.process.exec({ ...optionsOf(exec.request), id });
       if (request.detach) exec.session.stdin?.end();
       exec.session.connect(process.io);
+      const { session } = exec;
+      process.io.ended.then(
+        () => session.end(),
+        () => session.end(),
+      );
       exec.process = process;
       await process.start();
     } catch (error) {

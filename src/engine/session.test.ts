@@ -11,8 +11,7 @@ const silent = { debug: () => undefined, info: () => undefined, warn: () => unde
 /** Streams as a process has them, worked by hand. */
 class Streams implements ProcessIo {
   readonly stdin = new PassThrough();
-  readonly #end = Promise.withResolvers<void>();
-  readonly ended = this.#end.promise;
+  readonly ended = new Promise<void>(() => undefined);
   listener: OutputListener = () => undefined;
 
   subscribe(listener: OutputListener): () => void {
@@ -26,10 +25,6 @@ class Streams implements ProcessIo {
 
   settled(): Promise<void> {
     return this.ended;
-  }
-
-  finish(): void {
-    this.#end.resolve();
   }
 }
 
@@ -47,7 +42,7 @@ test('who attaches before the start misses nothing, and what was typed arrives',
   assert.equal(await text(io.stdin), 'typed early');
   void io.say('stdout', 'out');
   void io.say('stderr', 'err');
-  io.finish();
+  session.end();
   await attachment.ended;
   assert.deepEqual(heard, ['log out', 'stdout out', 'log err', 'stderr err']);
 });

@@ -41,17 +41,13 @@ export class Session {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called before the process starts, so that nothing it writes is missed. @param sink is told everything first */
+  /** Called before the process starts, so that nothing it writes is missed. Its end is not the session's. @param sink is told everything first */
   connect(io: ProcessIo, sink?: OutputSink): void {
     io.subscribe((stream, chunk) => this.#deliver(stream, chunk, sink));
     if (io.stdin !== undefined && this.#stdin !== undefined) {
       io.stdin.on('error', (error) => this.#logger.debug('standard input broke', { error: errorMessage(error) }));
       this.#stdin.pipe(io.stdin);
     }
-    io.ended.then(
-      () => this.end(),
-      () => this.end(),
-    );
   }
 
   /** No output comes any more, or ever. */

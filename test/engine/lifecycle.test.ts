@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { EngineEvent } from '../../src/model/event.ts';
 import { eventually } from '../host.ts';
@@ -45,6 +46,24 @@ else {
       assert.equal(state.status, 'exited');
       assert.ok(state.startedAt <= state.finishedAt);
       assert.deepEqual(await room.containers.wait(id, 'not-running', never), { code: 3 });
+      await remove(id);
+    });
+
+    test('a stream ends when the exit code is known, not with the output; until then it takes input', async () => {
+      const spec = containerSpec(['sh', '-c', 'exec >&- 2>&-; read code; exit $code'], { openStdin: true });
+      const { id } = await room.containers.create('quiet', spec);
+      const wanted = { stdin: true, stdout: true, stderr: true, stream: true, logs: false };
+      const attachment = await room.containers.attach(id, wanted);
+      attachment.subscribe(() => undefined);
+      await room.containers.start(id);
+      await eventually('it has closed its output', async () => {
+        const { pid } = room.containers.find(id).container.state;
+        return !existsSync(`/proc/${pid}/fd/1`);
+      });
+      attachment.stdin?.write('3\n');
+      await attachment.ended;
+      const { status, exitCode } = room.containers.find(id).container.state;
+      assert.deepEqual([status, exitCode], ['exited', 3]);
       await remove(id);
     });
 
