@@ -6,7 +6,7 @@ import { findKernel } from './vm/kernel.ts';
  * `npm run test:vm [-- files…]`: runs test files in a QEMU guest with Debian's own kernel and cgroup v2 alone, on the root of
  * this machine, which stays as it is. By emulation, so it runs without KVM, and 20–40 times slower than here.
  *
- *   --network        those in test/vm/ alone; then it is told whether those that docs/docker-compatibility.md names passed
+ *   --network        those in test/vm/ and of the drivers alone; then it is told whether those that docs/docker-compatibility.md names passed
  *   --cgroups v1     cgroup v1 alone instead
  *   --kernel DEB     another kernel than the one of this Debian: path of a linux-image package (not a "cloud" one, which lacks 9p)
  *   --command TEXT   a shell command instead of tests
@@ -31,30 +31,25 @@ const DEFAULT_FILES = [
   'tools/vm/tests/*.test.ts',
 ];
 
-/** What needs links that Debian's kernel has and others may lack. */
-const NETWORK_FILES = ['test/vm/*.guest.ts'];
+const NODE = 'node --disable-warning=ExperimentalWarning';
+
+/** What needs links that Debian's kernel has and others may lack, and that the older kernel takes what drivers describe. */
+const NETWORK_FILES = ['test/vm/*.guest.ts', 'test/drivers/*.test.ts'];
 
 if (process.arch !== 'x64') throw new Error(`test:vm emulates x64 on x64 alone, and this is ${process.arch}`);
 const kernel = await findKernel(values.kernel);
 const command =
-  values.command ?? (values.network ? networkTest() : nodeTest(positionals.length > 0 ? positionals : DEFAULT_FILES));
+  values.command ?? (values.network ? networkTests() : tests(positionals.length > 0 ? positionals : DEFAULT_FILES));
 console.log(`Linux ${kernel.release}, cgroup ${values.cgroups}: ${command}`);
 process.exitCode = await runInGuest(kernel, { cgroups: cgroups(values.cgroups), command });
 
-function nodeTest(files: readonly string[], ...more: readonly string[]): string {
-  const here = ['spec', './tools/vm/reporter.ts'].map(
-    (name) => `--test-reporter=${name} --test-reporter-destination=stdout`,
-  );
-  const reporters = [...here, ...more];
-  const limits = '--test-concurrency=2 --test-timeout=900000';
-  return `node --disable-warning=ExperimentalWarning --test ${limits} ${reporters.join(' ')} ${files.map((file) => `'${file}'`).join(' ')}`;
+function tests(files: readonly string[], report = '/dev/null'): string {
+  return `${NODE} tools/vm/run-tests.ts ${report} ${files.map((file) => `'${file}'`).join(' ')}`;
 }
 
-function networkTest(): string {
+function networkTests(): string {
   const report = '/vm/ran.jsonl';
-  const reporter = `--test-reporter=./tools/ran.ts --test-reporter-destination=${report}`;
-  const check = `node --disable-warning=ExperimentalWarning tools/compatibility.ts ${report} test/vm/`;
-  return `${nodeTest(NETWORK_FILES, reporter)} && ${check}`;
+  return `${tests(NETWORK_FILES, report)} && ${NODE} tools/compatibility.ts ${report} test/vm/`;
 }
 
 function cgroups(text: string): Cgroups {

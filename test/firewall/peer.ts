@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { SLOWNESS } from '../shells.ts';
 
 export interface Target {
   readonly protocol: 'tcp' | 'udp';
@@ -21,7 +22,7 @@ export interface Target {
 /** Milliseconds until silence counts as unreachable: more than one retransmission of a lost first packet */
 const PATIENCE = 1800;
 /** The same of what shall answer */
-const LONG_PATIENCE = 30_000;
+const LONG_PATIENCE = 30_000 * SLOWNESS;
 
 async function serve(name: string, ports: readonly number[]): Promise<void> {
   for (const port of ports) {

@@ -89,11 +89,17 @@ const BLOWS_AT_ALL: readonly Blow[] = [
   { name: 'ip_forward=0', command: 'sysctl -qw net.ipv4.ip_forward=0' },
 ];
 
+/** Linux before 6.2 renames no link that is up. @returns shell */
+export function renamed(link: string, name: string): string {
+  return `ip link set ${link} name ${name} 2>/dev/null || {
+    ip link set ${link} down; ip link set ${link} name ${name}; ip link set ${name} up; }`;
+}
+
 function atBridge({ bridge, gateway, subnet }: Victim): Blow[] {
   return [
     { name: 'bridge deleted', command: `ip link del ${bridge}` },
     { name: 'bridge set down', command: `ip link set ${bridge} down` },
-    { name: 'bridge renamed', command: `ip link set ${bridge} name mine` },
+    { name: 'bridge renamed', command: renamed(bridge, 'mine') },
     { name: 'bridge MTU changed', command: `ip link set ${bridge} mtu 1280` },
     { name: 'bridge MAC changed', command: `ip link set ${bridge} address 02:00:00:00:00:01` },
     { name: 'address deleted', command: `ip addr del ${gateway} dev ${bridge}` },
@@ -128,7 +134,7 @@ function atPort({ veth }: Victim): Blow[] {
   return [
     { name: 'veth deleted', command: `ip link del ${veth}` },
     { name: 'veth set down', command: `ip link set ${veth} down` },
-    { name: 'veth renamed', command: `ip link set ${veth} name mine` },
+    { name: 'veth renamed', command: renamed(veth, 'mine') },
     { name: 'veth out of its bridge', command: `ip link set ${veth} nomaster` },
     { name: 'veth on another bridge', command: `ip link set ${veth} master ${ELSEWHERE}` },
     { name: 'veth isolated', command: `bridge link set dev ${veth} isolated on` },
