@@ -45,9 +45,21 @@ function explain(error: unknown, text: string): string {
   if (/after JSON/i.test(message)) return 'unexpected content after JSON';
   const position = /position (\d+)/.exec(message)?.[1];
   if (Number(position) >= text.length) return 'unexpected EOF';
-  const character = text.at(position === undefined ? 0 : Number(position)) ?? '';
-  return `invalid character '${character}' at offset ${position ?? 0}`;
+  const character = /^Unexpected token '(.)'/su.exec(message)?.[1] ?? text.at(Number(position ?? 0)) ?? '';
+  const [, where = 'looking for beginning of value'] = PLACES.find(([words]) => message.startsWith(words)) ?? [];
+  return `invalid character '${character}' ${where}`;
 }
+
+/** What V8 calls the places where Go's decoder meets what it does not expect, and how that calls them. */
+const PLACES: readonly (readonly [string, string])[] = [
+  ['Expected property name', 'looking for beginning of object key string'],
+  ['Expected double-quoted property name', 'looking for beginning of object key string'],
+  ["Expected ':'", 'after object key'],
+  ["Expected ',' or '}'", 'after object key:value pair'],
+  ["Expected ',' or ']'", 'after array element'],
+  ['Bad control character', 'in string literal'],
+  ['Bad escaped character', 'in string escape code'],
+];
 
 /** Docker asks for the type only where there is a body; parameters such as a charset are fine. */
 function requireJson(contentType: string): void {

@@ -178,7 +178,7 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
   ],
   ['both -b and --bip6', '{}', { bip6: 'fd00::1/64', bridge: 'br0' }, /You specified -b & --bip6, mutually/],
   ['an IPv6 --bip', '{}', { bip: 'fd00::1/64' }, /invalid argument "fd00::1\/64" for "--bip" flag/],
-  ['a link-local range', '{}', { fixedCidrV6: 'fe80::/64' }, /overlaps the link-local subnet fe80::\/64/],
+  ['a part of the link-local subnet', '{}', { fixedCidrV6: 'fe80::/80' }, /overlaps the link-local subnet fe80::\/64/],
   ['a multicast range', '{}', { fixedCidrV6: 'ff00::/64' }, /it is a multicast network/],
   ['two host gateways', '{}', { hostGatewayIps: ['10.0.0.1', '10.0.0.2'] }, /only one IPv4 host gateway IP address/],
   [

@@ -72,7 +72,7 @@ export function parseBip(name: 'bip' | 'bip6', text: string): InterfaceAddress {
 /**
  * A subnet; host bits are cut off, as by dockerd.
  * @param name the flag, for the message
- * @throws EngineError invalidArgument; for IPv6 also for what no bridge can have: link-local and multicast
+ * @throws EngineError invalidArgument; for IPv6 also for what no bridge can have: multicast, and what overlaps the link-local subnet without being it
  */
 export function parseCidrFlag(name: string, text: string, family: AddressFamily): Prefix {
   const prefix = ofFamily(
@@ -81,7 +81,7 @@ export function parseCidrFlag(name: string, text: string, family: AddressFamily)
     family,
   );
   if (prefix.startsWith('ff')) throw flagError(name, text, 'it is a multicast network');
-  if (family === 6 && prefixesOverlap(prefix, parsePrefix(LINK_LOCAL))) {
+  if (family === 6 && prefix !== LINK_LOCAL && prefixesOverlap(prefix, parsePrefix(LINK_LOCAL))) {
     throw flagError(name, text, `it overlaps the link-local subnet ${LINK_LOCAL}`);
   }
   return prefix;

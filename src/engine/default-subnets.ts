@@ -5,6 +5,7 @@ import {
   familyOf,
   type InterfaceAddress,
   type IpAddress,
+  interfaceAddress,
   lengthOf,
   type Prefix,
   parsePrefix,
@@ -116,7 +117,10 @@ function reusable(known: Network | undefined, family: AddressFamily, busy: reado
   return subnet === undefined || busy.some((other) => prefixesOverlap(other, subnet)) ? undefined : subnet;
 }
 
-/** The bridge as it is found. Of several addresses, the one `--fixed-cidr` belongs to. */
+/**
+ * The bridge as it is found. Of several addresses, the one `--fixed-cidr` belongs to. On docker0, which is nobody's but ours, the flag
+ * counts for more than what is left of other settings: an address elsewhere says nothing, and one in a smaller subnet grows.
+ */
 function bridgeAddress({ bridge }: NetworkConfig, { family, fixed }: FamilyFlags): InterfaceAddress | undefined {
   const name = bridge ?? DEFAULT_BRIDGE;
   const found = hostLink(name);
@@ -130,7 +134,8 @@ function bridgeAddress({ bridge }: NetworkConfig, { family, fixed }: FamilyFlags
   const addresses = found.addresses.filter(
     (address) => familyOf(address) === family && (family === 4 || !prefixContains(LINK_LOCAL, addressOf(address))),
   );
-  const holdsFixed = (address: InterfaceAddress) =>
-    fixed !== undefined && prefixContains(prefixOf(address), addressOf(fixed));
-  return addresses.find(holdsFixed) ?? addresses[0];
+  if (fixed === undefined) return addresses[0];
+  const holder = addresses.find((address) => prefixContains(prefixOf(address), addressOf(fixed)));
+  if (bridge !== undefined) return holder ?? addresses[0];
+  return holder && interfaceAddress(addressOf(holder), Math.min(lengthOf(holder), lengthOf(fixed)));
 }

@@ -11,7 +11,7 @@ import { renderNetwork } from '../../src/api/render/network.ts';
 import { renderStats } from '../../src/api/render/stats.ts';
 import { renderInfo, renderVersion } from '../../src/api/render/system.ts';
 import { renderVolume } from '../../src/api/render/volume.ts';
-import { parseApiVersion } from '../../src/api/version.ts';
+import { newestApiVersion, parseApiVersion } from '../../src/api/version.ts';
 import type { Sample } from '../../src/engine/stats.ts';
 import type { EngineEvent } from '../../src/model/event.ts';
 import { readLegacyUsage } from '../../src/runtime/stats/cgroup.ts';
@@ -48,7 +48,7 @@ describe('recorded requests are understood', () => {
   for (const { recording, body } of requests.networks) {
     test(`network create of ${recording}`, () => {
       const wanted = body as { Name: string; IPAM?: { Config?: { Subnet: string }[] } };
-      const request = parseNetworkRequest(body);
+      const request = parseNetworkRequest(body, newestApiVersion());
       assert.equal(request.name, wanted.Name);
       assert.deepEqual(
         request.pools.map((pool) => pool.subnet),

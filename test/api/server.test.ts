@@ -65,7 +65,12 @@ describe('requests that make no sense', () => {
 
   const BODIES: readonly (readonly [string, string, RegExp])[] = [
     ['cut short', '{"Image":', /^invalid JSON: unexpected EOF$/],
-    ['no JSON', 'nonsense', /^invalid JSON: invalid character/],
+    ['no JSON', 'words', /^invalid JSON: invalid character 'w' looking for beginning of value$/],
+    ['a word in JSON', '{"Tty":yes}', /^invalid JSON: invalid character 'y' looking for beginning of value$/],
+    ['a bare key', '{Tty', /^invalid JSON: invalid character 'T' looking for beginning of object key string$/],
+    ['a key alone', '{"Tty"}', /^invalid JSON: invalid character '}' after object key$/],
+    ['two in one', '{"Tty":1 2}', /^invalid JSON: invalid character '2' after object key:value pair$/],
+    ['a list too wide', '[1 2]', /^invalid JSON: invalid character '2' after array element$/],
     ['more than JSON', '{} {}', /^invalid JSON: unexpected content after JSON$/],
     ['no object', '[1]', /cannot unmarshal array/],
     ['null', 'null', /config cannot be empty in order to create a container/],

@@ -131,6 +131,22 @@ else {
         room.restart(undefined, outside),
         /invalid auxiliary address DefaultGatewayIPv6: parent subnet fd50::\/64 doesn't contain/,
       );
+      // docker0 is ours: without --bip6 the range is the subnet, whatever address the bridge has from before.
+      for (const [range, gateway] of [
+        ['fd51::/80', 'fd51::1/80'],
+        ['fd51::/64', 'fd51::1/64'],
+        ['fe80::/64', 'fe80::1/64'],
+        ['fd50::/64', 'fd50::1/64'],
+      ] as const) {
+        await room.restart(undefined, { ipv6: true, fixedCidrV6: parsePrefix(range) });
+        assert.equal(room.engine.networks.find('bridge').network.pools[1]?.subnet, range);
+        assert.deepEqual(
+          (await sh("ip -6 -o addr show docker0 | awk '{print $4}'"))
+            .split('\n')
+            .filter((a) => !/^fe80:.*:/.test(a) || a === gateway),
+          [gateway],
+        );
+      }
       await room.restart(undefined, { bip6: parseInterfaceAddress('fd50::5/64') });
       assert.equal((await addresses())?.length, 1);
       assert.ok(room.lines.some((line) => line.startsWith('warn --bip6 has no effect without --ipv6')));

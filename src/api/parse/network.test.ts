@@ -1,28 +1,37 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { newestApiVersion, parseApiVersion } from '../version.ts';
 import { parseConnect, parseDisconnect, parseNetworkRequest } from './network.ts';
 
 describe('network create', () => {
   test('everything Fairway knows', () => {
-    const request = parseNetworkRequest({
-      Name: 'a b/*',
-      Driver: 'bridge',
-      Scope: 'local',
-      CheckDuplicate: true,
-      Internal: true,
-      EnableIPv4: false,
-      EnableIPv6: true,
-      Attachable: true,
-      IPAM: {
-        Driver: 'default',
-        Options: { o: '1' },
-        Config: [
-          { Subnet: '10.1.0.0/16', IPRange: '10.1.2.0/24', Gateway: '10.1.0.9', AuxiliaryAddresses: { r: '10.1.0.7' } },
-        ],
+    const request = parseNetworkRequest(
+      {
+        Name: 'a b/*',
+        Driver: 'bridge',
+        Scope: 'local',
+        CheckDuplicate: true,
+        Internal: true,
+        EnableIPv4: false,
+        EnableIPv6: true,
+        Attachable: true,
+        IPAM: {
+          Driver: 'default',
+          Options: { o: '1' },
+          Config: [
+            {
+              Subnet: '10.1.0.0/16',
+              IPRange: '10.1.2.0/24',
+              Gateway: '10.1.0.9',
+              AuxiliaryAddresses: { r: '10.1.0.7' },
+            },
+          ],
+        },
+        Options: { 'com.docker.network.bridge.name': 'br9' },
+        Labels: { l: '1' },
       },
-      Options: { 'com.docker.network.bridge.name': 'br9' },
-      Labels: { l: '1' },
-    });
+      newestApiVersion(),
+    );
     assert.deepEqual(request, {
       name: 'a b/*',
       driver: 'bridge',
@@ -38,6 +47,12 @@ describe('network create', () => {
     });
   });
 
+  test('IPv4 can be done without since API 1.48; what older clients say of it means nothing', () => {
+    const asked = (version: string) =>
+      parseNetworkRequest({ Name: 'n', EnableIPv4: false, EnableIPv6: true }, parseApiVersion(version));
+    assert.deepEqual([asked('1.48').ipv4, asked('1.47').ipv4, asked('1.47').ipv6], [false, undefined, true]);
+  });
+
   const REFUSED: readonly (readonly [object, string | RegExp])[] = [
     [{ Name: ' ' }, 'invalid name: name is empty'],
     [{ Name: 'n', Ingress: true }, '--ingress (Ingress) is not supported by Fairway yet'],
@@ -45,7 +60,7 @@ describe('network create', () => {
   ];
   for (const [body, words] of REFUSED) {
     test(`${JSON.stringify(body)} is refused`, () =>
-      assert.throws(() => parseNetworkRequest(body), { kind: 'invalidArgument', message: words }));
+      assert.throws(() => parseNetworkRequest(body, newestApiVersion()), { kind: 'invalidArgument', message: words }));
   }
 });
 

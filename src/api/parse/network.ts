@@ -1,6 +1,7 @@
 import type { NetworkRequest, PoolRequest } from '../../engine/requests.ts';
 import type { EndpointRequest } from '../../model/container.ts';
 import { invalid } from '../status.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { Fields } from './fields.ts';
 
@@ -10,7 +11,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 };
 
 /** The body of POST /networks/create: { Name, Driver, IPAM: { Config: [{ Subnet, IPRange, Gateway }] }, Options, … }. @throws EngineError invalidArgument with Docker's words */
-export function parseNetworkRequest(body: unknown): NetworkRequest {
+export function parseNetworkRequest(body: unknown, version: ApiVersion): NetworkRequest {
   const fields = new Fields(body, '');
   const ipam = fields.child('IPAM');
   const [ipv4, ipv6] = [fields.optionalFlag('EnableIPv4'), fields.optionalFlag('EnableIPv6')];
@@ -20,7 +21,8 @@ export function parseNetworkRequest(body: unknown): NetworkRequest {
     driver: fields.text('Driver'),
     internal: fields.flag('Internal'),
     attachable: fields.flag('Attachable'),
-    ...(ipv4 === undefined ? {} : { ipv4 }),
+    // Before 1.48 there was no such field, and what older clients send there means nothing.
+    ...(ipv4 === undefined || !atLeast(version, '1.48') ? {} : { ipv4 }),
     ...(ipv6 === undefined ? {} : { ipv6 }),
     pools: ipam.children('Config').map(parsePool),
     ipamDriver: ipam.text('Driver'),

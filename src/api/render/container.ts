@@ -1,6 +1,6 @@
 import type { ContainerView } from '../../engine/views.ts';
 import type { Container, ContainerState } from '../../model/container.ts';
-import { type ApiVersion, atLeast } from '../version.ts';
+import type { ApiVersion } from '../version.ts';
 import { renderHealth, renderHealthCheck } from './health.ts';
 import { renderHostConfig } from './hostconfig.ts';
 import { orNull } from './list-form.ts';
@@ -36,7 +36,7 @@ export function renderContainer(view: ContainerView, version: ApiVersion) {
     // Where the layers lie is containerd's affair; Docker's keys stay, empty.
     GraphDriver: { Data: {}, Name: 'overlayfs' },
     Mounts: renderMounts(container.mounts, view.volumePaths),
-    Config: renderConfig(container, version),
+    Config: renderConfig(container),
     NetworkSettings: renderNetworkSettings(view, version),
   };
 }
@@ -59,7 +59,7 @@ function renderState(state: ContainerState) {
 }
 
 /** Config: the user's part with the image's merged in, as it was when the container was made. */
-function renderConfig(container: Container, version: ApiVersion) {
+function renderConfig(container: Container) {
   const { spec } = container;
   return {
     Hostname: spec.hostname,
@@ -85,8 +85,8 @@ function renderConfig(container: Container, version: ApiVersion) {
     ...(spec.stopSignal === undefined ? {} : { StopSignal: spec.stopSignal }),
     ...renderHealthCheck(spec),
     ...(spec.stopTimeout === undefined ? {} : { StopTimeout: spec.stopTimeout }),
-    // Since 1.44 the address of the main endpoint is the only one there is.
-    ...(atLeast(version, '1.44') ? {} : renderMac(spec.endpoints[0]?.mac)),
+    // Of old the container's; since 1.44 it is the main endpoint's, and shown here as well.
+    ...renderMac(spec.endpoints[0]?.mac),
   };
 }
 

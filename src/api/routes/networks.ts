@@ -19,7 +19,7 @@ export function networkRoutes({ networks }: EngineSurface): Routes {
       return { status: 200, body: views.map((view) => renderNetwork(view, version, false)) };
     },
     'POST /networks/create': async (exchange) => {
-      const { id, warning } = await networks.create(parseNetworkRequest(await exchange.json()));
+      const { id, warning } = await networks.create(parseNetworkRequest(await exchange.json(), exchange.version));
       return { status: 201, body: { Id: id, Warning: warning } };
     },
     'POST /networks/prune': async ({ query }) => {

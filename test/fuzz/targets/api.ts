@@ -103,7 +103,12 @@ export const targets: readonly Target[] = [
     bodies.creates.map((body) => (body as { HostConfig?: unknown }).HostConfig ?? {}),
     CONTAINER_WORDS,
   ),
-  ofJson('api/network', parseNetworkRequest, [...bodies.networks, NETWORK], NETWORK_WORDS),
+  ofJson(
+    'api/network',
+    (body) => VERSIONS.map((version) => attempt(() => parseNetworkRequest(body, version))),
+    [...bodies.networks, NETWORK],
+    NETWORK_WORDS,
+  ),
   ofJson(
     'api/connect',
     (body) => [parseConnect('app', body), parseDisconnect(body)],
