@@ -22,6 +22,7 @@ test('starts, answers, keeps what it was given, and ends', async () => {
     return error instanceof ContainerdError && error.status === 'NOT_FOUND' && error.kind === 'notFound';
   });
   containerd.close();
+  await assert.rejects(containerd.version.version({}), { kind: 'unavailable' });
   await process.stop();
   await assert.rejects(Containerd.connect(place.options.socket), { kind: 'unavailable' });
 });

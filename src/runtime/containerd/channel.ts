@@ -22,6 +22,7 @@ export class Channel {
   readonly #socketPath: string;
   readonly #namespace: string;
   #session: http2.ClientHttp2Session | undefined;
+  #closed = false;
 
   constructor(socketPath: string, namespace: string) {
     this.#socketPath = socketPath;
@@ -39,11 +40,13 @@ export class Channel {
     };
     if (options.lease !== undefined) headers['containerd-lease'] = options.lease;
     options.signal?.throwIfAborted();
+    if (this.#closed) throw new ContainerdError('UNAVAILABLE', path, 'containerd: the connection was closed');
     return new Call(this.#connect().request(headers), path, options.signal);
   }
 
-  /** Calls under way fail as unavailable. */
+  /** Calls under way fail as unavailable, and so do later ones: a new connection would keep the daemon from ending. */
   close(): void {
+    this.#closed = true;
     this.#session?.destroy();
     this.#session = undefined;
   }
