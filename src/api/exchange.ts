@@ -167,19 +167,19 @@ export class Exchange {
     const type = this.since('1.42') && framing === 'multiplexed' ? 'multiplexed' : 'raw';
     const contentType = `Content-Type: application/vnd.docker.${type}-stream\r\n`;
     const { upgrade } = this.#origin;
-    if (upgrade === undefined) return this.#hijackPlain(contentType);
+    if (upgrade === undefined) return this.#hijackPlain(contentType, framing);
     const { socket } = upgrade;
     if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
     this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
     socket.write(`HTTP/1.1 101 UPGRADED\r\n${contentType}Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
-    return { input: socket, output: socket, signal: this.#watch(socket) };
+    return { input: socket, output: socket, framing, signal: this.#watch(socket) };
   }
 
   /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */
-  #hijackPlain(contentType: string): Connection {
+  #hijackPlain(contentType: string, framing: Framing): Connection {
     const { socket } = this.request;
     socket.write(`HTTP/1.1 200 ${http().STATUS_CODES[200]}\r\n${contentType}Connection: close\r\n\r\n`);
-    return { input: this.request, output: socket, signal: this.#watch(socket) };
+    return { input: this.request, output: socket, framing, signal: this.#watch(socket) };
   }
 
   /** @returns aborted when the client is gone */

@@ -68,6 +68,8 @@ export async function writeAll(target: Writable, chunk: Buffer | string): Promis
 export interface Connection {
   readonly input: Readable;
   readonly output: Writable;
+  /** How output is to be written */
+  readonly framing: Framing;
   /** Aborted when the client is gone */
   readonly signal: AbortSignal;
 }
@@ -86,7 +88,7 @@ export interface PumpOptions {
  * client's output; the process goes on unless its input's end was its own.
  */
 export async function pump(attachment: Attachment, connection: Connection, options: PumpOptions): Promise<void> {
-  const sink = new OutputSink(connection.output, attachment.tty ? 'raw' : 'multiplexed');
+  const sink = new OutputSink(connection.output, connection.framing);
   const unsubscribe = attachment.subscribe((stream, chunk) => {
     if (options[stream]) return sink.write(stream, chunk);
   });

@@ -41,8 +41,9 @@ export async function commitContainer(core: Core, reference: string, request: Co
   return id;
 }
 
+/** One that cannot be paused, since it just ends, is taken as it is. */
 async function whilePaused<T>(core: Core, { id }: Container, work: () => Promise<T>): Promise<T> {
-  await pauseContainer(core, id);
+  await pauseContainer(core, id).catch(() => undefined);
   try {
     return await work();
   } finally {

@@ -9,7 +9,7 @@ import { shortId } from '../model/network.ts';
 import { mergeLogConfig } from '../runtime/logs/settings.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { chooseCapabilities } from '../runtime/spec/capabilities.ts';
-import { overlayEnvironment } from '../runtime/spec/environment.ts';
+import { mergeEnvironment } from '../runtime/spec/environment.ts';
 import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
 import { parseSecurityOptions } from '../runtime/spec/security.ts';
 import { refuseEndpoints } from './configuration-network.ts';
@@ -120,7 +120,7 @@ function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
   return {
     ...spec,
     user: spec.user === '' ? config.user : spec.user,
-    env: overlayEnvironment(config.env, spec.env),
+    env: mergeEnvironment(spec.env, config.env),
     entrypoint: spec.entrypoint ?? config.entrypoint,
     command: spec.command ?? config.command,
     workingDirectory: spec.workingDirectory === '' ? config.workingDirectory : spec.workingDirectory,

@@ -7,7 +7,6 @@ import type { ContainerLog } from '../runtime/logs/log.ts';
 import { isLogged, openLog as openContainerLog } from '../runtime/logs/logs.ts';
 import type { Process } from '../runtime/process/process.ts';
 import { mapDevices, readHostDevices } from '../runtime/spec/devices.ts';
-import { overlayEnvironment } from '../runtime/spec/environment.ts';
 import { findInit, withInit } from '../runtime/spec/init.ts';
 import { buildSpec, domainnameOf, type SpecInput } from '../runtime/spec/spec.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
@@ -40,7 +39,7 @@ export async function prepareProcess(
   const owner = place.kind === 'joined' ? place.owner : undefined;
   const users = usersOf(core, container);
   const input: SpecInput = {
-    container: { ...container, env: overlayEnvironment(linkEnvironment(core.state, container), container.env) },
+    container: { ...container, env: [...linkEnvironment(core.state, container), ...container.env] },
     ...(sandbox === undefined ? {} : { namespacePath: core.reconciler.sandboxPath(sandbox.namespace) }),
     mounts: placed,
     files: containerPaths(core.config, core.state, container),

@@ -70,6 +70,8 @@ class DockerPy(unittest.TestCase):
         container = self.client.containers.run("busybox", ["sh", "-c", "echo one; echo two >&2; sleep 1000"], detach=True)
         code, (out, err) = container.exec_run(["sh", "-c", "echo out; echo err >&2; exit 6"], demux=True)
         self.assertEqual((code, out, err), (6, b"out\n", b"err\n"))
+        terminal = self.client.api.exec_create(container.id, ["echo", "on a terminal"], tty=True)
+        self.assertEqual(self.client.api.exec_start(terminal), b"on a terminal\r\n")
         for number, line in enumerate(container.logs(stream=True, follow=True)):
             if number == 1:
                 break

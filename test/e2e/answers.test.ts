@@ -70,6 +70,8 @@ describe('answers are Docker’s', () => {
     assert.equal(await daemon.ok('load', '-i', '/run/many.tar'), 'Loaded image: many:1\nLoaded image: many:2');
     assert.equal(await daemon.ok('images', '--format', '{{.Tag}}', 'many'), '1\n2');
     await daemon.ok('rmi', 'many:1', 'many:2');
+    const damaged = await daemon.docker(['load'], { input: 'no archive' });
+    assert.deepEqual([damaged.code, damaged.stderr], [1, 'unexpected EOF\n']);
     const missing = await daemon.docker(['save', '-o', '/run/many.tar', 'busybox', 'nosuch']);
     assert.match(missing.stderr, /^Error response from daemon: No such image: nosuch/);
   });

@@ -49,6 +49,8 @@ Successfully tagged told:latest
     const id = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'told');
     const again = await builds.ok(folder);
     assert.equal(again.match(/---> Using cache/g)?.length, 5);
+    const hinted = await builds.ok('--cache-from', 'busybox', folder);
+    assert.match(hinted, /^\[Warning\] --cache-from has no effect: .*\nStep 1\/6 : FROM busybox:latest\n/);
     assert.doesNotMatch(again, /Running in/);
     assert.match(again, new RegExp(`Successfully built ${id.slice(7, 19)}\n$`));
     assert.equal(await builds.ok('-q', folder), `${id}\n`);
@@ -166,7 +168,6 @@ RUN ["cat", "/one", "/zero"]
     assert.match(await refused('FROM busybox\nRUN <<EOF\ntrue\nEOF\n'), /here-documents are not supported/);
     assert.match(await refused('FROM busybox\n', '-t', 'UPPER'), /invalid/);
     assert.match(await refused('FROM 127.0.0.1:1/nosuch\n'), /127\.0\.0\.1:1\/v2\/.*connection refused/);
-    assert.match(await refused('FROM busybox\n', '--cache-from', 'busybox'), /--cache-from is not supported/);
     assert.match(
       await refused('FROM busybox\n', '--platform', 'linux/s390x'),
       /--platform linux\/s390x is not supported/,

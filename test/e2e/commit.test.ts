@@ -40,6 +40,15 @@ describe('docker commit', () => {
     await daemon.ok('rmi', 'worked:1');
   });
 
+  test('a container that ends while it is about to be paused becomes an image as well', async () => {
+    for (let i = 0; i < 4; i++) {
+      const id = await daemon.ok('run', '-d', 'busybox', 'sh', '-c', 'echo words > /written');
+      await daemon.ok('commit', id, 'ended');
+      await daemon.ok('rm', '-f', id);
+    }
+    await daemon.ok('rmi', 'ended');
+  });
+
   test('layers and history are the parent’s and one more', async () => {
     await daemon.ok('run', '--name', 'step', 'busybox', 'sh', '-c', 'echo one > /one');
     await daemon.ok('commit', '-m', 'first', 'step', 'steps:1');

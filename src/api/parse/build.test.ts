@@ -54,7 +54,6 @@ describe('POST /build', () => {
       version: ['2', /DOCKER_BUILDKIT=0/],
       remote: ['https://example.org', /a remote build context/],
       squash: ['1', /experimental mode/],
-      cachefrom: ['["a"]', /--cache-from/],
       platform: ['linux/arm64', /--platform linux\/arm64/],
       outputs: ['[{"Type":"local"}]', /--output/],
       cgroupparent: ['/x', /--cgroup-parent/],

@@ -52,6 +52,12 @@ export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders,
   };
 }
 
+/** What is said before the first step, as Docker warns of arguments that nobody uses. */
+export function noteOnCache(query: URLSearchParams): string {
+  if (list(query, 'cachefrom').length === 0) return '';
+  return '[Warning] --cache-from has no effect: the cache is what was built here, images are not looked through\n';
+}
+
 function refuse(query: URLSearchParams, platform: string): void {
   if ((query.get('version') ?? '1') === '2' || query.has('session')) throw invalid(NO_BUILDKIT);
   for (const [name, { flag, allowed }] of Object.entries(UNSUPPORTED)) {
@@ -59,7 +65,6 @@ function refuse(query: URLSearchParams, platform: string): void {
     if (value !== undefined && value !== allowed && value !== '[]') throw unsupportedOption(flag);
   }
   if (queryFlag(query, 'squash')) throw invalid('squash is only supported with experimental mode');
-  if (list(query, 'cachefrom').length > 0) throw unsupportedOption('--cache-from');
   if (query.getAll('securityopt').some((option) => option !== '' && option !== '[]' && option !== 'null')) {
     throw invalid('The daemon on this platform does not support setting security options on build');
   }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type { LayerUsage } from '../../engine/builds.ts';
 import { errorMessage } from '../../model/errors.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
-import { NO_BUILDKIT, parseBuild } from '../parse/build.ts';
+import { NO_BUILDKIT, noteOnCache, parseBuild } from '../parse/build.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { queryFlag, queryText } from '../parse/query.ts';
 import { orNull } from '../render/list-form.ts';
@@ -39,11 +39,15 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
   const request = parseBuild(exchange.query, exchange.request.headers, platform());
   const quiet = queryFlag(exchange.query, 'q');
   const output = new BuildOutput(exchange, quiet);
+  let note = noteOnCache(exchange.query);
   try {
     const { signal } = exchange;
     const id = await engine.builds.build(contextOf(exchange), request, {
       signal,
-      say: (text) => output.say(text),
+      say: (text) => {
+        output.say(note + text);
+        note = '';
+      },
       drained: () => output.drained(),
       progress: (progress) => output.tell(renderProgress(progress)),
       made: (image) => output.send({ aux: { ID: image } }),

@@ -1,5 +1,5 @@
 import type { Attachment } from '../../engine/attachment.ts';
-import type { ExecStart, ExecView } from '../../engine/requests.ts';
+import type { ExecView } from '../../engine/requests.ts';
 import { errorMessage } from '../../model/errors.ts';
 import { parseDetachKeys } from '../detach.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
@@ -37,8 +37,9 @@ async function start({ execs }: EngineSurface, exchange: Exchange): Promise<Outc
     await execs.start(id, request);
     return { status: 200 };
   }
-  const connection = await exchange.hijack(exec.tty ? 'raw' : 'multiplexed');
-  const attachment = await startOrTell(execs.start(id, request), connection, request);
+  // As the start asks for it, also where the process has a terminal and the client does not say so.
+  const connection = await exchange.hijack(request.tty ? 'raw' : 'multiplexed');
+  const attachment = await startOrTell(execs.start(id, request), connection);
   if (attachment === undefined) return 'answered';
   await pump(attachment, connection, {
     stdout: exec.attachStdout,
@@ -50,15 +51,11 @@ async function start({ execs }: EngineSurface, exchange: Exchange): Promise<Outc
 }
 
 /** The connection has left HTTP, so a failure is told where output would be, as Docker does. */
-async function startOrTell(
-  starting: Promise<Attachment>,
-  connection: Connection,
-  request: ExecStart,
-): Promise<Attachment | undefined> {
+async function startOrTell(starting: Promise<Attachment>, connection: Connection): Promise<Attachment | undefined> {
   try {
     return await starting;
   } catch (thrown) {
-    const sink = new OutputSink(connection.output, request.tty ? 'raw' : 'multiplexed');
+    const sink = new OutputSink(connection.output, connection.framing);
     await sink.write('stdout', Buffer.from(`${errorMessage(thrown)}\r\n`));
     connection.output.end();
     return undefined;

@@ -84,8 +84,7 @@ async function load(engine: EngineSurface, exchange: Exchange): Promise<Outcome>
   try {
     await engine.images.load(exchange.body, (line) => lines.push(`${JSON.stringify({ stream: line })}\r\n`));
   } catch (thrown) {
-    // Some images of the archive may be there already: what was loaded is told before what failed.
-    if (lines.length === 0) throw thrown;
+    // Docker has begun its answer by then. Some images of the archive may be there already: they are told before what failed.
     const message = errorMessage(thrown);
     lines.push(`${JSON.stringify({ errorDetail: { message }, error: message })}\r\n`);
   }

@@ -13,6 +13,12 @@ export function overlayEnvironment(base: readonly string[], over: readonly strin
   return [...byName.values()];
 }
 
+/** What the user says, as it was said, and of the image what the user says nothing about (moby: daemon/commit.go, merge). */
+export function mergeEnvironment(own: readonly string[], image: readonly string[]): string[] {
+  const said = new Set(own.map(nameOf));
+  return [...own, ...image.filter((setting) => !said.has(nameOf(setting)))];
+}
+
 /** What a container's process finds before the image and the user add theirs. HOME is set by runc, from /etc/passwd. */
 export function defaultEnvironment(hostname: string, tty: boolean): string[] {
   return [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(tty ? ['TERM=xterm'] : [])];
