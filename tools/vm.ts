@@ -34,7 +34,7 @@ const DEFAULT_FILES = [
 const NODE = 'node --disable-warning=ExperimentalWarning';
 
 /** What needs links that Debian's kernel has and others may lack, and that the older kernel takes what drivers describe. */
-const NETWORK_FILES = ['test/vm/*.guest.ts', 'test/drivers/*.test.ts'];
+const NETWORK_FILES = ['test/vm/ipvlan.guest.ts', 'test/vm/*.guest.ts', 'test/drivers/*.test.ts'];
 
 if (process.arch !== 'x64') throw new Error(`test:vm emulates x64 on x64 alone, and this is ${process.arch}`);
 const kernel = await findKernel(values.kernel);

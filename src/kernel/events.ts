@@ -103,6 +103,8 @@ const NFGEN_SIZE = 4;
 export class KernelEvents implements Disposable {
   readonly #listener: (event: KernelEvent) => void;
   readonly #resources = new DisposableStack();
+  /** Of each socket: reads a turn's share, and says whether nothing waits any more */
+  readonly #drains: (() => boolean)[] = [];
 
   /** @param listener called soon after the change, on the main thread, never from within a system call */
   constructor(namespace: NetworkNamespace, listener: (event: KernelEvent) => void) {
@@ -144,23 +146,33 @@ export class KernelEvents implements Disposable {
   /** The listener is called when this turn's share is read, since it may well dispose this. */
   #watchNumbered(socket: NetlinkSocket, parse: (message: Message) => RouteEvent | NftablesEvent | undefined): void {
     const datagrams = new NumberedDatagrams();
-    const drain = (): void => {
+    const drain = (): boolean => {
       const events: KernelEvent[] = [];
-      const read = () =>
-        datagrams.drain(socket.fd, (message, namespace) => {
+      let all = true;
+      const read = () => {
+        all = datagrams.drain(socket.fd, (message, namespace) => {
           const event = parse(message);
           if (event !== undefined) events.push(namespace === undefined ? event : { ...event, namespace });
         });
+      };
       if (!drained(read)) {
         datagrams.discard(socket.fd);
         events.push({ kind: 'overrun' });
       }
       for (const event of events) this.#listener(event);
+      return all;
     };
+    this.#drains.push(drain);
     this.#resources.use(watchReadable(socket.fd, drain));
   }
 
+  /** Tells of all that the kernel has told so far, however much it is: the event loop has no turn meanwhile. */
+  catchUp(): void {
+    for (const drain of this.#drains) while (!drain());
+  }
+
   [Symbol.dispose](): void {
+    this.#drains.length = 0;
     this.#resources.dispose();
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelEvent, KernelEvents } from '../kernel/events.ts';
 import type { NetworkNamespace } from '../kernel/netns.ts';
 import { watchMounts } from '../kernel/poll.ts';
@@ -111,9 +111,8 @@ export class Watch implements Disposable {
   async idle(): Promise<void> {
     do {
       await sleep(DEBOUNCE);
-      // A timer that is late comes before what can be read, and that is read another turn later (kernel/poll.ts).
-      await immediate();
-      await immediate();
+      // What came late, or is more than a turn's share, is not heard yet.
+      this.#events.catchUp();
     } while (this.#due !== Number.POSITIVE_INFINITY);
   }
 
