@@ -6,8 +6,8 @@ export interface ApiVersion {
   readonly minor: number;
 }
 
-/** Docker 28.2's; clients that know more are told, and speak this one. */
-export const MAXIMUM_API = '1.50';
+/** Docker 28.5's; clients that know more are told, and speak this one. */
+export const MAXIMUM_API = '1.51';
 /** Docker 1.12's, the oldest that Docker 28 itself still answers. */
 export const MINIMUM_API = '1.24';
 

@@ -146,7 +146,7 @@ export async function writtenSizes({ runtime }: Core, ids: readonly string[]): P
 /** A slash or a dot at the end says that the directory is meant, not a link to it. */
 function absolute(path: string): string {
   const whole = posix.join('/', path).replace(/(.)\/$/, '$1');
-  if (path.endsWith('/.')) return whole === '/' ? '/.' : `${whole}/.`;
+  if (/(^|\/)\.\/*$/.test(path)) return whole === '/' ? '/.' : `${whole}/.`;
   return path.endsWith('/') && whole !== '/' ? `${whole}/` : whole;
 }
 

@@ -106,9 +106,10 @@ export class Execs {
     return attachment;
   }
 
-  /** May come before the process exists: then it is born with this size. */
+  /** May come before the process exists: then it is born with this size. @throws EngineError conflict when the container does not run */
   async resize(id: string, size: TerminalSize): Promise<void> {
     const exec = this.#find(id);
+    runOf(this.#core, findContainer(this.#core.state.containers, exec.container));
     exec.size = size;
     if (exec.status === 'running') await exec.process?.resize(size);
   }

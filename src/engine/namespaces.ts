@@ -12,12 +12,18 @@ import type { State } from './state.ts';
 /** Docker's /dev/shm of the host, for `--ipc host`. */
 const HOST_SHM = '/dev/shm';
 
-/** References to other containers become full ids, so that a rename does not part them. Who is missing is told at the start. */
+/**
+ * References to other containers become full ids, so that a rename does not part them.
+ * @throws EngineError invalidArgument when whose processes shall be seen is not there; for IPC that is told at the start, as in Docker
+ */
 export function completeIsolation(state: State, isolation: Isolation): Isolation {
   const complete = <Mode extends NamespaceMode | IpcMode>(mode: Mode): Mode =>
     mode.kind === 'container'
       ? { ...mode, container: tryFindContainer(state.containers, mode.container)?.id ?? mode.container }
       : mode;
+  const { pid } = isolation;
+  if (pid.kind === 'container' && tryFindContainer(state.containers, pid.container) === undefined)
+    throw new EngineError('invalidArgument', `No such container: ${pid.container}`);
   return { ...isolation, pid: complete(isolation.pid), ipc: complete(isolation.ipc) };
 }
 

@@ -21,15 +21,15 @@ describe('versions and headers', () => {
     assert.equal(get.text, 'OK');
     const head = await api.ask('HEAD', '/v1.41/_ping');
     assert.deepEqual([head.status, head.text], [200, '']);
-    assert.equal(head.headers['api-version'], '1.50');
+    assert.equal(head.headers['api-version'], '1.51');
     assert.equal(head.headers['ostype'], 'linux');
     assert.equal(head.headers['docker-experimental'], 'false');
     assert.match(String(head.headers['server']), /^Fairway\/0\.1\.0 \(linux\)$/);
   });
 
   const TEXTS: readonly (readonly [string, string])[] = [
-    ['1.99', 'client version 1.99 is too new. Maximum supported API version is 1.50'],
-    ['2.0', 'client version 2.0 is too new. Maximum supported API version is 1.50'],
+    ['1.99', 'client version 1.99 is too new. Maximum supported API version is 1.51'],
+    ['2.0', 'client version 2.0 is too new. Maximum supported API version is 1.51'],
     [
       '1.10',
       'client version 1.10 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version',
@@ -44,7 +44,7 @@ describe('versions and headers', () => {
   }
 
   test('every supported version and none at all are served', async () => {
-    for (const prefix of ['', '/v1.24', '/v1.41', '/v1.50']) {
+    for (const prefix of ['', '/v1.24', '/v1.41', '/v1.51']) {
       assert.equal((await api.ask('GET', `${prefix}/version`)).status, 200);
     }
   });
@@ -85,6 +85,11 @@ describe('requests that make no sense', () => {
       assert.deepEqual(api.engine.calls, []);
     });
   }
+
+  test('a body is looked at before what it is about', async () => {
+    const answer = await api.ask('POST', '/commit?container=nosuch', '{');
+    assert.deepEqual([answer.status, message(answer)], [400, 'invalid JSON: unexpected EOF']);
+  });
 
   test('a body of another type is refused', async () => {
     const answer = await api.ask('POST', '/networks/create', '{}', { 'Content-Type': 'text/plain' });

@@ -48,6 +48,16 @@ describe('answers are Docker’s', () => {
     await daemon.ok('rm', '-f', 'guest', 'shell');
   });
 
+  test('exec: a size may come early, but not when the container does not run', async () => {
+    await daemon.ok('run', '-d', '--name', 'sized', 'busybox', 'sleep', '600');
+    const { body } = await daemon.json('POST', '/containers/sized/exec', { Cmd: ['true'], Tty: true });
+    const resize = `/exec/${body['Id']}/resize?h=40&w=40`;
+    assert.equal((await daemon.api('POST', resize)).status, 200);
+    await daemon.ok('kill', 'sized');
+    assert.match(String(await daemon.refusal('POST', resize)), /^409,.* is not running$/);
+    await daemon.ok('rm', 'sized');
+  });
+
   test('exec: the exit code is there when the stream ends', async () => {
     await daemon.ok('run', '-d', '--name', 'busy', 'busybox', 'sleep', '600');
     for (let i = 0; i < 20; i++) assert.equal((await daemon.docker(['exec', 'busy', 'sh', '-c', 'exit 3'])).code, 3);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { TestDaemon } from '../daemon.ts';
+import { SOCKET, TestDaemon } from '../daemon.ts';
 import { busyboxTar } from '../fixtures.ts';
 import { eventually } from '../host.ts';
 
@@ -51,6 +51,14 @@ describe('docker cp, diff and export', () => {
       assert.equal(await ok('cat back/deep/two; readlink back/link; stat -c %a back/deep/two'), 'two\ndeep/two\n4750');
       assert.equal(await ok(`docker cp ${name}:/tmp/other - | tar xO`), 'one');
       assert.equal(await ok(`docker cp ${name}:/home/user/. - | tar t | sort`), './\n./deep/\n./deep/two\n./link');
+      const names = async (path: string) => {
+        const query = new URLSearchParams({ path });
+        return ok(
+          `curl -s --unix-socket ${SOCKET} 'http://d/containers/${name}/archive?${query}' | tar t | head -n 400 | sort -u`,
+        );
+      };
+      assert.equal(await names('home/user/./'), './\n./deep/\n./deep/two\n./link');
+      for (const root of ['.', './', '/.', '/./']) assert.match(await names(root), /^\.\/\n(.*\n)*\.\/bin\/\n/, root);
       assert.equal(await ok(`docker cp -L ${name}:/home/copy/link - | tar xO`), 'two');
       assert.equal(await ok(`docker cp ${name}:/home/copy/link - | tar tv | grep -c 'link -> deep/two'`), '1');
       assert.equal(await ok(`docker cp ${name}:/home/copy/deep/two - | tar tv --numeric-owner | grep -c ' 5/6 '`), '1');
@@ -67,6 +75,7 @@ describe('docker cp, diff and export', () => {
       /Could not find the file \/no\/such in container still|no such directory/,
       'docker cp file still:/no/such/x',
     );
+    await fails(/not a directory/, 'docker cp box:/etc/passwd/ .');
     await fails(/No such container: nosuch/, 'docker cp nosuch:/etc .');
     await fails(/must be a directory/, 'tar c file | docker cp - box:/etc/passwd');
     await fails(/cannot (overwrite|copy)/, 'docker cp tree box:/etc/passwd');

@@ -73,6 +73,11 @@ describe('images', () => {
     assert.deepEqual(rows.split('\n').sort(), ['busybox:latest', 'registry.test:5000/team/tool:1']);
     assert.equal(await daemon.ok('rmi', 'registry.test:5000/team/tool:1'), 'Untagged: registry.test:5000/team/tool:1');
     await daemon.ok('run', '-d', '--name', 'user', 'busybox', 'sleep', '600');
+    const users = async (version: string) =>
+      (JSON.parse((await daemon.api('GET', `/v${version}/images/json`)).body) as { Containers: number }[]).map(
+        ({ Containers }) => Containers,
+      );
+    assert.deepEqual([await users('1.51'), await users('1.50')], [[1], [-1]]);
     const refused = await daemon.docker(['rmi', 'busybox']);
     assert.equal(refused.code, 1);
     assert.match(

@@ -99,7 +99,7 @@ describe('options of bridge networks', () => {
     assert.match((await create('--ipam-driver', 'remote', 'far')).stderr, /plugin "remote" not found/);
     const newer = await daemon.api('GET', '/v1.52/networks');
     assert.equal(newer.status, 400);
-    assert.match(newer.body, /client version 1\.52 is too new\. Maximum supported API version is 1\.50/);
+    assert.match(newer.body, /client version 1\.52 is too new\. Maximum supported API version is 1\.51/);
   });
 
   test('an empty list of bindings is an ephemeral port', async () => {

@@ -105,7 +105,7 @@ describe('options of docker run that change what a container shares with its hos
     await daemon.ok('create', '--name', 'watcher', '--pid', 'container:seen', 'busybox', 'ps');
     assert.equal(await inspect('watcher', 'PidMode'), `"container:${id}"`);
     await daemon.ok('rm', '-f', 'seen', 'watcher');
-    assert.match(await refusal('--pid', 'container:seen'), /failed to join PID namespace: No such container/);
+    assert.match(await refusal('--pid', 'container:seen'), /No such container: seen/);
   });
 
   test('--cgroupns, --userns host, --runtime, --isolation, --annotation', async () => {
@@ -126,6 +126,11 @@ describe('options of docker run that change what a container shares with its hos
     assert.equal(await inspect('named', 'Runtime'), '"io.containerd.runc.v2"');
     assert.equal(await inspect('named', 'UsernsMode'), '"host"');
     assert.equal(await inspect('named', 'Annotations'), '{"a.b":"c"}');
+    const query = new URLSearchParams({ filters: JSON.stringify({ name: ['named'] }) });
+    const [seen] = JSON.parse((await daemon.api('GET', `/v1.51/containers/json?${query}`)).body) as {
+      HostConfig: object;
+    }[];
+    assert.deepEqual(seen?.HostConfig, { NetworkMode: 'bridge', Annotations: { 'a.b': 'c' } });
     await daemon.ok('rm', '-f', 'named');
     assert.match(await refusal('--runtime', 'kata'), /unknown or invalid runtime name: kata/);
   });

@@ -37,6 +37,8 @@ describe('docker update, and running out of memory', () => {
     await daemon.ok('restart', '-t', '0', 'bounded');
     assert.equal(await inspect('bounded', shown), `${96 << 20} 77 500000000`);
     assert.equal(await memoryLimit('bounded'), String(96 << 20));
+    await daemon.ok('update', '--pids-limit', '-1', 'bounded');
+    assert.equal(await inspect('bounded', shown), `${96 << 20} 0 500000000`);
     await daemon.ok('rm', '-f', 'bounded');
   });
 

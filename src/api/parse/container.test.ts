@@ -272,3 +272,18 @@ describe('endpoints', () => {
     refuses(networks({ host: address }), { NetworkMode: 'host' }, /^user specified IP address is supported on user/);
   });
 });
+
+test('the working directory as Docker keeps it', () => {
+  assert.deepEqual(
+    ['', '/', '/tmp/', '/a//b/../c/.'].map((WorkingDir) => parse({ WorkingDir }).workingDirectory),
+    ['', '/', '/tmp', '/a/c'],
+  );
+});
+
+test('a read-only bind covers what is mounted below its source since API 1.44, unless it says so itself', () => {
+  const host = { Binds: ['/a:/a:ro', '/b:/b'], Mounts: [{ Type: 'bind', Source: '/c', Target: '/c', ReadOnly: true }] };
+  const below = (version: string) =>
+    parse({}, host, parseApiVersion(version)).mounts.map((mount) => mount.type === 'bind' && mount.readOnlyBelow);
+  assert.deepEqual(below('1.44'), [undefined, undefined, undefined]);
+  assert.deepEqual(below('1.43'), [false, undefined, false]);
+});

@@ -1,13 +1,14 @@
 import { parseMacAddress } from '../../model/address.ts';
 import type { ContainerSpec } from '../../model/container.ts';
+import type { Mount } from '../../model/mount.ts';
 import { invalid } from '../status.ts';
-import type { ApiVersion } from '../version.ts';
+import { type ApiVersion, atLeast } from '../version.ts';
 import { parseEndpoints } from './endpoint.ts';
 import { Fields } from './fields.ts';
 import { parseHealthCheck } from './health.ts';
 import { type HostConfig, type HostOptions, parseHostConfig } from './hostconfig.ts';
 import { refuseConflicts } from './mode.ts';
-import { parseVolumePaths } from './mounts.ts';
+import { cleanPath, parseVolumePaths } from './mounts.ts';
 import { parseExposedPorts } from './ports.ts';
 
 /** A hostname as the kernel takes it: HOST_NAME_MAX in limits.h. */
@@ -42,7 +43,13 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
   });
   const mode = host.options.networkMode;
   const links = mode.kind === 'network' && mode.name === 'bridge' ? host.links : [];
-  return { ...own, ...host.options, endpoints, links };
+  const mounts = atLeast(version, '1.44') ? host.options.mounts : host.options.mounts.map(onlyItselfReadOnly);
+  return { ...own, ...host.options, mounts, endpoints, links };
+}
+
+/** Before API 1.44 read-only meant the bind alone, and not what is mounted below its source. */
+function onlyItselfReadOnly(mount: Mount): Mount {
+  return mount.type === 'bind' && mount.readOnly ? { readOnlyBelow: false, ...mount } : mount;
 }
 
 /** Two decoders make one specification: this one reads what is not of the host. */
@@ -101,7 +108,7 @@ function parseIdentity(fields: Fields) {
     domainname: fields.text('Domainname'),
     user: fields.text('User'),
     env,
-    workingDirectory,
+    workingDirectory: workingDirectory === '' ? '' : cleanPath(workingDirectory),
     labels: fields.map('Labels'),
   };
 }

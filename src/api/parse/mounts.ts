@@ -168,7 +168,7 @@ function isMode(text: string): boolean {
 }
 
 /** Without doubled or trailing slashes, dots resolved: equal places are equal texts. */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }

@@ -44,10 +44,10 @@ export function terminalSize(query: URLSearchParams): { width: number; height: n
 
 /** The kernel keeps both as unsigned short (struct winsize, ioctl_tty(2)). */
 function dimension(query: URLSearchParams, name: string): number {
-  const value = queryInteger(query, name);
-  if (value === undefined) throw invalid(`invalid resize ${name === 'h' ? 'height' : 'width'} "": invalid syntax`);
-  if (value < 0 || value > 65535) {
-    throw invalid(`invalid resize ${name === 'h' ? 'height' : 'width'} "${value}": value out of range`);
-  }
+  const text = query.get(name) ?? '';
+  const refused = (why: string) => invalid(`invalid resize ${name === 'h' ? 'height' : 'width'} "${text}": ${why}`);
+  if (!/^[+-]?\d+$/.test(text)) throw refused('invalid syntax');
+  const value = Number(text);
+  if (value < 0 || value > 65535) throw refused('value out of range');
   return value;
 }

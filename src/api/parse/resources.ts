@@ -25,8 +25,8 @@ function parseMemory(fields: Fields): Resources {
     ...given('memoryReservation', fields.integer('MemoryReservation')),
     ...(swappiness === undefined || swappiness === -1 ? {} : { memorySwappiness: swappiness }),
     ...(oomKillDisable === undefined ? {} : { oomKillDisable }),
-    // Zero means something here: an update by 0 lifts the limit.
-    ...(pidsLimit === undefined ? {} : { pidsLimit }),
+    // Zero means something here: an update by 0, or by less, lifts the limit.
+    ...(pidsLimit === undefined ? {} : { pidsLimit: Math.max(0, pidsLimit) }),
   };
 }
 

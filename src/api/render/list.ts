@@ -34,7 +34,7 @@ export function renderSummary(view: ContainerView, version: ApiVersion, now: num
     Status: renderStatus(container.state, now, view.health),
     HostConfig: {
       NetworkMode: renderNetworkMode(spec.networkMode),
-      ...(atLeast(version, '1.46') ? { Annotations: {} } : {}),
+      ...(atLeast(version, '1.46') ? { Annotations: spec.isolation.annotations } : {}),
     },
     NetworkSettings: { Networks: renderNetworks(view, version) },
     Mounts: renderMounts(view.container.mounts, view.volumePaths),

@@ -29,8 +29,8 @@ export function containerRoutes(engine: EngineSurface): Routes {
       return { status: 200, body: { ContainersDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
     },
     'POST /commit': async (exchange) => {
-      const { id } = containers.find(exchange.query.get('container') ?? '').container;
       const request = parseCommit(exchange.query, await exchange.json());
+      const { id } = containers.find(exchange.query.get('container') ?? '').container;
       return { status: 201, body: { Id: await containers.commit(id, request) } };
     },
     'GET /containers/{*}/json': (exchange) => inspect(engine, exchange),

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { errorMessage } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectImages } from '../filter/images.ts';
 import { type Filters, parseFilters } from '../parse/filters.ts';
@@ -10,6 +11,7 @@ import type { Routes } from '../router.ts';
 import { invalid, unsupported, unsupportedOption } from '../status.ts';
 import { writeAll } from '../stream.ts';
 import type { EngineSurface } from '../surface.ts';
+import { atLeast } from '../version.ts';
 import { pull } from './registry.ts';
 
 /** Names may hold slashes: "GET /images/registry.example/team/web:1/json". */
@@ -47,7 +49,9 @@ async function list(engine: EngineSurface, { query, version }: Exchange): Promis
     Promise.all(filters.get(name).map(async (reference) => Date.parse((await engine.images.find(reference)).created)));
   const moments = { before: await created('before'), since: await created('since') };
   const images = selectImages(await engine.images.list(), filters, moments, Date.now());
-  return { status: 200, body: images.map((image) => renderImageSummary(image, version, -1)) };
+  // Older clients are told that nobody has counted.
+  const containers = ({ id }: Image) => (atLeast(version, '1.51') ? engine.images.containersOf(id) : -1);
+  return { status: 200, body: images.map((image) => renderImageSummary(image, version, containers(image))) };
 }
 
 /** `docker pull` and `docker import` share a path. */

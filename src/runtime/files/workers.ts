@@ -147,7 +147,7 @@ class Hand {
 function explain({ code, message }: Answer & { kind: 'failed' }): EngineError {
   const kinds: Readonly<Record<string, ErrorKind>> = {
     ENOENT: 'notFound',
-    ENOTDIR: 'notFound',
+    ENOTDIR: 'invalidArgument',
     invalidArgument: 'invalidArgument',
     forbidden: 'forbidden',
   };

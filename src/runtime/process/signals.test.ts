@@ -24,6 +24,7 @@ test('anything else is refused in Docker’s words', () => {
     '65',
     '-1',
     'SIG',
+    'SIG9',
     'SIGNOSUCH',
     'RTMIN-1',
     'RTMAX+1',

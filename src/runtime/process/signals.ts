@@ -11,7 +11,7 @@ const REALTIME_LAST = 64;
  */
 export function parseSignal(text: string): number {
   const name = text.toUpperCase().replace(/^SIG/, '');
-  const number = /^\d+$/.test(name) ? Number(name) : (named(name) ?? realtime(name));
+  const number = /^\d+$/.test(text) ? Number(text) : (named(name) ?? realtime(name));
   if (number === undefined || number < 1 || number > REALTIME_LAST) {
     throw new EngineError('invalidArgument', `invalid signal: ${text}`);
   }

@@ -22,7 +22,7 @@ import { isClientError, ofJson, ofText, type Target } from '../target.ts';
 
 const CONTAINER_WORDS =
   'container:x host none default bridge unless-stopped on-failure rslave private shareable 10.0.0.2 fd00::2 80/tcp 8000-8010 0.0.0.0 NetworkMode PidMode ro nocopy tmpfs volume bind host-gateway CMD-SHELL';
-const VERSIONS = ['1.24', '1.43', '1.44', '1.50'].map(parseApiVersion);
+const VERSIONS = ['1.24', '1.43', '1.44', '1.51'].map(parseApiVersion);
 const NETWORK_WORDS =
   'bridge macvlan ipvlan IPAM Config Subnet IPRange Gateway AuxiliaryAddresses 10.0.0.0/8 fd00::/64 true EnableIPv6 com.docker.network.bridge.name';
 
