@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Mount, VolumeMount } from '../model/mount.ts';
@@ -69,13 +69,13 @@ function withVolume(state: State, mount: VolumeMount, volumes: Map<string, Volum
 
 /** Docker's copy-up: empty volumes get what the image has at their place. Before the container ever runs. */
 export async function fillVolumes(core: Core, container: Container, layers: readonly SnapshotMount[]): Promise<void> {
-  const wanting = container.mounts.filter(
-    (mount): mount is VolumeMount => mount.type === 'volume' && mount.copy && mount.subpath === '',
-  );
+  const wanting = container.mounts.filter((mount): mount is VolumeMount => mount.type === 'volume' && mount.copy);
   if (wanting.length === 0) return;
   const { remap } = core.config;
   await core.volumeUse.hold(wanting, container.id, async () => {
-    const chosen = byDepth(wanting.filter((mount) => isEmpty(core, mount) && has(layers, mount.destination)));
+    const { volumes } = core.runtime;
+    const empty = wanting.filter(({ name, subpath }) => volumes.isEmpty(name, subpath));
+    const chosen = byDepth(empty.filter(({ destination }) => has(layers, destination)));
     if (chosen.length === 0) return;
     const mounts = chosen.map((mount) => seenMount(core, mount));
     await core.runtime.files.copyUp({
@@ -85,10 +85,6 @@ export async function fillVolumes(core: Core, container: Container, layers: read
       ...(remap === undefined ? {} : { maps: remap }),
     });
   });
-}
-
-function isEmpty(core: Core, { name }: VolumeMount): boolean {
-  return readdirSync(core.runtime.volumes.path(name)).length === 0;
 }
 
 function has(layers: readonly SnapshotMount[], path: string): boolean {

@@ -9,6 +9,7 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -134,6 +135,25 @@ export class LocalVolumes {
     if (Object.keys(options).length > 0 && mountPoints().includes(target)) umount2(target, MNT_DETACH);
   }
 
+  /** Whether nothing lies there. False where there is no such directory, and where a link leads out of the volume. */
+  isEmpty(name: string, subpath: string): boolean {
+    const directory = openSync(this.path(name), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      if (subpath === '') return readdirSync(this.path(name)).length === 0;
+      const fd = openBeneath(directory, subpath);
+      try {
+        return fstatSync(fd).isDirectory() && readdirSync(`/proc/self/fd/${fd}`).length === 0;
+      } finally {
+        close(fd);
+      }
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    } finally {
+      closeSync(directory);
+    }
+  }
+
   /**
    * Makes a part of a volume mountable by itself, for a container: links that others put into the volume do not lead out of
    * it, and what was found stays mounted whatever they do later.
@@ -152,7 +172,8 @@ export class LocalVolumes {
       }
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      throw new EngineError('invalidArgument', `cannot access path ${join(this.path(name), subpath)}: ${error.code}`);
+      const why = error.code === 'EXDEV' ? 'path concatenation escapes the base directory' : error.code;
+      throw new EngineError('invalidArgument', `cannot access path ${join(this.path(name), subpath)}: ${why}`);
     } finally {
       closeSync(directory);
     }
