@@ -78,6 +78,9 @@ if (!isInside) {
       assert.equal((await exec.inspect()).ExitCode, 4);
       const archive = await container.getArchive({ path: '/etc/hostname' });
       assert.match((await buffer(archive)).toString('latin1'), /hostname/);
+      const committed = await container.commit({ repo: 'kept', tag: '1', comment: 'by dockerode' });
+      assert.equal((await docker.getImage('kept:1').inspect()).Id, committed.Id);
+      await docker.getImage('kept:1').remove();
       await container.remove({ force: true });
     });
 

@@ -11,6 +11,9 @@ const OF_CONTAINERS = [
   ...['Image', 'ArgsEscaped', 'NetworkDisabled', 'MacAddress', 'StopTimeout'],
 ];
 
+/** They count in the query; dockerode repeats them in the body. */
+const IN_QUERY = ['container', 'repo', 'tag', 'author', 'comment', 'changes', 'pause'];
+
 /**
  * POST /commit: where to in the query, and in the body whatever of the configuration is to be otherwise.
  * @throws EngineError invalidArgument
@@ -44,7 +47,7 @@ function parseGiven(fields: Fields): ContainerCommit['given'] {
     OnBuild: fields.texts('OnBuild'),
     Healthcheck: healthCheck.test.length > 0 ? healthSection(healthCheck) : undefined,
   };
-  fields.ignore(...OF_CONTAINERS);
+  fields.ignore(...OF_CONTAINERS, ...IN_QUERY);
   fields.close();
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseApiVersion } from '../version.ts';
-import { parseContainerSpec } from './container.ts';
+import { parseContainerSpec, warnOfMoved } from './container.ts';
 
 const newest = parseApiVersion('1.50');
 
@@ -130,6 +130,13 @@ describe('fields', () => {
   for (const [config, host, words] of REFUSED) {
     test(`${JSON.stringify({ ...config, ...host })} is refused`, () => refuses(config, host, words));
   }
+
+  test('what moved into HostConfig long ago is passed over outside of it, with a warning where it is set', () => {
+    assert.deepEqual(parse({ Dns: ['8.8.8.8'], VolumesFrom: ['x'] }, {}).dns, []);
+    assert.deepEqual(warnOfMoved({ Image: 'x', Dns: ['8.8.8.8'], VolumesFrom: [], Runtime: null }), [
+      'Dns has no effect outside of HostConfig',
+    ]);
+  });
 
   test('extra hosts in every spelling', () => {
     const { extraHosts } = parse({}, { ExtraHosts: ['a:10.0.0.1', 'b=host-gateway', 'c:[fd00::1]'] });

@@ -113,8 +113,19 @@ function parseIdentity(fields: Fields) {
   };
 }
 
+/** Of HostConfig since API 1.18, but still said beside it by examples and clients. */
+const MOVED = ['Dns', 'Runtime', 'VolumesFrom'];
+
+/** What Docker passes over without a word. @returns a warning for each */
+export function warnOfMoved(body: unknown): string[] {
+  const fields = new Fields(body, '');
+  const said = MOVED.filter((name) => fields.has(name));
+  return said.map((name) => `${name} has no effect outside of HostConfig`);
+}
+
 /** What is left concerns image builds or other systems. */
 function closeConfig(fields: Fields): void {
+  fields.ignore(...MOVED);
   // The name counts in the query; dockerode repeats it here.
   fields.ignore('OnBuild', 'ArgsEscaped', 'name');
   fields.close({ NetworkDisabled: 'a container without network' });

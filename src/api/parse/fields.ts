@@ -122,6 +122,12 @@ export class Fields {
     for (const name of names) this.#take(name);
   }
 
+  /** Whether a field is set to anything but its zero value. */
+  has(name: string): boolean {
+    const value = this.#peek(name);
+    return value !== undefined && !isZero(value);
+  }
+
   /** Reads fields that may be set to these values, because they ask for what happens anyway. */
   allow(name: string, ...values: readonly unknown[]): void {
     if (values.includes(this.#peek(name))) this.#take(name);

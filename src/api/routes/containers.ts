@@ -5,7 +5,7 @@ import type { Image } from '../../model/image.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectContainers } from '../filter/containers.ts';
 import { parseCommit } from '../parse/commit.ts';
-import { parseContainerSpec } from '../parse/container.ts';
+import { parseContainerSpec, warnOfMoved } from '../parse/container.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { moveLinkSysctls } from '../parse/link-sysctls.ts';
 import { queryFlag, queryInteger, queryText } from '../parse/query.ts';
@@ -104,12 +104,10 @@ function isIdOf(image: Image, id: string): boolean {
 async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const name = queryText(exchange.query, 'name');
   requirePlatform(queryText(exchange.query, 'platform'));
-  const { spec, warnings } = moveLinkSysctls(
-    parseContainerSpec(await exchange.json(), exchange.version),
-    exchange.version,
-  );
+  const body = await exchange.json();
+  const { spec, warnings } = moveLinkSysctls(parseContainerSpec(body, exchange.version), exchange.version);
   const created = await engine.containers.create(name, spec).catch(refuseOtherMissing);
-  return { status: 201, body: { Id: created.id, Warnings: [...warnings, ...created.warnings] } };
+  return { status: 201, body: { Id: created.id, Warnings: [...warnOfMoved(body), ...warnings, ...created.warnings] } };
 }
 
 /** To clients 404 means that the image is missing, and they go and pull it: whatever else is missing is a bad parameter. */
