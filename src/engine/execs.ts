@@ -83,12 +83,12 @@ export class Execs {
     if (exec.status === 'ended') throw new EngineError('conflict', `exec command ${id} has already run`);
     if (exec.status !== 'created') throw new EngineError('conflict', `exec command ${id} is already running`);
     exec.status = 'starting';
-    const size = exec.size ?? request.size;
+    const size = exec.size ?? request.size ?? exec.request.size;
     if (size !== undefined) exec.size = size;
     const attachment = attach(exec, request.detach);
     containerEvent(core, container, `exec_start: ${commandText(exec.request)}`, { execID: id });
     try {
-      const process = await run.process.exec({ ...optionsOf(exec.request), id });
+      const process = await run.process.exec({ ...optionsOf(exec.request), size, id });
       if (request.detach) exec.session.stdin?.end();
       exec.session.connect(process.io);
       const { session } = exec;

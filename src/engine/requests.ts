@@ -72,11 +72,13 @@ export interface ExecRequest {
   readonly user: string;
   readonly privileged: boolean;
   readonly detachKeys: string;
+  readonly size?: { readonly width: number; readonly height: number };
 }
 
 export interface ExecStart {
   readonly detach: boolean;
   readonly tty: boolean;
+  /** Of the terminal, in characters; a resize that comes first counts for more, and this more than that of the request */
   readonly size?: { readonly width: number; readonly height: number };
 }
 

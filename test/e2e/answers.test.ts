@@ -53,6 +53,14 @@ describe('answers are Docker’s', () => {
     const { body } = await daemon.json('POST', '/containers/sized/exec', { Cmd: ['true'], Tty: true });
     const resize = `/exec/${body['Id']}/resize?h=40&w=40`;
     assert.equal((await daemon.api('POST', resize)).status, 200);
+    const Cmd = ['stty', 'size'];
+    const asked = await daemon.json('POST', '/containers/sized/exec', {
+      Cmd,
+      Tty: true,
+      AttachStdout: true,
+      ConsoleSize: [57, 123],
+    });
+    assert.match((await daemon.api('POST', `/exec/${asked.body['Id']}/start`, { Tty: true })).body, /^57 123\r\n$/);
     await daemon.ok('kill', 'sized');
     assert.match(String(await daemon.refusal('POST', resize)), /^409,.* is not running$/);
     await daemon.ok('rm', 'sized');

@@ -16,21 +16,27 @@ export function parseExec(body: unknown): ExecRequest {
     user: fields.text('User'),
     privileged: fields.flag('Privileged'),
     detachKeys: fields.text('DetachKeys'),
+    ...parseSize(fields),
   };
   // Older clients name the container here again, and say already how they will start it.
-  fields.ignore('Detach', 'Container', 'ConsoleSize');
+  fields.ignore('Detach', 'Container');
   fields.close();
   if (request.command.length === 0) throw invalid('No exec command specified');
   return request;
 }
 
-/** The body of POST /exec/{id}/start, which may be empty. The size is [rows, columns]; dockerode adds its own options for the connection. */
+/** The body of POST /exec/{id}/start, which may be empty; dockerode adds its own options for the connection. */
 export function parseExecStart(body: unknown): ExecStart {
   const fields = new Fields(body, '');
   const start = { detach: fields.flag('Detach'), tty: fields.flag('Tty') };
-  const size = fields.integers('ConsoleSize');
+  const size = parseSize(fields);
   fields.ignore('hijack', 'stdin', 'Stdin', 'AbortSignal');
   fields.close();
-  const [height = 0, width = 0] = size;
-  return height > 0 && width > 0 ? { ...start, size: { width, height } } : start;
+  return { ...start, ...size };
+}
+
+/** ConsoleSize: [rows, columns] */
+function parseSize(fields: Fields): Pick<ExecStart, 'size'> {
+  const [height = 0, width = 0] = fields.integers('ConsoleSize');
+  return height > 0 && width > 0 ? { size: { width, height } } : {};
 }

@@ -23,6 +23,7 @@ export function describeExec(
   return {
     ...own,
     terminal: options.tty,
+    ...(options.tty && options.size !== undefined ? { consoleSize: options.size } : {}),
     user: user ?? own.user,
     args: options.args,
     env: overlayEnvironment(terminal, options.env),

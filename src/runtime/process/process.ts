@@ -70,6 +70,8 @@ export interface ExecOptions {
   /** '': the container's */
   readonly user: string;
   readonly tty: boolean;
+  /** Of the terminal, in characters */
+  readonly size?: { readonly width: number; readonly height: number } | undefined;
   /** False: /dev/null */
   readonly stdin: boolean;
   readonly privileged: boolean;
