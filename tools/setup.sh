@@ -56,6 +56,12 @@ if [ -n "$missing" ]; then
   install $missing
 fi
 
+# The guest's kernel is downloaded when it runs first (tools/vm/kernel.ts): the lists must name what the mirror has.
+if [ "${1:-}" = vm ]; then
+  kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-\)/\1/p' | head -n 1)
+  [ -n "$kernel" ] && [ -e ".cache/vm/$kernel" ] || update
+fi
+
 # Older suites have the client only inside docker.io, whose daemon would take over the host's network: unpack the client alone.
 if ! command -v docker >/dev/null 2>&1; then
   update

@@ -54,9 +54,9 @@ async function runFiles(paths: string[]): Promise<Outcome> {
 
 function note({ type, data }: TestEvent, { failed, ended, wrong }: Outcome): void {
   if (type === 'test:fail' && data.todo === undefined) {
-    const { file = 'of no file', name } = data;
+    const { file = 'of no file' } = data;
     failed.add(file);
-    if (name !== file) wrong.add(file);
+    if (!isProcess(data)) wrong.add(file);
   }
   if (type === 'test:stderr' && data.message.includes(V8_ENDED)) ended.add(data.file);
 }
@@ -67,13 +67,20 @@ function tell({ type, data }: TestEvent): void {
   else if (type === 'test:pass') console.log(`  ✔ ${data.name} (${seconds(data.details.duration_ms)})`);
   else if (type === 'test:fail') {
     const { error, duration_ms: took } = data.details;
-    console.log(`  ✖ ${data.name} (${seconds(took)})\n${inspect(error.cause ?? error)}`);
+    console.log(
+      `  ✖ ${data.name} (${seconds(took)})\n${inspect(isProcess(data) ? { ...error } : (error.cause ?? error))}`,
+    );
   } else if (type === 'test:summary' && data.file !== undefined) {
     const { counts, success, duration_ms: took, file } = data;
     console.log(
       `${success ? 'ok    ' : 'FAILED'} ${shown(file)}: ${counts.passed} of ${counts.tests} tests, ${seconds(took)}`,
     );
   }
+}
+
+/** A file's process ended with an exit code or by a signal, rather than one of its tests. */
+function isProcess({ name, file }: { readonly name: string; readonly file?: string | undefined }): boolean {
+  return name === file;
 }
 
 function shown(file: string): string {
