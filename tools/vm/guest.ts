@@ -26,10 +26,15 @@ export async function runInGuest(kernel: Kernel, options: GuestOptions): Promise
   try {
     await bundleDaemon();
     const initramfs = await buildInitramfs(kernel, options, scratch);
-    const child = spawn('nice', ['qemu-system-x86_64', ...machine(kernel, initramfs)], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      timeout: LONGEST,
-    });
+    // It ends with this process, however that ends (prctl(2), PR_SET_PDEATHSIG).
+    const child = spawn(
+      'setpriv',
+      ['--pdeathsig', 'KILL', 'nice', 'qemu-system-x86_64', ...machine(kernel, initramfs)],
+      {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        timeout: LONGEST,
+      },
+    );
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (status) => resolve(status ?? 0));

@@ -22,7 +22,10 @@ export interface ContainerdOptions extends ContainerdPaths {
 
 /** Where Debian and Docker's own packages put containerd, its shim and runc, whatever PATH we were given. */
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const START_TIMEOUT = 15_000;
+/** Milliseconds for one that was just started: it is for what hangs, and a machine may be slow. One that ends is not waited for. */
+const START_TIMEOUT = 120_000;
+/** For one that should be there already */
+const ADOPT_TIMEOUT = 15_000;
 const STOP_TIMEOUT = 10_000;
 const POLL = 5;
 const FIRST_PAUSE = 100;
@@ -116,7 +119,7 @@ export class ContainerdProcess {
     if (!(pid > 1 && (await this.#isOurs(pid)))) return false;
     this.#pid = pid;
     try {
-      await this.#ready(() => !isAlive(pid));
+      await this.#ready(() => !isAlive(pid), ADOPT_TIMEOUT);
       this.#options.logger.debug('containerd adopted', { pid });
       return true;
     } catch {
@@ -148,7 +151,7 @@ export class ContainerdProcess {
     child.unref();
     await writeFile(this.#pidFile, `${this.#pid}\n`);
     try {
-      await this.#ready(() => child.exitCode !== null || child.signalCode !== null);
+      await this.#ready(() => child.exitCode !== null || child.signalCode !== null, START_TIMEOUT);
     } catch (error) {
       await end(this.#pid);
       throw error;
@@ -156,12 +159,12 @@ export class ContainerdProcess {
   }
 
   /** Until it answers. @param dead whether waiting has become pointless */
-  async #ready(dead: () => boolean): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT;
+  async #ready(dead: () => boolean, patience: number): Promise<void> {
+    const deadline = Date.now() + patience;
     for (;;) {
       try {
         this.#answering?.close();
-        this.#answering = await Containerd.connect(this.socket, { signal: AbortSignal.timeout(START_TIMEOUT) });
+        this.#answering = await Containerd.connect(this.socket, { signal: AbortSignal.timeout(patience) });
         return;
       } catch (error) {
         if (dead()) {
