@@ -11,6 +11,7 @@ import { type DaemonConfig, loadConfig } from './config.ts';
 import { installContext, removeContext } from './context.ts';
 import { collectWhenIdle } from './idle-memory.ts';
 import { createLogger, type LevelledLogger } from './logger.ts';
+import { claimNamespace } from './namespace-claim.ts';
 import { claimPidfile } from './pidfile.ts';
 import { serviceManager } from './systemd.ts';
 import { DEFAULT_SOCKET } from './values.ts';
@@ -80,6 +81,7 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
   const logger = createLogger(config.logLevel, config.logFormat);
   for (const warning of config.warnings) logger.warn(warning);
   using _pidfile = claimPidfile(config.pidfile);
+  await using _namespace = await claimNamespace(logger);
   dieOfTheUnexpected(logger);
   const ending = endingSignal();
   Object.assign(process.env, config.proxies);

@@ -65,7 +65,7 @@ function describeHostAttachment({ id, mtu, target, ends: [end] }: HostAttachment
   const master = target.kind === 'bridge' ? target.bridge : '';
   return [
     { ...pair, master, peer: { namespace, name, mac, mtu } },
-    ...(target.kind === 'bridge' ? describeSilentPort(port) : []),
+    ...(target.kind === 'bridge' ? describeSilentPort(port, mtu) : []),
     ...(target.kind === 'switch' ? [switchPort(target, port, { namespace, link: name })] : []),
     ...addressing(end, sandbox),
   ];

@@ -62,6 +62,17 @@ describe('installed under the name dockerd', () => {
     assert.deepEqual([wrong.code, wrong.stderr], [1, 'dockerd: invalid containerd namespace "a/b"\n']);
   });
 
+  test('a second daemon in the same network namespace is refused, wherever its data are', async () => {
+    const apart = ['--data-root', '/run/y/data', '--exec-root', '/run/y/exec', '--pidfile', '/run/y/docker.pid'];
+    const second = await dockerd(...apart, '-H', 'unix:///run/y/docker.sock');
+    const first = await host.shell('cat /run/x/docker.pid');
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, new RegExp(`dockerd: another fairwayd \\(PID ${first}\\) looks after the networks`));
+    assert.equal(await docker('info', '-f', '{{.DockerRootDir}}'), '/run/x/data');
+    assert.notEqual((await host.exec(['test', '-e', '/run/y/docker.pid'])).code, 0);
+    assert.notEqual((await host.exec(['test', '-e', '/run/y/data'])).code, 0);
+  });
+
   test('SIGHUP reads daemon.json again: what can be changed changes, and an event tells of it', async () => {
     await write({ labels: ['rack=8', 'row=2'], 'max-concurrent-downloads': 5, 'live-restore': false, mtu: 1400 });
     await hangup();

@@ -35,6 +35,12 @@ describe('options of bridge networks', () => {
     const bridge = await bridgeOf('small');
     assert.match(await host(`ip link show ${bridge}`), / mtu 1400 /);
     assert.match(await host(`ip link show master ${bridge}`), / mtu 1400 /);
+    // Too small for IPv6: the kernel has no settings of it there.
+    const tiny = ['-o', 'com.docker.network.driver.mtu=1000'];
+    await created(...tiny, 'tiny');
+    await daemon.ok('network', 'connect', 'tiny', 'small');
+    assert.match(await daemon.ok('exec', 'small', 'ip', 'link', 'show', 'eth0'), / mtu 1000 /);
+    assert.match((await create(...tiny, '--ipv6', 'no')).stderr, /invalid MTU number: 1000: IPv6 needs 1280 at least/);
   });
 
   test('ports are published where the network says, in the family of that address', async () => {

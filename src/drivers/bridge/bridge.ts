@@ -15,7 +15,7 @@ import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { linkLocalAddress } from '../mac.ts';
-import { describeSilentPort } from '../silent-port.ts';
+import { describeSilentPort, LOWEST_IPV6_MTU } from '../silent-port.ts';
 import { bridgeName } from './name.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 import { published } from './ports.ts';
@@ -38,12 +38,16 @@ export const bridge: NetworkDriver<BridgeOptions> = {
     const onLan = named === undefined ? {} : { onLan: true as const };
     return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false, ...onLan };
   },
-  check: ({ options, ipamDriver }) => {
-    if (!options.portSecurity || ipamDriver !== 'dhcp') return;
-    throw new EngineError(
-      'invalidArgument',
-      'option port_security needs addresses of Fairway: with --ipam-driver dhcp they are the LAN’s',
-    );
+  check: (network) => {
+    const refuse = (message: string) => {
+      throw new EngineError('invalidArgument', message);
+    };
+    if (hasIPv6(network) && mtuOf(network) < LOWEST_IPV6_MTU) {
+      refuse(`invalid MTU number: ${mtuOf(network)}: IPv6 needs ${LOWEST_IPV6_MTU} at least`);
+    }
+    if (network.options.portSecurity && network.ipamDriver === 'dhcp') {
+      refuse('option port_security needs addresses of Fairway: with --ipam-driver dhcp they are the LAN’s');
+    }
   },
   network: (network) => [
     ...bridgeLink(network),
@@ -80,13 +84,18 @@ function bridgeLink(network: Network<BridgeOptions>): Resource[] {
     // A connection from 127.0.0.1 to a published port leaves through the bridge; the kernel drops it as martian without this.
     hostSetting(`net/ipv4/conf/${name}/route_localnet`, '1'),
     ...(network.options.icc ? [] : detour(name)),
-    ...(hasIPv6(network) ? ipv6Settings(name) : [hostSetting(`net/ipv6/conf/${name}/disable_ipv6`, '1')]),
+    ...(hasIPv6(network) ? ipv6Settings(name) : withoutIPv6(name, mtu)),
   ];
 }
 
+/** Where no endpoint has an IPv6 address, neighbour discovery and MLD would flood every port for nothing. */
+function withoutIPv6(bridge: string, mtu: number): Resource[] {
+  return mtu < LOWEST_IPV6_MTU ? [] : [hostSetting(`net/ipv6/conf/${bridge}/disable_ipv6`, '1')];
+}
+
 /**
- * Where no endpoint has an IPv6 address, neighbour discovery and MLD would flood every port for nothing. Where they have,
- * the bridge asks nobody for duplicates, since ipam allots each address once, and takes no router's word: it is the router.
+ * Where they have one, the bridge asks nobody for duplicates, since ipam allots each address once, and takes no router's
+ * word: it is the router.
  */
 function ipv6Settings(bridge: string): Resource[] {
   const setting = (name: string, value: string) => hostSetting(`net/ipv6/conf/${bridge}/${name}`, value);
@@ -183,7 +192,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       ...(endpoint.announce === undefined ? {} : { announce: endpoint.announce }),
       peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
-    ...describeSilentPort(name),
+    ...describeSilentPort(name, mtu),
     ...describeAddressing(endpoint, sandbox),
   ];
 }
