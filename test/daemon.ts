@@ -91,7 +91,11 @@ export class TestDaemon implements AsyncDisposable {
       this.#log = (this.#log + chunk.toString()).slice(-1_000_000);
     };
     child.stdout?.on('data', note);
-    child.stderr?.on('data', note);
+    child.stderr?.on('data', (chunk: Buffer) => {
+      note(chunk);
+      // V8's last words are told at once: tools/vm/run-tests.ts listens for them.
+      if (chunk.includes('# Check failed')) process.stderr.write(chunk);
+    });
     this.#process = child;
     await eventually(
       'the daemon answers',
