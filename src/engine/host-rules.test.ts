@@ -4,15 +4,15 @@ import { parseIpAddress, parsePrefix } from '../model/address.ts';
 import type { Resource } from '../model/resource.ts';
 import { underFlags } from './host-rules.ts';
 
-const publish = (hostAddress: string, address: string): Resource => ({
+const publish = (hostAddress: string, address: string, port = 80, count = 1): Resource => ({
   kind: 'firewall',
   meaning: 'publish',
   protocol: 'tcp',
   hostAddress: parseIpAddress(hostAddress),
   hostPort: 8080,
-  count: 1,
+  count,
   address: parseIpAddress(address),
-  port: 80,
+  port,
   bridge: 'br0',
 });
 const masquerade = (subnet: string): Resource => ({
@@ -55,4 +55,21 @@ test('direct routing opens each published port at the container’s address', ()
       bridge: 'br0',
     },
   ]);
+});
+
+test('direct routing: ranges that overlap at the container are opened as one', () => {
+  const published = [publish('0.0.0.0', '10.0.0.2', 80, 10), publish('192.0.2.2', '10.0.0.2', 85, 20)];
+  const others = [publish('0.0.0.0', '10.0.0.3', 85, 20), publish('0.0.0.0', '10.0.0.2', 200)];
+  const found = underFlags([...published, ...others], {
+    firewall: { ipv4: true, ipv6: true },
+    allowDirectRouting: true,
+  });
+  assert.deepEqual(
+    found.slice(4).map((rule) => 'count' in rule && 'address' in rule && [rule.address, rule.port, rule.count]),
+    [
+      ['10.0.0.2', 80, 25],
+      ['10.0.0.2', 200, 1],
+      ['10.0.0.3', 85, 20],
+    ],
+  );
 });

@@ -1,5 +1,6 @@
 import { type AddressFamily, familyOf } from '../model/address.ts';
-import { type FirewallResource, type Resource, resourceKey } from '../model/resource.ts';
+import { mergePorts } from '../model/port-intervals.ts';
+import type { FirewallResource, Resource } from '../model/resource.ts';
 import type { NetworkConfig } from './config.ts';
 
 type Flags = Pick<NetworkConfig, 'firewall' | 'allowDirectRouting'>;
@@ -13,9 +14,7 @@ export function underFlags(resources: readonly Resource[], flags: Flags): readon
   if (firewall.ipv4 && firewall.ipv6 && !allowDirectRouting) return resources;
   const allowed = resources.flatMap((resource) => (isAllowed(resource, firewall) ? [guarded(resource, firewall)] : []));
   if (!allowDirectRouting) return allowed;
-  // A port that is published twice is opened once.
-  const opened = new Map(allowed.flatMap(direct).map((rule) => [resourceKey(rule), rule]));
-  return [...allowed, ...opened.values()];
+  return [...allowed, ...direct(allowed)];
 }
 
 function isAllowed(resource: Resource, { ipv4, ipv6 }: Flags['firewall']): boolean {
@@ -38,8 +37,17 @@ function familyOfRule(rule: FirewallResource): AddressFamily {
   return familyOf('subnet' in rule ? rule.subnet : rule.address);
 }
 
-function direct(resource: Resource): Resource[] {
-  if (resource.kind !== 'firewall' || resource.meaning !== 'publish') return [];
-  const { protocol, address, port, count, bridge } = resource;
-  return [{ kind: 'firewall', meaning: 'open', protocol, address, port, count, bridge }];
+/** Each container's published ports at its own address. */
+function direct(resources: readonly Resource[]): Resource[] {
+  const published = resources.flatMap((resource) =>
+    resource.kind === 'firewall' && resource.meaning === 'publish' ? [resource] : [],
+  );
+  return [...Map.groupBy(published, ({ address, bridge }) => `${address} ${bridge}`).values()].flatMap((rules) => {
+    const ports = rules.map(({ protocol, port, count }) => ({ protocol, containerPort: port, count }));
+    return mergePorts(ports).flatMap(({ protocol, first, last }) =>
+      rules.slice(0, 1).map(({ address, bridge }): Resource => {
+        return { kind: 'firewall', meaning: 'open', protocol, address, port: first, count: last - first + 1, bridge };
+      }),
+    );
+  });
 }

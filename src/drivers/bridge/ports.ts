@@ -7,16 +7,10 @@ import {
   isUnspecified,
 } from '../../model/address.ts';
 import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
-import type { Resource, TransportProtocol } from '../../model/resource.ts';
+import { mergePorts } from '../../model/port-intervals.ts';
+import type { Resource } from '../../model/resource.ts';
 import { bridgeName } from './name.ts';
 import type { BridgeOptions } from './options.ts';
-
-/** Ports of a container that lie side by side. */
-interface Interval {
-  readonly protocol: TransportProtocol;
-  readonly first: number;
-  readonly last: number;
-}
 
 /**
  * What leads to an endpoint's published ports, by family: bound host ports and their translation; where nothing is
@@ -82,7 +76,7 @@ function opened(
   const { gatewayModes, trustedLinks } = network.options;
   const bridge = bridgeName(network);
   const rules = (of: readonly PublishedPort[], through?: string) =>
-    merged(of).map(({ protocol, first, last }): Resource => {
+    mergePorts(of).map(({ protocol, first, last }): Resource => {
       const rule = { kind: 'firewall', meaning: 'open', protocol, address, port: first } as const;
       return { ...rule, count: last - first + 1, bridge, ...(through === undefined ? {} : { through }) };
     });
@@ -92,19 +86,4 @@ function opened(
   // A port of 127.0.0.1 is the host's own affair, also where a link is trusted.
   const outside = ports.filter(({ hostAddress }) => !isLoopback(hostAddress));
   return trustedLinks.flatMap((link) => rules(outside, link));
-}
-
-/** A port may be published more than once; it is opened once, and neighbours together. */
-function merged(ports: readonly PublishedPort[]): Interval[] {
-  const intervals = ports.map(({ protocol, containerPort, count }): Interval => {
-    return { protocol, first: containerPort, last: containerPort + count - 1 };
-  });
-  const found: Interval[] = [];
-  for (const one of intervals.toSorted((a, b) => a.first - b.first)) {
-    const index = found.findIndex(({ protocol, last }) => protocol === one.protocol && last >= one.first - 1);
-    const other = found[index];
-    if (other === undefined) found.push(one);
-    else found[index] = { ...other, last: Math.max(other.last, one.last) };
-  }
-  return found;
 }
