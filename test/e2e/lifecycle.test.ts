@@ -272,7 +272,7 @@ describe('docker run and its relatives', () => {
   test('info, version and system prune', async () => {
     assert.match(
       await daemon.ok('version', '--format', '{{.Server.APIVersion}} {{.Server.MinAPIVersion}}'),
-      /^1\.50 1\.24$/,
+      /^1\.51 1\.24$/,
     );
     assert.match(
       await daemon.ok('info', '--format', '{{json .Plugins.Network}}'),
