@@ -32,7 +32,7 @@ export async function claimNamespace(logger: Logger): Promise<AsyncDisposable> {
 }
 
 /** Who holds an abstract socket, as far as it is seen from here: proc(5). */
-function holderOf(name: string): { readonly pid: number; readonly uid: number } | undefined {
+function holderOf(name: string): { readonly pid: number; readonly uid: number | undefined } | undefined {
   const line = readFileSync('/proc/net/unix', 'utf8')
     .split('\n')
     .find((row) => row.endsWith(` @${name}`));
@@ -40,7 +40,9 @@ function holderOf(name: string): { readonly pid: number; readonly uid: number } 
   const pid = readdirSync('/proc').find(
     (entry) => /^\d+$/.test(entry) && holds(`/proc/${entry}/fd`, `socket:[${inode}]`),
   );
-  return pid === undefined ? undefined : { pid: Number(pid), uid: statSync(`/proc/${pid}`).uid };
+  return pid === undefined
+    ? undefined
+    : { pid: Number(pid), uid: statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid };
 }
 
 function holds(folder: string, target: string): boolean {
