@@ -24,9 +24,3 @@ export interface Attachment {
   /** Fulfilled when the process's output has been delivered to its end, or will never come */
   readonly ended: Promise<void>;
 }
-
-/** Columns and rows of a terminal. */
-export interface TerminalSize {
-  readonly width: number;
-  readonly height: number;
-}

@@ -1,9 +1,10 @@
 import type { Container, ContainerSpec, PortBinding } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import { checkReadable, readLog } from '../runtime/logs/logs.ts';
+import type { TerminalSize } from '../runtime/process/process.ts';
 import { listProcesses } from '../runtime/process/ps.ts';
 import { writtenSizes } from './archives.ts';
-import type { Attachment, AttachRequest, TerminalSize } from './attachment.ts';
+import type { Attachment, AttachRequest } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
 import { type ContainerCommit, commitContainer } from './container-commit.ts';
 import { checkName, createContainer } from './container-create.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
-import type { ExecProcess } from '../runtime/process/process.ts';
+import type { ExecProcess, TerminalSize } from '../runtime/process/process.ts';
 import { resolveUser } from '../runtime/spec/user.ts';
-import type { Attachment, TerminalSize } from './attachment.ts';
+import type { Attachment } from './attachment.ts';
 import { attachEarly, attachTo } from './container-attach.ts';
 import { runOf } from './container-stop.ts';
 import { type Core, containerEvent } from './core.ts';
@@ -91,11 +91,8 @@ export class Execs {
       const process = await run.process.exec({ ...optionsOf(exec.request), size, id });
       if (request.detach) exec.session.stdin?.end();
       exec.session.connect(process.io);
-      const { session } = exec;
-      process.io.ended.then(
-        () => session.end(),
-        () => session.end(),
-      );
+      const end = () => exec.session.end();
+      process.io.ended.then(end, end);
       exec.process = process;
       await process.start();
     } catch (error) {

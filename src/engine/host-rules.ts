@@ -1,5 +1,5 @@
 import { type AddressFamily, familyOf } from '../model/address.ts';
-import { mergePorts } from '../model/port-intervals.ts';
+import { openPorts } from '../model/open-ports.ts';
 import type { FirewallResource, Resource } from '../model/resource.ts';
 import type { NetworkConfig } from './config.ts';
 
@@ -42,12 +42,9 @@ function direct(resources: readonly Resource[]): Resource[] {
   const published = resources.flatMap((resource) =>
     resource.kind === 'firewall' && resource.meaning === 'publish' ? [resource] : [],
   );
-  return [...Map.groupBy(published, ({ address, bridge }) => `${address} ${bridge}`).values()].flatMap((rules) => {
-    const ports = rules.map(({ protocol, port, count }) => ({ protocol, containerPort: port, count }));
-    return mergePorts(ports).flatMap(({ protocol, first, last }) =>
-      rules.slice(0, 1).map(({ address, bridge }): Resource => {
-        return { kind: 'firewall', meaning: 'open', protocol, address, port: first, count: last - first + 1, bridge };
-      }),
-    );
+  const containers = Map.groupBy(published, ({ address, bridge }) => `${address} ${bridge}`);
+  return [...containers.values()].flatMap((rules) => {
+    const [place] = rules;
+    return place === undefined ? [] : openPorts(place, rules);
   });
 }

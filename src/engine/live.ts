@@ -1,8 +1,7 @@
 import type { Container } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
-import type { Process } from '../runtime/process/process.ts';
-import type { TerminalSize } from './attachment.ts';
+import type { Process, TerminalSize } from '../runtime/process/process.ts';
 import type { HealthMonitor } from './health.ts';
 import type { WaitCondition, WaitResult } from './requests.ts';
 import { Restarts } from './restarts.ts';

@@ -1,5 +1,6 @@
 import type { DriverOptions, PoolRequest } from '../model/network.ts';
 import type { LogQuery as RuntimeLogQuery } from '../runtime/logs/record.ts';
+import type { TerminalSize } from '../runtime/process/process.ts';
 
 export type { PoolRequest } from '../model/network.ts';
 export type { LogRecord } from '../runtime/logs/record.ts';
@@ -72,14 +73,14 @@ export interface ExecRequest {
   readonly user: string;
   readonly privileged: boolean;
   readonly detachKeys: string;
-  readonly size?: { readonly width: number; readonly height: number };
+  readonly size?: TerminalSize;
 }
 
 export interface ExecStart {
   readonly detach: boolean;
   readonly tty: boolean;
   /** Of the terminal, in characters; a resize that comes first counts for more, and this more than that of the request */
-  readonly size?: { readonly width: number; readonly height: number };
+  readonly size?: TerminalSize;
 }
 
 export interface ExecView {

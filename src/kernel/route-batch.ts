@@ -11,7 +11,8 @@ import {
   numberToAddress,
   type Prefix,
 } from '../model/address.ts';
-import { KernelError } from '../model/errors.ts';
+import type { KernelError } from '../model/errors.ts';
+import { BatchError } from './batch-error.ts';
 import { type LinkSettings, writeSettings } from './link-kinds.ts';
 import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL } from './netlink.ts';
 import { failure, type NetlinkSocket, type Reply } from './netlink-socket.ts';
@@ -103,26 +104,6 @@ export interface RouteSpec {
   readonly link: number;
   /** Who made it (RTPROT_*); in a deletion 0 means any */
   readonly protocol: number;
-}
-
-/** Something in a batch was refused; what was not has happened all the same. */
-export class BatchError extends KernelError {
-  /** Which call on the batch failed first, counted from 0 */
-  readonly index: number;
-  /** All that failed, by the call's number */
-  readonly failures: ReadonlyMap<number, KernelError>;
-  /** What was made, in the order of the calls */
-  readonly links: readonly rt.LinkInfo[];
-
-  constructor(failures: ReadonlyMap<number, KernelError>, links: readonly rt.LinkInfo[]) {
-    const [[index, first] = [0, undefined]] = failures;
-    if (first === undefined) throw new RangeError('a batch without a failure did not fail');
-    super(first, first.code);
-    this.name = 'BatchError';
-    this.index = index;
-    this.failures = failures;
-    this.links = links;
-  }
 }
 
 /** A link to be made, and what can only be said of it when it is there. */

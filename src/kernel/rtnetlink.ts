@@ -10,8 +10,9 @@ import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
 import { AF_INET, AF_INET6 } from './sys.ts';
 
+export { BatchError } from './batch-error.ts';
 export type { ForwardingInfo, NeighbourInfo } from './neighbour-messages.ts';
-export { BatchError, type LinkChange, type RouteBatch, type RouteSpec } from './route-batch.ts';
+export type { LinkChange, RouteBatch, RouteSpec } from './route-batch.ts';
 export type { AddressInfo, LinkInfo, LinkLabel, RouteInfo } from './rtnetlink-messages.ts';
 
 /** Marks of ownership, written in the kernel. "FW": the group of every link we made (IFLA_GROUP) */

@@ -1,26 +1,19 @@
-import type { PublishedPort } from './network.ts';
-import type { TransportProtocol } from './resource.ts';
+import type { OpenRule } from './resource.ts';
 
-/** Ports of a container that lie side by side. */
-export interface PortInterval {
-  readonly protocol: TransportProtocol;
-  readonly first: number;
-  readonly last: number;
-}
+type Place = Pick<OpenRule, 'address' | 'bridge' | 'through'>;
+type Ports = Pick<OpenRule, 'protocol' | 'port' | 'count'>;
 
-/** Ports of a container that are published, each once, and neighbours together: a set of nft's takes no intervals that overlap. */
-export function mergePorts(
-  ports: readonly Pick<PublishedPort, 'protocol' | 'containerPort' | 'count'>[],
-): PortInterval[] {
-  const intervals = ports.map(({ protocol, containerPort, count }): PortInterval => {
-    return { protocol, first: containerPort, last: containerPort + count - 1 };
-  });
-  const found: PortInterval[] = [];
-  for (const one of intervals.toSorted((a, b) => a.first - b.first)) {
-    const index = found.findIndex(({ protocol, last }) => protocol === one.protocol && last >= one.first - 1);
+/** What opens ports of a container, each once, and neighbours together: a set of nft's takes no intervals that overlap. */
+export function openPorts({ address, bridge, through }: Place, ports: readonly Ports[]): OpenRule[] {
+  const found: Ports[] = [];
+  for (const one of ports.toSorted((a, b) => a.port - b.port)) {
+    const index = found.findIndex(({ protocol, port, count }) => protocol === one.protocol && port + count >= one.port);
     const other = found[index];
     if (other === undefined) found.push(one);
-    else found[index] = { ...other, last: Math.max(other.last, one.last) };
+    else found[index] = { ...other, count: Math.max(other.port + other.count, one.port + one.count) - other.port };
   }
-  return found;
+  return found.map(({ protocol, port, count }) => {
+    const rule = { kind: 'firewall', meaning: 'open', protocol, address, port, count, bridge } as const;
+    return through === undefined ? rule : { ...rule, through };
+  });
 }

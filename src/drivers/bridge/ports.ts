@@ -7,7 +7,7 @@ import {
   isUnspecified,
 } from '../../model/address.ts';
 import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
-import { mergePorts } from '../../model/port-intervals.ts';
+import { openPorts } from '../../model/open-ports.ts';
 import type { Resource } from '../../model/resource.ts';
 import { bridgeName } from './name.ts';
 import type { BridgeOptions } from './options.ts';
@@ -76,10 +76,10 @@ function opened(
   const { gatewayModes, trustedLinks } = network.options;
   const bridge = bridgeName(network);
   const rules = (of: readonly PublishedPort[], through?: string) =>
-    mergePorts(of).map(({ protocol, first, last }): Resource => {
-      const rule = { kind: 'firewall', meaning: 'open', protocol, address, port: first } as const;
-      return { ...rule, count: last - first + 1, bridge, ...(through === undefined ? {} : { through }) };
-    });
+    openPorts(
+      { address, bridge, ...(through === undefined ? {} : { through }) },
+      of.map(({ protocol, containerPort, count }) => ({ protocol, port: containerPort, count })),
+    );
   // A port of one address of the host has no meaning where nothing is translated.
   if (gatewayModes[family] === 'routed') return rules(ports.filter(({ hostAddress }) => isUnspecified(hostAddress)));
   if (gatewayModes[family] !== 'nat') return [];

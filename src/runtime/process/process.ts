@@ -27,7 +27,7 @@ export interface ProcessIo {
   settled(): Promise<void>;
 }
 
-/** In characters. */
+/** Of a terminal, in characters. */
 export interface TerminalSize {
   readonly width: number;
   readonly height: number;
@@ -70,8 +70,7 @@ export interface ExecOptions {
   /** '': the container's */
   readonly user: string;
   readonly tty: boolean;
-  /** Of the terminal, in characters */
-  readonly size?: { readonly width: number; readonly height: number } | undefined;
+  readonly size?: TerminalSize | undefined;
   /** False: /dev/null */
   readonly stdin: boolean;
   readonly privileged: boolean;

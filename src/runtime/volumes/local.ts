@@ -137,20 +137,12 @@ export class LocalVolumes {
 
   /** Whether nothing lies there. False where there is no such directory, and where a link leads out of the volume. */
   isEmpty(name: string, subpath: string): boolean {
-    const directory = openSync(this.path(name), constants.O_RDONLY | constants.O_DIRECTORY);
+    if (subpath === '') return readdirSync(this.path(name)).length === 0;
     try {
-      if (subpath === '') return readdirSync(this.path(name)).length === 0;
-      const fd = openBeneath(directory, subpath);
-      try {
-        return fstatSync(fd).isDirectory() && readdirSync(`/proc/self/fd/${fd}`).length === 0;
-      } finally {
-        close(fd);
-      }
+      return this.#within(name, subpath, (part, fd) => fstatSync(fd).isDirectory() && readdirSync(part).length === 0);
     } catch (error) {
       if (error instanceof KernelError) return false;
       throw error;
-    } finally {
-      closeSync(directory);
     }
   }
 
@@ -161,23 +153,32 @@ export class LocalVolumes {
    */
   mountSubpath(name: string, subpath: string, holder: string, index: number): string {
     const target = join(this.#subpaths, holder, String(index));
-    const directory = openSync(this.path(name), constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      const fd = openBeneath(directory, subpath);
-      try {
+      this.#within(name, subpath, (part, fd) => {
         makeTarget(target, fstatSync(fd).isDirectory());
-        mount(`/proc/self/fd/${fd}`, target, null, MS_BIND | MS_REC, null);
-      } finally {
-        close(fd);
-      }
+        mount(part, target, null, MS_BIND | MS_REC, null);
+      });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       const why = error.code === 'EXDEV' ? 'path concatenation escapes the base directory' : error.code;
       throw new EngineError('invalidArgument', `cannot access path ${join(this.path(name), subpath)}: ${why}`);
+    }
+    return target;
+  }
+
+  /** @param use gets the part's path, good as long as it is used, and its descriptor @throws KernelError when nothing is there, or outside of the volume */
+  #within<T>(name: string, subpath: string, use: (part: string, fd: number) => T): T {
+    const directory = openSync(this.path(name), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const fd = openBeneath(directory, subpath);
+      try {
+        return use(`/proc/self/fd/${fd}`, fd);
+      } finally {
+        close(fd);
+      }
     } finally {
       closeSync(directory);
     }
-    return target;
   }
 
   /** Takes back what `mountSubpath` made for a container. */
