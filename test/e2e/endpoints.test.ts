@@ -89,6 +89,22 @@ describe('endpoints', () => {
     await daemon.ok('rm', '-f', 'named');
   });
 
+  test('a link that comes later takes the lowest free number, its former one or another’s', async () => {
+    const named = 'driver-opt=com.docker.network.endpoint.ifname=eth1';
+    await run('again', '--network', `name=a,${named}`, '--network', 'b');
+    await daemon.ok('network', 'connect', 'inner', 'again');
+    assert.deepEqual(await linksOf('again', '10.70.0.', '10.71.0.', '10.73.0.'), ['eth1', 'eth0', 'eth2']);
+    await daemon.ok('network', 'disconnect', 'b', 'again');
+    await daemon.ok('network', 'disconnect', 'inner', 'again');
+    await daemon.ok('network', 'connect', 'inner', 'again');
+    await daemon.ok('network', 'connect', 'b', 'again');
+    const names = () => linksOf('again', '10.70.0.', '10.73.0.', '10.71.0.');
+    assert.deepEqual(await names(), ['eth1', 'eth0', 'eth2']);
+    await daemon.ok('restart', '-t', '0', 'again');
+    assert.deepEqual(await names(), ['eth1', 'eth0', 'eth2']);
+    await daemon.ok('rm', '-f', 'again');
+  });
+
   test('settings of one link, and what is none', async () => {
     const option = 'com.docker.network.endpoint.sysctls';
     await run(
