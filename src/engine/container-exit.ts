@@ -84,7 +84,6 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   // Written down: who was attached and asks now for the exit code gets it.
   run.session.end();
   delete live.run;
-  delete live.size;
   live.session = core.live.newSession(container);
   containerEvent(core, ended, 'die', { exitCode: String(exit.code), execDuration: String(secondsRun(ended)) });
   await departure.finish();

@@ -110,7 +110,6 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
   const run = followRun(core, running, live, { process, log, startAgain: () => startAgain(core, container.id) });
   tellStarted(core, running);
   watchHealth(core, running, live, run);
-  if (live.size !== undefined) await process.resize(live.size).catch(() => undefined);
 }
 
 /**

@@ -166,13 +166,12 @@ export class Containers {
     return attachContainer(this.#core, reference, request);
   }
 
-  /** Of one that has not started: its terminal is born with this size. */
+  /** A terminal that does not exist yet is born with the size its creation asked for. @throws EngineError conflict when it does not run */
   async resize(reference: string, size: TerminalSize): Promise<void> {
     const container = this.#find(reference);
-    const live = this.#core.live.of(container);
-    live.size = size;
-    if (live.run !== undefined) await live.run.process.resize(size);
-    else if (container.state.status !== 'created') runOf(this.#core, container);
+    await runOf(this.#core, container).process.resize(size);
+    const { height, width } = size;
+    containerEvent(this.#core, container, 'resize', { height: String(height), width: String(width) });
   }
 
   /**

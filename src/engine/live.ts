@@ -1,7 +1,7 @@
 import type { Container } from '../model/container.ts';
 import type { Logger } from '../model/logger.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
-import type { Process, TerminalSize } from '../runtime/process/process.ts';
+import type { Process } from '../runtime/process/process.ts';
 import type { HealthMonitor } from './health.ts';
 import type { WaitCondition, WaitResult } from './requests.ts';
 import { Restarts } from './restarts.ts';
@@ -32,8 +32,6 @@ export class LiveContainer {
   /** Of the run that is under way, or of the next one */
   session: Session;
   run?: Run;
-  /** Kept for a terminal that does not exist yet */
-  size?: TerminalSize;
   /** The end that comes is part of a restart: neither `--rm` nor the restart policy applies */
   restarting = false;
   /** Somebody is removing it already */

@@ -66,6 +66,22 @@ describe('answers are Docker’s', () => {
     await daemon.ok('rm', 'sized');
   });
 
+  test('a terminal has a size while its container runs', async () => {
+    const id = await daemon.ok('create', '--name', 'sized', '-t', 'busybox', 'sleep', '600');
+    const resize = () => daemon.refusal('POST', '/containers/sized/resize?h=40&w=50');
+    assert.deepEqual(await resize(), [409, `container ${id} is not running`]);
+    await daemon.ok('start', 'sized');
+    assert.deepEqual(await resize(), [200, undefined]);
+    assert.equal(await daemon.ok('exec', 'sized', 'sh', '-c', 'stty size </proc/1/fd/0'), '40 50');
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const resized = ['events', '--since', '0', '--until', until, '--filter', 'event=resize'];
+    const told = await daemon.ok(...resized, '--format', '{{json .Actor.Attributes}}');
+    assert.deepEqual(JSON.parse(told), { height: '40', image: 'busybox', name: 'sized', width: '50' });
+    await daemon.ok('kill', 'sized');
+    assert.deepEqual(await resize(), [409, `container ${id} is not running`]);
+    await daemon.ok('rm', 'sized');
+  });
+
   test('exec: the exit code is there when the stream ends', async () => {
     await daemon.ok('run', '-d', '--name', 'busy', 'busybox', 'sleep', '600');
     for (let i = 0; i < 20; i++) assert.equal((await daemon.docker(['exec', 'busy', 'sh', '-c', 'exit 3'])).code, 3);
