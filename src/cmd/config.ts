@@ -124,6 +124,8 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
       ulimits: read.list('defaultUlimits'),
       noNewPrivileges: read.flag('noNewPrivileges', 'no-new-privileges', false),
       seccompProfile: read.text('seccompProfile') ?? 'builtin',
+      ...read.optional('ipcMode', 'defaultIpcMode', String),
+      ...read.optional('cgroupNamespace', 'defaultCgroupnsMode', String),
     }),
     ...read.optional('usernsRemap', 'usernsRemap', String),
     log: parseLog(read),

@@ -22,6 +22,25 @@ test('ulimits by name, soft and hard', () => {
   }
 });
 
+test('the modes that containers have by themselves, in dockerd’s words', () => {
+  assert.deepEqual(parseContainerDefaults({ ...given, ipcMode: 'shareable', cgroupNamespace: 'host' }), {
+    ...parseContainerDefaults(given),
+    ipcMode: 'shareable',
+    cgroupNamespace: 'host',
+  });
+  assert.equal(parseContainerDefaults(given).ipcMode, 'private');
+  const refused = (more: object) => () => parseContainerDefaults({ ...given, ...more });
+  assert.throws(refused({ ipcMode: 'foo' }), {
+    message: 'default IPC mode setting (foo) is invalid; use "shareable" or "private"',
+  });
+  assert.throws(refused({ ipcMode: 'host' }), {
+    message: 'IPC mode "host" is not supported as default value; use "shareable" or "private"',
+  });
+  assert.throws(refused({ cgroupNamespace: 'foo' }), {
+    message: 'invalid default cgroup namespace (foo): use "host" or "private"',
+  });
+});
+
 test('user namespaces are refused, and profiles that are none', () => {
   assert.throws(() => parseContainerDefaults({ ...given, seccompProfile: '/nosuch' }), /opening seccomp profile/);
   assert.equal(parseContainerDefaults({ ...given, seccompProfile: 'unconfined' }).seccomp, 'unconfined');

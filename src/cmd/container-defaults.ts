@@ -11,6 +11,8 @@ export interface GivenDefaults {
   readonly noNewPrivileges: boolean;
   /** A file, "builtin" or "unconfined" */
   readonly seccompProfile: string;
+  readonly ipcMode?: string;
+  readonly cgroupNamespace?: string;
 }
 
 /** @throws EngineError invalidArgument naming the flag */
@@ -20,7 +22,22 @@ export function parseContainerDefaults(given: GivenDefaults): ContainerDefaults 
     noNewPrivileges: given.noNewPrivileges,
     seccomp: readSeccompProfile(given.seccompProfile),
     seccompName: given.seccompProfile,
+    ipcMode: parseIpcMode(given.ipcMode ?? 'private'),
+    ...(given.cgroupNamespace === undefined ? {} : { cgroupNamespace: parseCgroupNamespace(given.cgroupNamespace) }),
   };
+}
+
+function parseIpcMode(text: string): ContainerDefaults['ipcMode'] {
+  if (text === 'private' || text === 'shareable') return text;
+  const refused = /^(host|none|container:.*)$/.test(text)
+    ? `IPC mode "${text}" is not supported as default value`
+    : `default IPC mode setting (${text}) is invalid`;
+  throw new EngineError('invalidArgument', `${refused}; use "shareable" or "private"`);
+}
+
+function parseCgroupNamespace(text: string): 'host' | 'private' {
+  if (text === 'host' || text === 'private') return text;
+  throw new EngineError('invalidArgument', `invalid default cgroup namespace (${text}): use "host" or "private"`);
 }
 
 /** "name=soft[:hard]", as dockerd's --default-ulimit; -1 is no limit. */

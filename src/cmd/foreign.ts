@@ -31,11 +31,4 @@ export function refuseUnlessDefault(read: Reader): void {
   const size = read.text('defaultShmSize') ?? '64m';
   if (!/^(64m(i?b)?|67108864b?)$/i.test(size))
     refuse(`--default-shm-size=${size} is not supported by Fairway: it is 64m`);
-  const ipc = read.text('defaultIpcMode') ?? 'private';
-  if (ipc !== 'private' && ipc !== 'shareable') {
-    refuse(
-      `IPC mode "${ipc}" is not supported as default value for containers; supported values are "private" and "shareable"`,
-    );
-  }
-  if (ipc === 'shareable') refuse('--default-ipc-mode=shareable is not supported by Fairway: it is private');
 }

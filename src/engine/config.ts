@@ -62,6 +62,9 @@ export interface ContainerDefaults {
   readonly seccomp: SecurityChoice['seccomp'];
   /** For `docker info`: a file, builtin or unconfined */
   readonly seccompName: string;
+  readonly ipcMode: 'private' | 'shareable';
+  /** undefined: as the host's cgroup version has it */
+  readonly cgroupNamespace?: 'host' | 'private';
 }
 
 /** What can be changed while the daemon runs. */

@@ -133,17 +133,24 @@ function mergeImage(spec: ContainerSpec, { config }: Image): ContainerSpec {
   };
 }
 
-function completeSpec({ state, host }: Core, spec: ContainerSpec, id: string): ContainerSpec {
+function completeSpec(core: Core, spec: ContainerSpec, id: string): ContainerSpec {
+  const { state } = core;
   const networkMode = normalizeMode(state, spec.networkMode);
   return {
     ...spec,
     hostname: spec.hostname === '' ? ownHostname(state, spec, networkMode, id) : spec.hostname,
-    cgroupNamespace: spec.cgroupNamespace ?? defaultCgroupNamespace(host),
+    cgroupNamespace: spec.cgroupNamespace ?? chooseCgroupNamespace(core, spec),
     networkMode,
-    isolation: completeIsolation(state, spec.isolation),
+    isolation: completeIsolation(core, spec.isolation),
     endpoints: completeEndpoints(state, networkMode, spec.endpoints),
     links: resolveLinks(state, spec.links),
   };
+}
+
+/** As in Docker, a privileged container has the host's where there is cgroup v1, whatever the daemon's flag says. */
+function chooseCgroupNamespace({ host, config }: Core, { privileged }: ContainerSpec): 'host' | 'private' {
+  if (privileged && !host.unifiedCgroups) return 'host';
+  return config.defaults?.cgroupNamespace ?? defaultCgroupNamespace(host);
 }
 
 /** The short id, as in Docker; in host mode the host's; with `container:` the other one's. */

@@ -7,7 +7,6 @@ import { findContainer, tryFindContainer } from './lookup.ts';
 import { checkJoinable } from './remap.ts';
 import { isUp } from './sandboxes.ts';
 import { sharedMemoryOf } from './shared-memory.ts';
-import type { State } from './state.ts';
 
 /** Docker's /dev/shm of the host, for `--ipc host`. */
 const HOST_SHM = '/dev/shm';
@@ -16,15 +15,15 @@ const HOST_SHM = '/dev/shm';
  * References to other containers become full ids, so that a rename does not part them.
  * @throws EngineError invalidArgument when whose processes shall be seen is not there; for IPC that is told at the start, as in Docker
  */
-export function completeIsolation(state: State, isolation: Isolation): Isolation {
+export function completeIsolation({ state, config }: Core, isolation: Isolation): Isolation {
   const complete = <Mode extends NamespaceMode | IpcMode>(mode: Mode): Mode =>
     mode.kind === 'container'
       ? { ...mode, container: tryFindContainer(state.containers, mode.container)?.id ?? mode.container }
       : mode;
-  const { pid } = isolation;
+  const { pid, ipc = { kind: config.defaults?.ipcMode ?? 'private' } } = isolation;
   if (pid.kind === 'container' && tryFindContainer(state.containers, pid.container) === undefined)
     throw new EngineError('invalidArgument', `No such container: ${pid.container}`);
-  return { ...isolation, pid: complete(isolation.pid), ipc: complete(isolation.ipc) };
+  return { ...isolation, pid: complete(pid), ipc: complete(ipc) };
 }
 
 /**
@@ -42,7 +41,7 @@ export function sharedNamespaces(core: Core, container: Container): SharedNamesp
 }
 
 function sharedIpc(core: Core, container: Container): Pick<SharedNamespaces, 'ipc' | 'shm'> {
-  const { ipc } = container.spec.isolation;
+  const { ipc = { kind: 'private' } } = container.spec.isolation;
   switch (ipc.kind) {
     case 'private':
     case 'none':
@@ -77,9 +76,9 @@ function runningContainer({ state }: Core, reference: string, namespace: 'pid' |
 function donatedMemory(core: Core, reference: string): string {
   const donor = findContainer(core.state.containers, reference);
   const { ipc } = donor.spec.isolation;
-  if (ipc.kind === 'host') return HOST_SHM;
-  if (ipc.kind === 'shareable') return sharedMemoryOf(core, donor.id);
-  if (ipc.kind === 'container') return donatedMemory(core, ipc.container);
+  if (ipc?.kind === 'host') return HOST_SHM;
+  if (ipc?.kind === 'shareable') return sharedMemoryOf(core, donor.id);
+  if (ipc?.kind === 'container') return donatedMemory(core, ipc.container);
   const hint = 'non-shareable IPC (hint: use IpcMode:shareable for the donor container)';
   throw new EngineError('invalidArgument', `failed to join IPC namespace: container ${donor.id}: ${hint}`);
 }

@@ -13,7 +13,7 @@ export function sharedMemoryOf({ config }: Pick<Core, 'config'>, id: string): st
 
 /** Mounts a fresh one for `--ipc shareable`, whose size is the container's. @throws KernelError */
 export function makeSharedMemory(core: Core, { id, spec }: Container): void {
-  if (spec.isolation.ipc.kind !== 'shareable') return;
+  if (spec.isolation.ipc?.kind !== 'shareable') return;
   const { remap } = core.config;
   const folder = sharedMemoryOf(core, id);
   dropSharedMemory(core, id);

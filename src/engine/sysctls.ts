@@ -22,7 +22,7 @@ export function checkSysctls({ isolation, networkMode }: ContainerSpec): void {
       throw refuse(`sysctl "${name}" is not in a separate kernel namespace`);
     const dotted = dottedName(name);
     if (IPC.has(dotted) || dotted.startsWith('fs.mqueue.')) {
-      if (isolation.ipc.kind === 'host') throw refuse(`sysctl "${name}" is not allowed in the hosts ipc namespace`);
+      if (isolation.ipc?.kind === 'host') throw refuse(`sysctl "${name}" is not allowed in the hosts ipc namespace`);
     } else if (dotted.startsWith('net.')) {
       if (networkMode.kind === 'host') throw refuse(`sysctl "${name}" not allowed in host network namespace`);
       if (OF_INTERFACE.test(dotted)) {

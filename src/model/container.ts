@@ -120,7 +120,7 @@ export interface ContainerSpec {
   readonly dnsSearch: readonly string[];
   /** "host:ip"; ip may be host-gateway */
   readonly extraHosts: readonly string[];
-  /** `--cgroupns`; undefined until the container is created: as the host's cgroup version has it */
+  /** `--cgroupns`; undefined until the container is created: as the daemon or the host's cgroup version has it */
   readonly cgroupNamespace?: 'host' | 'private';
   /** seccomp=unconfined and the like */
   readonly securityOptions: readonly string[];

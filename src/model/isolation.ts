@@ -26,7 +26,8 @@ export interface DeviceMapping {
 /** What separates a container from its host, beside network, mounts and capabilities. */
 export interface Isolation {
   readonly pid: NamespaceMode;
-  readonly ipc: IpcMode;
+  /** undefined until the container is created: as the daemon has it */
+  readonly ipc?: IpcMode;
   /** The host's name is the container's, too */
   readonly hostUts: boolean;
   /** `--userns host` was said: shown again */

@@ -162,4 +162,20 @@ describe('options of docker run that change what a container shares with its hos
   test('--storage-opt is refused', async () => {
     assert.match(await refusal('--storage-opt', 'size=1G'), /--storage-opt .* not supported/);
   });
+
+  test('default-ipc-mode and default-cgroupns-mode of the daemon', async () => {
+    const other = { 'default-ipc-mode': 'shareable', 'default-cgroupns-mode': 'private' };
+    await daemon.host.out(['sh', '-c', 'cat >/run/daemon.json'], { input: JSON.stringify(other) });
+    await daemon.stop('SIGTERM');
+    await daemon.start(['--config-file', '/run/daemon.json']);
+    await start('donor');
+    assert.equal(await inspect('donor', 'IpcMode'), '"shareable"');
+    assert.equal(await run(['--ipc', 'container:donor'], 'ls -d /dev/shm'), '/dev/shm');
+    assert.equal(await inspect('donor', 'CgroupnsMode'), '"private"');
+    assert.notEqual(await run([], 'readlink /proc/self/ns/cgroup'), await hostNamespace('cgroup'));
+    await daemon.ok('create', '--name', 'asks', '--ipc', 'private', '--cgroupns', 'host', 'busybox');
+    assert.equal(await inspect('asks', 'IpcMode'), '"private"');
+    assert.equal(await inspect('asks', 'CgroupnsMode'), '"host"');
+    await daemon.ok('rm', '-f', 'donor', 'asks');
+  });
 });

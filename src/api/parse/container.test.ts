@@ -58,6 +58,13 @@ describe('fields', () => {
     );
   });
 
+  test('IPC is the daemon’s to choose, and before API 1.40 shared', () => {
+    assert.equal(parse({}).isolation.ipc, undefined);
+    assert.deepEqual(parse({}, {}, parseApiVersion('1.39')).isolation.ipc, {
+      kind: 'shareable',
+    });
+  });
+
   test('the size a terminal begins with', () => {
     assert.deepEqual(parse({}, { ConsoleSize: [24, 80] }).consoleSize, [24, 80]);
     assert.equal(parse({}, { ConsoleSize: [0, 0] }).consoleSize, undefined);

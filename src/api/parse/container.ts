@@ -43,8 +43,11 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
   });
   const mode = host.options.networkMode;
   const links = mode.kind === 'network' && mode.name === 'bridge' ? host.links : [];
+  const { isolation } = host.options;
+  // Before API 1.40 the default was to share it.
+  const ipc = atLeast(version, '1.40') ? {} : ({ ipc: { kind: 'shareable' } } as const);
   const mounts = atLeast(version, '1.44') ? host.options.mounts : host.options.mounts.map(onlyItselfReadOnly);
-  return { ...own, ...host.options, mounts, endpoints, links };
+  return { ...own, ...host.options, isolation: { ...ipc, ...isolation }, mounts, endpoints, links };
 }
 
 /** Before API 1.44 read-only meant the bind alone, and not what is mounted below its source. */

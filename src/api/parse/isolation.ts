@@ -1,7 +1,6 @@
 import {
   DEFAULT_SHM_SIZE,
   type DeviceMapping,
-  type IpcMode,
   type Isolation,
   type NamespaceMode,
   type Ulimit,
@@ -32,7 +31,7 @@ export function parseIsolation(fields: Fields): Isolation {
   }
   return {
     pid: parseNamespace(fields.text('PidMode'), 'PID'),
-    ipc: parseIpc(fields.text('IpcMode')),
+    ...parseIpc(fields.text('IpcMode')),
     hostUts: parseHostOnly(fields.text('UTSMode'), 'UTS'),
     hostUser: parseHostOnly(fields.text('UsernsMode'), 'user namespace'),
     shmSize: shmSize === 0 ? DEFAULT_SHM_SIZE : shmSize,
@@ -54,9 +53,10 @@ function parseNamespace(text: string, what: string): NamespaceMode {
   return { kind: 'container', container };
 }
 
-function parseIpc(text: string): IpcMode {
-  if (text === 'private' || text === 'shareable' || text === 'none') return { kind: text };
-  return parseNamespace(text, 'IPC');
+function parseIpc(text: string): Pick<Isolation, 'ipc'> {
+  if (text === '') return {};
+  if (text === 'private' || text === 'shareable' || text === 'none') return { ipc: { kind: text } };
+  return { ipc: parseNamespace(text, 'IPC') };
 }
 
 function parseHostOnly(text: string, what: string): boolean {

@@ -23,7 +23,7 @@ export function renderIsolation(isolation: Isolation, privileged: boolean) {
   const { sysctls, annotations, ulimits, devices } = isolation;
   return {
     PidMode: renderMode(isolation.pid),
-    IpcMode: renderMode(isolation.ipc) || 'private',
+    IpcMode: renderMode(isolation.ipc ?? { kind: 'private' }) || 'private',
     UTSMode: isolation.hostUts ? 'host' : '',
     UsernsMode: isolation.hostUser ? 'host' : '',
     ShmSize: isolation.shmSize,

@@ -32,6 +32,20 @@ export const CONTAINER_SETTINGS = {
     value: 'name=soft:hard',
     help: 'rlimit of containers that set none themselves (repeatable)',
   },
+  defaultIpcMode: {
+    flag: 'default-ipc-mode',
+    key: 'default-ipc-mode',
+    kind: 'text',
+    value: 'mode',
+    help: 'IPC of containers that ask for none: shareable or private (default private)',
+  },
+  defaultCgroupnsMode: {
+    flag: 'default-cgroupns-mode',
+    key: 'default-cgroupns-mode',
+    kind: 'text',
+    value: 'mode',
+    help: 'cgroup namespace of containers that ask for none: host or private (default private with cgroup v2, else host)',
+  },
   noNewPrivileges: {
     flag: 'no-new-privileges',
     key: 'no-new-privileges',

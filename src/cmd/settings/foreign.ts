@@ -71,15 +71,6 @@ export const FOREIGN_SETTINGS = {
     help: 'no effect',
     foreign: 'the private containerd serves Fairway alone',
   },
-  cgroupnsMode: {
-    flag: 'default-cgroupns-mode',
-    key: 'default-cgroupns-mode',
-    kind: 'text',
-    value: 'mode',
-    help: 'no effect',
-    foreign:
-      'containers that ask for no other mode have their own cgroup namespace with cgroup v2, and the host’s with v1',
-  },
   execOptions: {
     flag: 'exec-opt',
     key: 'exec-opts',
@@ -217,12 +208,5 @@ export const REFUSED_SETTINGS = {
     kind: 'text',
     value: 'bytes',
     help: '64m, which every container gets that asks for no other size',
-  },
-  defaultIpcMode: {
-    flag: 'default-ipc-mode',
-    key: 'default-ipc-mode',
-    kind: 'text',
-    value: 'mode',
-    help: 'private, which every container gets that asks for no other',
   },
 } as const satisfies Settings;

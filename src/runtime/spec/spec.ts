@@ -189,7 +189,7 @@ function deviceRules({ container, devices }: SpecInput): OciDeviceRule[] {
 
 function chooseSharedMemory({ container, shared }: SpecInput): SharedMemory {
   const { ipc, shmSize } = container.spec.isolation;
-  if (ipc.kind === 'none') return { kind: 'none' };
+  if (ipc?.kind === 'none') return { kind: 'none' };
   return shared?.shm === undefined ? { kind: 'own', size: shmSize } : { kind: 'shared', folder: shared.shm };
 }
 
