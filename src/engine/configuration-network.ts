@@ -67,7 +67,7 @@ export function withConfiguration(networks: Networks, request: NetworkRequest): 
 }
 
 function refuseOwnConfiguration({ pools, ipv6, labels, ipamDriver, ipamOptions, driverOptions }: NetworkRequest): void {
-  const named = [labels, ipamOptions].some((map) => Object.keys(map).length > 0);
+  const named = [labels, ipamOptions ?? {}].some((map) => Object.keys(map).length > 0);
   if (pools.length > 0 || ipv6 === true || named || (ipamDriver !== '' && ipamDriver !== 'default')) {
     throw new EngineError(
       'forbidden',

@@ -39,7 +39,7 @@ function record(name: string, driver: string) {
     ipv4: true,
     ipv6: false,
     ipamDriver: 'default',
-    ipamOptions: {},
+    ipamOptions: null,
     labels: {},
   };
 }

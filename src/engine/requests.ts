@@ -17,7 +17,7 @@ export interface NetworkRequest {
   readonly pools: readonly PoolRequest[];
   /** '' is default */
   readonly ipamDriver: string;
-  readonly ipamOptions: Readonly<Record<string, string>>;
+  readonly ipamOptions: Readonly<Record<string, string>> | null;
   readonly driverOptions: DriverOptions;
   readonly labels: Readonly<Record<string, string>>;
   /** Not a network, but what networks are made from */

@@ -46,6 +46,8 @@ export interface Isolation {
   readonly maskedPaths?: readonly string[];
   /** undefined: Docker's */
   readonly readonlyPaths?: readonly string[];
+  /** `--isolation`: '' or "default" in any case, as it was said */
+  readonly technology: string;
   /** A name of runc's */
   readonly runtime: string;
 }
@@ -65,5 +67,6 @@ export const PLAIN_ISOLATION: Isolation = {
   devices: [],
   deviceRules: [],
   annotations: {},
+  technology: '',
   runtime: 'runc',
 };

@@ -80,7 +80,8 @@ export interface Network<Options = unknown> {
   readonly ipv6: boolean;
   /** Who allots addresses: "default" is ipam */
   readonly ipamDriver: string;
-  readonly ipamOptions: Readonly<Record<string, string>>;
+  /** null: there was no talk of them, which inspect tells apart from none */
+  readonly ipamOptions: Readonly<Record<string, string>> | null;
   /** Bytes, where no option says how many: what the host's way out takes. undefined: as the driver likes */
   readonly mtu?: number;
   /** IPv4 first; none on networks without addresses (host, none) */

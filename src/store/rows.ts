@@ -40,7 +40,6 @@ const FIELDS: { readonly [T in TableName]: Readonly<Record<string, FieldType>> }
     ipv4: 'boolean',
     ipv6: 'boolean',
     ipamDriver: 'string',
-    ipamOptions: 'object',
     pools: 'array',
     driverOptions: 'object',
     labels: 'object',

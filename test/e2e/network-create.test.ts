@@ -187,6 +187,14 @@ describe('creating networks', () => {
     await api('DELETE', '/networks/both');
   });
 
+  test('IPAM.Options: null where nobody spoke of them', async () => {
+    await create('silent');
+    await create('empty', { IPAM: { Options: {} } });
+    const options = async (name: string) => ((await inspect(name))['IPAM'] as Json)['Options'];
+    assert.deepEqual([await options('silent'), await options('empty'), await options('bridge')], [null, {}, null]);
+    await daemon.ok('network', 'rm', 'silent', 'empty');
+  });
+
   test('--dns, --dns-search, --dns-opt and --host-gateway-ip are for containers that say nothing themselves', async () => {
     const read = (file: string, ...flags: string[]) => daemon.ok('run', '--rm', ...flags, 'busybox', 'cat', file);
     const resolv = await read('/etc/resolv.conf');

@@ -124,6 +124,7 @@ describe('options of docker run that change what a container shares with its hos
       'a.b=c',
     );
     assert.equal(await inspect('named', 'Runtime'), '"io.containerd.runc.v2"');
+    assert.equal(await inspect('named', 'Isolation'), '"default"');
     assert.equal(await inspect('named', 'UsernsMode'), '"host"');
     assert.equal(await inspect('named', 'Annotations'), '{"a.b":"c"}');
     const query = new URLSearchParams({ filters: JSON.stringify({ name: ['named'] }) });

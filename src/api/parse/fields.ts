@@ -37,9 +37,8 @@ export class Fields {
 
   /** Undefined when it was not given, so that false can mean something. */
   optionalFlag(name: string): boolean | undefined {
-    const isGiven = (this.#peek(name) ?? undefined) !== undefined;
     const value = this.flag(name);
-    return isGiven ? value : undefined;
+    return this.isGiven(name) ? value : undefined;
   }
 
   /** Undefined when it was not given, so that 0 can mean something. */
@@ -110,6 +109,11 @@ export class Fields {
   isEmptyList(name: string): boolean {
     const value = this.#peek(name);
     return Array.isArray(value) && value.length === 0;
+  }
+
+  /** Whether it is there at all, be it empty, where inspect tells that apart. */
+  isGiven(name: string): boolean {
+    return (this.#peek(name) ?? undefined) !== undefined;
   }
 
   /** Whether it was said to be false, where absence means true. */

@@ -22,7 +22,7 @@ export function parseIsolation(fields: Fields): Isolation {
   const shmSize = fields.integer('ShmSize') ?? 0;
   if (shmSize < 0) throw invalid('SHM size can not be less than 0');
   const isolation = fields.text('Isolation');
-  if (isolation !== '' && isolation !== 'default') {
+  if (isolation !== '' && isolation.toLowerCase() !== 'default') {
     throw invalid(`invalid isolation (${isolation}): linux only supports 'default'`);
   }
   const annotations = fields.map('Annotations');
@@ -41,6 +41,7 @@ export function parseIsolation(fields: Fields): Isolation {
     deviceRules: fields.texts('DeviceCgroupRules').map(checkDeviceRule),
     annotations,
     ...parsePaths(fields),
+    technology: isolation,
     runtime: parseRuntime(fields.text('Runtime')),
   };
 }

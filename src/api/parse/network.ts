@@ -26,7 +26,7 @@ export function parseNetworkRequest(body: unknown, version: ApiVersion): Network
     ...(ipv6 === undefined ? {} : { ipv6 }),
     pools: ipam.children('Config').map(parsePool),
     ipamDriver: ipam.text('Driver'),
-    ipamOptions: ipam.map('Options'),
+    ipamOptions: ipam.isGiven('Options') ? ipam.map('Options') : null,
     driverOptions: fields.map('Options'),
     labels: fields.map('Labels'),
     ...(fields.flag('ConfigOnly') ? { configOnly: true } : {}),

@@ -11,7 +11,6 @@ const FIXED = {
   ContainerIDFile: '',
   VolumeDriver: '',
   Cgroup: '',
-  Isolation: '',
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,
   DeviceRequests: null,

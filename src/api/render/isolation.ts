@@ -26,6 +26,7 @@ export function renderIsolation(isolation: Isolation, privileged: boolean) {
     IpcMode: renderMode(isolation.ipc ?? { kind: 'private' }) || 'private',
     UTSMode: isolation.hostUts ? 'host' : '',
     UsernsMode: isolation.hostUser ? 'host' : '',
+    Isolation: isolation.technology,
     ShmSize: isolation.shmSize,
     Runtime: isolation.runtime,
     ...(Object.keys(sysctls).length === 0 ? {} : { Sysctls: sysctls }),

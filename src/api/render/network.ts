@@ -1,7 +1,7 @@
 import type { EndpointView, NetworkView } from '../../engine/views.ts';
 import { addressOf, lengthOf, ofFamily } from '../../model/address.ts';
 import type { EndpointRequest } from '../../model/container.ts';
-import { type IpamPool, type PoolRequest, PREDEFINED_NETWORKS, shortId } from '../../model/network.ts';
+import { type IpamPool, type PoolRequest, shortId } from '../../model/network.ts';
 import { type ApiVersion, atLeast } from '../version.ts';
 import { orNull } from './list-form.ts';
 
@@ -18,8 +18,7 @@ export function renderNetwork(view: NetworkView, version: ApiVersion, members: b
     EnableIPv6: network.ipv6,
     IPAM: {
       Driver: network.ipamDriver,
-      // Null where nobody asked: the predefined networks.
-      Options: PREDEFINED_NETWORKS.includes(network.name) && isEmpty(network.ipamOptions) ? null : network.ipamOptions,
+      Options: network.ipamOptions,
       Config: network.configuration?.map(renderWish) ?? network.pools.map(renderPool),
     },
     Internal: network.internal,
