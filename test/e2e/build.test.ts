@@ -217,14 +217,20 @@ RUN ["cat", "/one", "/zero"]
   test('a context may bring its .dockerignore, its links and its modes; a Dockerfile may come by itself', async () => {
     const folder = builds.context({
       'sub/Other': 'FROM busybox\nCOPY . /all\n',
-      '.dockerignore': 'secret\n',
+      '.dockerignore': 'secret\n*.md\n! readme.md\n',
+      '.containerignore': 'kept\n',
       secret: 'x',
+      'other.md': 'x',
+      'readme.md': 'x',
       'kept/tool': '#!/bin/sh\necho tool\n',
     });
     await daemon.host.shell(`cd ${folder}; chmod 750 kept/tool; ln -s kept/tool link; tar -czf /run/context.tgz .`);
     await builds.ok('-t', 'ignoring', '-f', join(folder, 'sub/Other'), folder);
     const look = 'ls -A /all; stat -c "%a %U" /all/kept/tool; readlink /all/link';
-    assert.equal(await run('ignoring', look), '.dockerignore\nkept\nlink\nsub\n750 root\nkept/tool');
+    assert.equal(
+      await run('ignoring', look),
+      '.containerignore\n.dockerignore\nkept\nlink\nreadme.md\nsub\n750 root\nkept/tool',
+    );
     const raw = await daemon.host.exec([
       'sh',
       '-c',

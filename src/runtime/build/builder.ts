@@ -10,7 +10,7 @@ import { Queue } from '../images/lease.ts';
 import type { HostFacts } from '../spec/host.ts';
 import type { RemappedUsers } from '../spec/namespaces.ts';
 import { Buildah, type LayerUsage } from './buildah.ts';
-import { readDockerfile, receiveContext } from './context.ts';
+import { readDockerfile, readIgnored, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import type { BuildFailure } from './failure.ts';
 import { Narrator } from './narrator.ts';
@@ -172,6 +172,7 @@ export class Builder {
     }
     const ids = new Map(Array.from(bases, ([reference, id]) => [reference, id.replace('sha256:', '')]));
     writeFileSync(work.dockerfile, renderPlan(plan, ids));
+    writeFileSync(work.ignored, readIgnored(work.context).join('\n'));
     const result = await this.#run(plan, bases, settings, hooks, work);
     const id = `sha256:${result}`;
     if (!(await this.#options.images.has(id))) await takeImage(this.#transfer, result, work, hooks.signal);
@@ -194,7 +195,7 @@ export class Builder {
       ...this.#buildah.runFlags(work, host),
       ...placeFlags(place, work),
     ];
-    const command = ['build', ...flags, '--file', work.dockerfile, work.context];
+    const command = ['build', ...flags, '--file', work.dockerfile, '--ignorefile', work.ignored, work.context];
     try {
       const code = await this.#buildah.run(command, work, {
         network: place.network.startsWith(BY_PATH) ? place.network.slice(BY_PATH.length) : undefined,

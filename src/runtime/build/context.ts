@@ -8,6 +8,7 @@ import { decompress, expectErrors } from '../images/decompress.ts';
 import type { RemappedUsers } from '../spec/namespaces.ts';
 import { asUsers } from './contained.ts';
 import { LARGEST_DOCKERFILE } from './dockerfile.ts';
+import { parseIgnoreFile } from './ignore.ts';
 
 /** tar's own words are kept up to here, in bytes */
 const MAX_WORDS = 4096;
@@ -65,16 +66,28 @@ export function readDockerfile(context: string, path: string): string {
   const found =
     resolveInside(context, inside) ?? (inside === '/Dockerfile' ? resolveInside(context, '/dockerfile') : undefined);
   if (found === undefined) throw new EngineError('invalidArgument', `Cannot locate specified Dockerfile: ${path}`);
-  const descriptor = openSync(found, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const text = readText(found, path);
+  if (text === '') throw new EngineError('invalidArgument', `the Dockerfile (${path}) cannot be empty`);
+  return text;
+}
+
+/** Patterns of what the context leaves out. @throws EngineError invalidArgument when its .dockerignore is no file */
+export function readIgnored(context: string): string[] {
+  const found = resolveInside(context, '/.dockerignore');
+  return found === undefined ? [] : parseIgnoreFile(readText(found, '.dockerignore'));
+}
+
+/** @param shown in place of its path @throws EngineError invalidArgument */
+function readText(path: string, shown: string): string {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(descriptor);
     if (!stats.isFile() || stats.size > LARGEST_DOCKERFILE) {
       throw new EngineError(
         'invalidArgument',
-        `Cannot read ${path}: it must be a file of at most ${LARGEST_DOCKERFILE} bytes`,
+        `Cannot read ${shown}: it must be a file of at most ${LARGEST_DOCKERFILE} bytes`,
       );
     }
-    if (stats.size === 0) throw new EngineError('invalidArgument', `the Dockerfile (${path}) cannot be empty`);
     return readFileSync(descriptor, 'utf8');
   } finally {
     closeSync(descriptor);

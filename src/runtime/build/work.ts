@@ -61,6 +61,11 @@ export class WorkFolder implements AsyncDisposable {
     return join(this.path, 'Dockerfile');
   }
 
+  /** Patterns of what buildah leaves out of the context. */
+  get ignored(): string {
+    return join(this.path, 'ignored');
+  }
+
   /** buildah's own state of what is mounted, which ends with its mount namespace. */
   get run(): string {
     return join(this.path, 'run');
