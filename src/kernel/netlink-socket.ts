@@ -1,3 +1,4 @@
+import { close } from 'node:fs';
 import { KernelError } from '../model/errors.ts';
 import { errnoName } from './errno.ts';
 import {
@@ -174,6 +175,11 @@ export class NetlinkSocket implements Disposable {
 
   [Symbol.dispose](): void {
     sys.close(this.fd);
+  }
+
+  /** In place of disposing of it: closes it in another thread, where close(2) may take its time. */
+  closeBehind(): void {
+    close(this.fd, () => undefined);
   }
 
   #send(batch: MessageBatch): number {

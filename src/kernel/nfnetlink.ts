@@ -99,17 +99,40 @@ function expression(name: string, write: (data: MessageBatch) => void): Expressi
 }
 
 /**
- * Milliseconds. Closing a netlink socket waits until the kernel has destroyed what its last transaction deleted: 10–30 ms
- * at once, nothing after the next RCU grace period.
+ * Milliseconds. Closing a socket of nf_tables waits until the kernel has destroyed what was deleted in its namespace (before 6.14: in
+ * any): 10–30 ms at once, nothing after the next RCU grace period. Meanwhile nobody else changes tables there.
  */
 const CLOSE_AFTER_DELETION = 200;
 
-/** Whether the namespace has an IPv4 table of this name. A question costs 20 µs. */
-export function hasTable(namespace: NetworkNamespace, name: string): boolean {
-  using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
-  const question = new MessageBatch().begin((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE, NLM_F_ACK);
-  question.raw([NFPROTO_IPV4, 0, 0, 0]).text(NFTA_TABLE_NAME, name).end();
-  return socket.exchange(question).failures.size === 0;
+/** A visit to the IPv4 tables of one namespace. */
+export class NftVisit implements Disposable {
+  readonly #socket: NetlinkSocket;
+  #deleted = false;
+
+  constructor(namespace: NetworkNamespace) {
+    this.#socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+  }
+
+  /** Whether there is a table of this name. A question costs 20 µs. */
+  hasTable(name: string): boolean {
+    const question = new MessageBatch().begin((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE, NLM_F_ACK);
+    question.raw([NFPROTO_IPV4, 0, 0, 0]).text(NFTA_TABLE_NAME, name).end();
+    return this.#socket.exchange(question).failures.size === 0;
+  }
+
+  /** @throws KernelError when the kernel refuses it; then nothing has happened. A refusal takes 6–17 ms */
+  commit(transaction: NftTransaction): void {
+    this.#deleted ||= transaction.deletes;
+    const [refused] = this.#socket.exchange(transaction.finish()).failures.values();
+    if (refused !== undefined) throw failure('change a sandbox’s nftables', refused);
+  }
+
+  /** Nobody waits for the kernel here, which may have something to destroy that others have deleted. */
+  [Symbol.dispose](): void {
+    const close = () => this.#socket.closeBehind();
+    if (this.#deleted) setTimeout(close, CLOSE_AFTER_DELETION).unref();
+    else close();
+  }
 }
 
 /** Changes to IPv4 tables of one namespace: all of them happen, or none. */
@@ -148,17 +171,15 @@ export class NftTransaction {
     });
   }
 
-  /** @throws KernelError when the kernel refuses it; then nothing has happened. A refusal takes 6–17 ms */
-  commit(namespace: NetworkNamespace): void {
+  /** Whether something is deleted by it. */
+  get deletes(): boolean {
+    return this.#deletes;
+  }
+
+  /** The batch to be sent, once. */
+  finish(): MessageBatch {
     this.#frame(NFNL_MSG_BATCH_END);
-    const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
-    try {
-      const [refused] = socket.exchange(this.#batch).failures.values();
-      if (refused !== undefined) throw failure('change a sandbox’s nftables', refused);
-    } finally {
-      if (this.#deletes) setTimeout(() => socket[Symbol.dispose](), CLOSE_AFTER_DELETION).unref();
-      else socket[Symbol.dispose]();
-    }
+    return this.#batch;
   }
 
   #frame(type: number): void {

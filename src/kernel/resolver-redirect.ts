@@ -3,10 +3,10 @@ import type { NetworkNamespace } from './netns.ts';
 import {
   type Expression,
   type HeaderField,
-  hasTable,
   matchField,
   matchProtocol,
   NftTransaction,
+  NftVisit,
   notrack,
   setField,
 } from './nfnetlink.ts';
@@ -52,14 +52,16 @@ const TCP: Transport = { number: 6, checksum: 16 };
  * @throws KernelError
  */
 export function nftResolverRedirect(namespace: NetworkNamespace, redirect: ResolverRedirect): void {
+  using visit = new NftVisit(namespace);
   const transaction = new NftTransaction();
-  if (hasTable(namespace, RESOLVER_TABLE)) transaction.deleteTable(RESOLVER_TABLE);
-  fill(transaction.addTable(RESOLVER_TABLE), redirect).commit(namespace);
+  if (visit.hasTable(RESOLVER_TABLE)) transaction.deleteTable(RESOLVER_TABLE);
+  visit.commit(fill(transaction.addTable(RESOLVER_TABLE), redirect));
 }
 
 /** Takes the redirect away; a missing one is fine. @throws KernelError */
 export function removeResolverRedirect(namespace: NetworkNamespace): void {
-  if (hasTable(namespace, RESOLVER_TABLE)) new NftTransaction().deleteTable(RESOLVER_TABLE).commit(namespace);
+  using visit = new NftVisit(namespace);
+  if (visit.hasTable(RESOLVER_TABLE)) visit.commit(new NftTransaction().deleteTable(RESOLVER_TABLE));
 }
 
 /**

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
-import { nftResolverRedirect } from '../../src/kernel/resolver-redirect.ts';
+import { nftResolverRedirect, removeResolverRedirect } from '../../src/kernel/resolver-redirect.ts';
 import { openTcpListener, openUdp } from '../../src/kernel/socket.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
 import { eventually } from '../host.ts';
@@ -119,4 +119,23 @@ test('a strict firewall of the container’s own sees nothing invalid', async ()
   } finally {
     inside('nft', 'delete table inet own');
   }
+});
+
+test('nobody waits for the kernel to destroy what led to a former resolver: sockets are closed behind', async () => {
+  const redirect = { address: RESOLVER, udpPort: 40_001, tcpPort: 40_002 };
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  const before = descriptors();
+  nftResolverRedirect(namespace, redirect);
+  await eventually('the socket is closed', async () => descriptors() <= before);
+  const left: number[] = [];
+  for (let round = 0; round < 10; round++) {
+    removeResolverRedirect(namespace);
+    const removed = descriptors();
+    nftResolverRedirect(namespace, redirect);
+    left.push(descriptors() - removed);
+  }
+  // A socket that is closed at once has waited; where the kernel was quick there is none left.
+  assert.ok(left.includes(1), `open when the redirect is there: ${left}`);
+  await eventually('all sockets are closed', async () => descriptors() <= before);
+  removeResolverRedirect(namespace);
 });
