@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -78,6 +79,14 @@ test('a veth is made in one call: the port here, the other end there under its f
   );
   const peer = linkOf(inside, veth.peer);
   assert.deepEqual([peer.name, peer.mac, peer.mtu, peer.up], ['eth0', '02:42:0a:00:00:02', 1400, false]);
+  for (const [path, name] of [
+    ['host', 'veth0'],
+    ['sandbox', 'eth0'],
+  ] as const) {
+    const shown = execFileSync('nsenter', [`--net=${namespaces.path(path)}`, 'ip', '-d', '-j', 'link', 'show', name]);
+    const [link] = JSON.parse(shown.toString()) as [{ num_tx_queues: number; num_rx_queues: number }];
+    assert.deepEqual([link.num_tx_queues, link.num_rx_queues], [1, 1], `queues of ${name}`);
+  }
   assert.equal(peer.peer, veth.index);
 });
 
