@@ -209,12 +209,17 @@ function publishOnce(core: Core, container: Container, endpoints: readonly Endpo
   const bearer = gateways.get(4) ?? gateways.get(6);
   if (bearer === undefined) return published;
   if (!publishes(bearer.network)) return refusePorts(core, container, bearer.network);
+  if (published.length === 0 && !wantsPorts(container)) return [];
   const ways = waysOf(core, gateways);
   const keep = published.every(({ hostAddress, hostPort }) => {
     const way = ways.get(familyOf(hostAddress));
     return way === undefined || (way === 'routed') === (hostPort === 0);
   });
-  return keep && published.length > 0 ? published : publish(core, container, bearer, gateways, container.id);
+  return keep && published.length > 0 ? published : publish(core, container, bearer, ways, container.id);
+}
+
+function wantsPorts({ spec }: Container): boolean {
+  return spec.portBindings.length > 0 || spec.publishAll;
 }
 
 /**
@@ -226,7 +231,7 @@ export function publishBesides(core: Core, container: Container, endpoints: read
   const bearer = gateways.get(4) ?? gateways.get(6);
   if (bearer === undefined || !publishes(bearer.network)) return [];
   const spec = { ...container.spec, publishAll: false };
-  return publish(core, { ...container, spec }, bearer, gateways);
+  return publish(core, { ...container, spec }, bearer, waysOf(core, gateways));
 }
 
 /** Those that have an address of the family: a container may want none of IPv6. */
@@ -260,10 +265,9 @@ function publish(
   core: Core,
   container: Container,
   { endpoint, network }: Placed,
-  gateways: Gateways,
+  families: ReadonlyMap<AddressFamily, Way>,
   except?: string,
 ): PublishedPort[] {
-  const families = waysOf(core, gateways);
   const wishes = portWishes(container.spec, { hostBinding: endpointDefaults(network).hostBinding, families });
   if (wishes.length === 0) return [];
   try {
@@ -274,9 +278,10 @@ function publish(
 }
 
 /** As in Docker, a container runs without what cannot be published; it is only said. */
-function refusePorts({ logger }: Core, { name, spec }: Container, network: Network): [] {
-  if (spec.portBindings.length > 0 || spec.publishAll) {
-    logger.warn(`${network.driver} driver does not support port mappings`, { container: name, network: network.name });
+function refusePorts({ logger }: Core, container: Container, network: Network): [] {
+  if (wantsPorts(container)) {
+    const details = { container: container.name, network: network.name };
+    logger.warn(`${network.driver} driver does not support port mappings`, details);
   }
   return [];
 }

@@ -192,10 +192,13 @@ export class Places {
    * would only echo broadcasts to their senders.
    */
   bridgesAreFiltered(): boolean {
+    const { namespace } = this.host;
     try {
-      return readSysctl(this.host.namespace, 'net/bridge/bridge-nf-call-iptables') === '1';
+      // Asked for each port: a value that is missing would be told by an exception, which costs more than all the rest.
+      if (!namespace.run(() => existsSync('/proc/sys/net/bridge'))) return false;
+      return readSysctl(namespace, 'net/bridge/bridge-nf-call-iptables') === '1';
     } catch {
-      return false; // br_netfilter is not loaded
+      return false; // br_netfilter was just unloaded
     }
   }
 
