@@ -16,7 +16,7 @@ import { traffic } from './traffic.ts';
 const dockerd = findDockerd(existsSync);
 const rounds = Number(process.env['FAIRWAY_BENCH_ROUNDS'] ?? 15);
 
-await using ours = await startFairway(['--debug']);
+await using ours = await startFairway();
 await using theirs = dockerd === undefined ? undefined : await startDocker(dockerd);
 const beside = theirs === undefined ? undefined : await version(theirs);
 console.log(`Fairway on ${machine().machine}, Linux ${machine().kernel}`);
@@ -141,22 +141,21 @@ async function ranges(): Promise<void> {
 
 /** What the daemon noted of starts on a user network with a published port: sandbox, endpoint, DNS and firewall, step by step. */
 async function networkPart(): Promise<void> {
-  await docker(ours, 'network', 'create', 'traced');
-  const known = traces().length;
+  await using talkative = await startFairway(['--debug']);
+  await docker(talkative, 'network', 'create', 'traced');
   for (let round = 0; round < rounds; round++) {
-    await docker(ours, 'run', '--rm', '--network', 'traced', '-p', '18080:80', 'busybox', 'true');
+    await docker(talkative, 'run', '--rm', '--network', 'traced', '-p', '18080:80', 'busybox', 'true');
   }
-  const own = traces().slice(known);
+  const own = traces(talkative.daemon.log);
   const steps = [...new Set(own.flatMap((trace) => Object.keys(trace)))];
   const medians = steps.map((step) => `${step} ${median(own.map((trace) => trace[step] ?? 0)).toFixed(2)}`);
   const total = median(own.map((trace) => trace['total'] ?? Number.NaN));
   report({ name: 'network part of a start', ours: total, bar: { limit: 8, unit: 'ms' } });
   console.log(`  of that, in ms: ${medians.join(', ')}`);
-  await docker(ours, 'network', 'rm', 'traced');
 }
 
-function traces(): Record<string, number>[] {
-  const found = ours.daemon.log.matchAll(/"network":(\{[^}]*\})/g);
+function traces(log: string): Record<string, number>[] {
+  const found = log.matchAll(/"network":(\{[^}]*\})/g);
   return [...found].map((match) => JSON.parse(match[1] ?? '{}') as Record<string, number>);
 }
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../host.ts';
@@ -218,13 +220,18 @@ test('a process that is restored has lost nothing', async () => {
   const begun = until(first.io, /\n/);
   await first.start();
   await begun;
+  const fifo = join(room.execRoot, 'runc/fairway', given.id, 'exec.fifo');
+  assert.equal(existsSync(fifo), false);
   room.processes.close();
   await first.io.ended;
+  // The daemon may have died before it took this away.
+  writeFileSync(fifo, '');
   room.processes = room.open();
   const second = await room.processes.restore(given.id, { tty: false, stdin: false });
   assert.ok(second !== undefined);
   second.io.subscribe((_, chunk) => void seen.push(chunk.toString()));
   assert.equal(second.pid, first.pid);
+  assert.equal(existsSync(fifo), false);
   assert.equal((await second.exited).code, 5);
   await second.delete();
   await second.io.ended;

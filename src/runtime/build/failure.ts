@@ -11,6 +11,11 @@ export interface BuildFailure {
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
+/** The second is a link to what is not there. */
+const MISSING = /copier: (?:stat: |get: lstat )"\/?(.*?)".*: no such file or directory/;
+/** The same link, when buildah finds that the process which was to read it has ended before it has that one's words (copier/copier.go) */
+const LOST = /reading "[^"]*?\/(?:context|merged)\/(.*?)": error encoding request for copier subprocess: .*broken pipe/;
+
 /**
  * @param words buildah's last ones
  * @param step at which it failed; undefined: before the first, or in a trigger of the base
@@ -47,8 +52,7 @@ function commandOf(words: string, step: Instruction | undefined, stage: Stage | 
 
 function copyFailure(reason: string, step: Instruction | undefined): string | undefined {
   if (step?.name !== 'COPY' && step?.name !== 'ADD') return undefined;
-  // The second is a link to what is not there.
-  const missing = /copier: (?:stat: |get: lstat )"\/?(.*?)".*: no such file or directory/.exec(reason)?.[1];
+  const missing = MISSING.exec(reason)?.[1] ?? LOST.exec(reason)?.[1];
   if (missing === undefined)
     return /matched nothing/.test(reason) ? `${step.name} failed: no source files were specified` : undefined;
   const why = step.args.startsWith('--from=') ? '' : 'file not found in build context or excluded by .dockerignore: ';

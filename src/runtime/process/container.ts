@@ -33,6 +33,8 @@ export interface ContainerContext extends ProcessContext {
   readonly host: HostFacts;
   /** Called while a start takes long: its process may be gone */
   hurryStart(containerId: string): void;
+  /** Called once a container is known to run */
+  noteStarted(containerId: string): void;
   /** Where the FIFOs of a container's exec go */
   execDirectory(containerId: string, execId: string): string;
 }
@@ -71,15 +73,20 @@ export class ContainerProcess extends TaskProcess implements Process {
     } finally {
       clearInterval(hurry);
     }
-    this.#started = true;
+    this.#noteStarted();
   }
 
   /** For one that a former daemon started. @param exit how it ended meanwhile, if it did */
   resumeWatch(pid: number, exit: ProcessExit | undefined): void {
-    this.#started = true;
+    this.#noteStarted();
     this.runsAs(pid);
     if (exit === undefined) this.watch();
     else this.settle(exit);
+  }
+
+  #noteStarted(): void {
+    this.#started = true;
+    this.context.noteStarted(this.name.containerId);
   }
 
   async limit(resources: Resources): Promise<void> {

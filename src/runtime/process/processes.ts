@@ -14,7 +14,7 @@ import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts
 import { TaskExec } from './exec.ts';
 import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
-import { HURRY, hurryStart } from './runc.ts';
+import { HURRY, hurryStart, noteStarted } from './runc.ts';
 import { endShim, findShims, type Shim } from './shims.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
@@ -74,6 +74,7 @@ export class Processes {
       closing: this.#closing.signal,
       open: new Set(),
       hurryStart: (containerId) => this.#hurry(containerId),
+      noteStarted: (containerId) => noteStarted(join(this.#states, containerId)),
       execDirectory: (containerId, execId) => join(this.#directory(containerId), `exec-${execId}`),
     };
   }

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeFifo } from '../../kernel/fifo.ts';
-import { hurryStart, provideRunc } from './runc.ts';
+import { hurryStart, noteStarted, provideRunc } from './runc.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fairway-runc-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -37,7 +37,7 @@ function created(id: string): string {
   return fifo;
 }
 
-test('a start takes the byte of the FIFO, removes the FIFO, and needs no runc', async () => {
+test('a start takes the byte of the FIFO, and needs no runc', async () => {
   const fifo = created('web');
   const started = runc('start', 'web');
   // As runc's init: it opens the FIFO when there is a reader.
@@ -45,6 +45,11 @@ test('a start takes the byte of the FIFO, removes the FIFO, and needs no runc', 
   await init.write('0');
   await init.close();
   assert.equal(await started, '');
+});
+
+test('what was started has no FIFO, also when that is noted twice or its folder is gone', () => {
+  const fifo = created('noted');
+  for (const id of ['noted', 'noted', 'none']) noteStarted(join(folder, id));
   assert.equal(existsSync(fifo), false);
 });
 
@@ -66,7 +71,6 @@ test('a start that is hurried goes on waiting for a process that is still there'
     await sleep(20);
   }
   assert.equal(await started, '');
-  assert.equal(existsSync(fifo), false);
 });
 
 test('a start whose process is gone is runc’s, with a reader for whoever comes nevertheless', async () => {

@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,10 +15,10 @@ import { hasCode } from '../../model/errors.ts';
 /*
  * What containerd's shim executes in place of runc. Two of runc's commands do next to nothing once its Go runtime is up, and
  * these are done by a shell, in a tenth of the time (docs/decisions/0022):
- * - `start` reads the byte that runc's init writes to the FIFO it waits at, and removes the FIFO, by which everybody sees that
- *   the container was started (runc: libcontainer/container_linux.go, exec). An empty answer means: look whether init is
- *   still there (containerd has its number in the folder it calls runc in). If not, runc has the words for it. The FIFO stays
- *   open from the first answer on, so that init finds a reader in any case.
+ * - `start` reads the byte that runc's init writes to the FIFO it waits at (runc: libcontainer/container_linux.go, exec). An
+ *   empty answer means: look whether init is still there (containerd has its number in the folder it calls runc in). If not,
+ *   runc has the words for it. The FIFO stays open from the first answer on, so that init finds a reader in any case. That the
+ *   FIFO is gone is by what runc sees that the container was started: the daemon removes it, for which a shell needs a program.
  * - `delete --force` of what is gone: containerd 1.6 asks for it again after each ordinary removal.
  */
 const SCRIPT = `#!/bin/sh
@@ -32,7 +33,7 @@ case " $* " in
   while [ -p "$fifo" ] && command exec 4<"$fifo"; do
     exec 3<&4 4<&-
     read -r said <&3
-    [ -n "$said" ] && rm "$fifo" && exit 0
+    [ -n "$said" ] && exit 0
     pid=
     [ -r init.pid ] && read -r pid <init.pid
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || break
@@ -82,6 +83,11 @@ export function hurryStart(state: string): void {
     // Nobody waits (fifo(7)), or it was started.
     if (!hasCode(error, 'ENXIO', 'ENOENT')) throw error;
   }
+}
+
+/** A container was started. @param state the folder of its state, which may be gone already */
+export function noteStarted(state: string): void {
+  rmSync(`${state}/${FIFO}`, { force: true });
 }
 
 function contentOf(path: string): string | undefined {
