@@ -16,7 +16,7 @@ import { raiseEndpoints } from './endpoint-raise.ts';
 import { allocateEndpoints, bareNetworks, needsResolver } from './endpoints.ts';
 import { watchHealth } from './health.ts';
 import { timestamp } from './ids.ts';
-import { describe, sandboxOwner } from './intent.ts';
+import { describeSpace, sandboxOwner } from './intent.ts';
 import type { LiveContainer } from './live.ts';
 import { findContainer } from './lookup.ts';
 import { providingSandbox } from './remap.ts';
@@ -113,9 +113,9 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
 }
 
 /**
- * The sandbox comes first, since the task is created in it; then the task and the endpoints side by side, which is where
- * the time goes. The task is asked for first: it takes longer, and work on the kernel lets nothing else happen. The process can
- * start when both are there.
+ * The sandbox's namespace comes first, since the task is created in it; then the task and all of the network side by side,
+ * which is where the time goes. The task is asked for first: it takes longer, and work on the kernel lets nothing else happen. The
+ * process can start when both are there.
  */
 async function buildUp(core: Core, container: Container, place: Place): Promise<Process> {
   const mounts = core.runtime.snapshots.mounts(container.id);
@@ -126,7 +126,7 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
     const occupied = occupy(core, container, place);
     if (place.kind === 'joined') return occupied;
     writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
-    if (place.kind === 'own') await core.reconciler.commit(describe(core, [sandboxOwner(place.sandbox.id)]));
+    if (place.kind === 'own' && place.fresh) await core.reconciler.commit(describeSpace(core, place.sandbox));
     return occupied;
   };
   const endpoints = await networking(core, times, () => providingSandbox(core, container.spec, place, makeSandbox));
@@ -136,6 +136,7 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   await requestsSent();
   const raised = networking(core, times, async () => {
     await raiseEndpoints(core, container, endpoints, [
+      ...(place.kind === 'own' ? [sandboxOwner(place.sandbox.id)] : []),
       ...attachmentOwners(core.state, container.id),
       ...linkerOwners(core.state, container.id),
     ]);

@@ -56,6 +56,12 @@ export function describe(
   return new Map(Array.from(owners, (owner) => [owner, underFlags(describeOwner(state, owner), config.network)]));
 }
 
+/** Of a new sandbox, its namespace alone: what the rest can be put into while others use it already. */
+export function describeSpace(core: Pick<Core, 'state' | 'config'>, { id }: Sandbox): Map<Owner, readonly Resource[]> {
+  const whole = describe(core, [sandboxOwner(id)]);
+  return new Map(Array.from(whole, ([owner, all]) => [owner, all.filter(({ kind }) => kind === 'namespace')]));
+}
+
 /** What the host itself must hold now, as the daemon's flags allow it. */
 export function describeHost({ forwarding, config }: Pick<Core, 'forwarding' | 'config'>) {
   const wishes = [...forwarding.describe()];
