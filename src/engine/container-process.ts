@@ -23,18 +23,20 @@ import { otherSysctls } from './sysctls.ts';
 
 /**
  * Describes the container's process and has it recorded.
+ * @param layers of its root
  * @returns what creates its task in its sandbox, not yet started. Nothing of it remains when that throws.
  */
 export async function prepareProcess(
   core: Core,
   container: Container,
   place: Place,
-  mounts: Awaited<ReturnType<Core['runtime']['snapshots']['mounts']>>,
+  layers: ReturnType<Core['runtime']['snapshots']['mounts']>,
 ): Promise<() => Promise<Process>> {
   const { spec, id } = container;
   makeSources(container);
   const placed = await placeMounts(core, container);
   makeSharedMemory(core, container);
+  const mounts = await layers;
   const sandbox = place.kind === 'host' ? undefined : place.sandbox;
   const owner = place.kind === 'joined' ? place.owner : undefined;
   const users = usersOf(core, container);

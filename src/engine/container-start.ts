@@ -113,25 +113,30 @@ async function bringUp(core: Core, container: Container, live: LiveContainer): P
 }
 
 /**
- * The sandbox's namespace comes first, since the task is created in it; then the task and all of the network side by side,
- * which is where the time goes. The task is asked for first: it takes longer, and work on the kernel lets nothing else happen. The
- * process can start when both are there.
+ * The namespace comes first, since the task is created in it; then the task and all of the network side by side, which is where
+ * the time goes. What containerd is to do is asked for before work on the kernel, which lets nothing else happen. The process can
+ * start when both are there.
  */
 async function buildUp(core: Core, container: Container, place: Place): Promise<Process> {
   const mounts = core.runtime.snapshots.mounts(container.id);
   // It is looked at only after the network; a failure must not go unheard until then.
   mounts.catch(() => undefined);
   const times: Record<string, number> = {};
-  const makeSandbox = async () => {
+  const endpoints = await networking(core, times, async () => {
     const occupied = occupy(core, container, place);
-    if (place.kind === 'joined') return occupied;
-    writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
-    if (place.kind === 'own' && place.fresh) await core.reconciler.commit(describeSpace(core, place.sandbox));
+    if (place.kind !== 'joined') {
+      writeSandboxFiles(core, container, occupied, place.kind === 'own' && place.sandbox.resolver);
+    }
     return occupied;
-  };
-  const endpoints = await networking(core, times, () => providingSandbox(core, container.spec, place, makeSandbox));
-  const create = await prepareProcess(core, container, place, await mounts);
-  const creating = create();
+  });
+  const preparing = prepareProcess(core, container, place, mounts);
+  preparing.catch(() => undefined);
+  await requestsSent();
+  const making = networking(core, times, () => makeSpace(core, container, place));
+  const [space, prepared] = await Promise.allSettled([making, preparing]);
+  if (space.status === 'rejected') throw space.reason;
+  if (prepared.status === 'rejected') throw prepared.reason;
+  const creating = prepared.value();
   creating.catch(() => undefined);
   await requestsSent();
   const raised = networking(core, times, async () => {
@@ -150,6 +155,12 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   }
   await process.value.delete();
   throw network.reason;
+}
+
+/** The namespace of a new sandbox, with nothing of ours in it yet. */
+async function makeSpace(core: Core, { spec }: Container, place: Place): Promise<void> {
+  if (place.kind !== 'own' || !place.fresh) return;
+  await providingSandbox(core, spec, place, () => core.reconciler.commit(describeSpace(core, place.sandbox)));
 }
 
 /** Docker's words before whatever the network had to say. */

@@ -15,6 +15,8 @@ const CONTAINER_MARK = '.dockerenv';
 export class Snapshots {
   readonly #containerd: Containerd;
   readonly #maps: IdMaps | undefined;
+  /** What containerd said of those made since the daemon's start: it stays as long as they do. */
+  readonly #mounts = new Map<string, readonly Mount[]>();
 
   /** @param maps of remapped containers */
   constructor(containerd: Containerd, maps?: IdMaps) {
@@ -39,6 +41,7 @@ export class Snapshots {
     const layer = writableLayer(mounts);
     writeFileSync(join(layer, CONTAINER_MARK), '', { mode: 0o755 });
     if (this.#maps !== undefined) this.#give(layer, image, rootOf(this.#maps));
+    this.#mounts.set(containerId, mounts);
     return mounts;
   }
 
@@ -50,11 +53,13 @@ export class Snapshots {
 
   /** @throws ContainerdError notFound */
   async mounts(containerId: string): Promise<readonly Mount[]> {
-    return (await this.#containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: containerId })).mounts;
+    const known = this.#mounts.get(containerId);
+    return known ?? (await this.#containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: containerId })).mounts;
   }
 
   /** Missing is fine. */
   async remove(containerId: string): Promise<void> {
+    this.#mounts.delete(containerId);
     try {
       await this.#containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key: containerId });
     } catch (error) {
