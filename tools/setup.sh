@@ -13,7 +13,7 @@ fi
 # Programs and the Debian package each comes from; libnftables is the daemon's, libatomic its Node's.
 wanted="containerd:containerd runc:runc curl:curl busybox:busybox-static igzip:isal tini-static:tini"
 if [ "${1:-}" = test ]; then
-  wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 iptables-nft:iptables ufw:ufw firewalld:firewalld dbus-daemon:dbus-daemon openssl:openssl buildah:buildah docker-registry:docker-registry docker-compose:docker-compose journalctl:systemd zsh:zsh fish:fish ovs-vswitchd:openvswitch-switch"
+  wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 iptables-nft:iptables ufw:ufw firewalld:firewalld dbus-daemon:dbus-daemon openssl:openssl buildah:buildah crun:crun docker-registry:docker-registry docker-compose:docker-compose journalctl:systemd zsh:zsh fish:fish ovs-vswitchd:openvswitch-switch"
 fi
 if [ "${1:-}" = bench ]; then
   wanted="$wanted iperf3:iperf3 wrk:wrk nginx:nginx-light"

@@ -71,6 +71,8 @@ function settingText({ kind, shape }: Setting, value: unknown, wrong: () => Engi
       return ulimitsOf(value, wrong);
     case 'driver-options':
       return driverOptionsOf(value, wrong);
+    case 'runtimes':
+      return runtimesOf(value, wrong);
   }
   if (kind === 'list' && Array.isArray(value)) return value.map((item: unknown) => listItem(item, wrong));
   if (kind === 'flag' && typeof value === 'boolean') return String(value);
@@ -102,6 +104,15 @@ function driverOptionsOf(value: unknown, wrong: () => EngineError): string[] {
   return Object.entries(value).flatMap(([driver, options]) =>
     pairsOf(options, wrong).map((pair) => `${driver}=${pair}`),
   );
+}
+
+/** {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}: an entry stays JSON, since the flag has no room for all of it. */
+function runtimesOf(value: unknown, wrong: () => EngineError): string[] {
+  if (!isObject(value)) throw wrong();
+  return Object.entries(value).map(([name, entry]) => {
+    if (!isObject(entry)) throw wrong();
+    return `${name}=${JSON.stringify(entry)}`;
+  });
 }
 
 /** A string, or an address pool as an object: {"base": "10.10.0.0/16", "size": 24}. */

@@ -77,7 +77,6 @@ test('what means nothing here is taken, and told of once each', () => {
   const text = JSON.stringify({
     'storage-driver': 'overlay2',
     'exec-opts': ['native.cgroupdriver=systemd'],
-    runtimes: { nvidia: { path: 'nvidia-container-runtime', runtimeArgs: [] } },
     features: { 'containerd-snapshotter': true },
     builder: { gc: { enabled: true } },
     'selinux-enabled': false,
@@ -85,14 +84,15 @@ test('what means nothing here is taken, and told of once each', () => {
   });
   const { warnings } = withFile(text, (path) => loadConfig({ experimental: 'true' }, path));
   const names = warnings.map((warning) => warning.split(' ')[0]);
-  assert.deepEqual(names.sort(), [
-    '"builder"',
-    '--add-runtime',
-    '--exec-opt',
-    '--experimental',
-    '--feature',
-    '--storage-driver',
-  ]);
+  assert.deepEqual(names.sort(), ['"builder"', '--exec-opt', '--experimental', '--feature', '--storage-driver']);
+});
+
+test('runtimes by flag and by file', () => {
+  const wanted = { byName: { crun: { path: '/usr/bin/crun', args: [] } }, chosen: 'crun' };
+  const flags = { runtimes: ['crun=/usr/bin/crun'], defaultRuntime: 'crun' };
+  assert.deepEqual(loadConfig(flags, '/dev/null').reloadable.runtimes, wanted);
+  const text = '{"runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": []}}, "default-runtime": "crun"}';
+  assert.deepEqual(withFile(text, (path) => loadConfig({}, path)).reloadable.runtimes, wanted);
 });
 
 test('proxies and host-gateway-ip in the forms daemon.json has for them', () => {
@@ -197,6 +197,7 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
   ],
   ['authorization plugins', '{"authorization-plugins": ["x"]}', {}, /--authorization-plugin is not supported/],
   ['another runtime', '{"default-runtime": "kata"}', {}, /specified default runtime 'kata' does not exist/],
+  ['a runtime that is no object', '{"runtimes": {"crun": "/x"}}', {}, /the value of "runtimes" must be a object/],
   ['labels that contradict', '{"labels": ["a=b", "a=c"]}', {}, /conflict labels for a=c and a=b/],
   ['a network option without its driver', '{}', { defaultNetworkOptions: ['mtu=1'] }, /want DRIVER=OPTION=VALUE/],
   ['an address that is none', '{}', { hosts: ['ftp://x'] }, /invalid bind address: ftp:\/\/x/],

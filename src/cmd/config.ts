@@ -10,6 +10,7 @@ import { type LogFormat, type LogLevel, parseLogFormat } from './logger.ts';
 import { parseNetworkConfig } from './network-config.ts';
 import { Reader } from './reader.ts';
 import { parseCount, parseInsecureRegistry, parseMirror } from './registry-options.ts';
+import { parseRuntimes } from './runtimes.ts';
 import { type Given, type SettingName, settingEntries } from './settings/index.ts';
 import {
   type ListenAddress,
@@ -154,6 +155,7 @@ function parseReloadable(read: Reader): ReloadableConfig {
     liveRestore: read.flag('liveRestore', 'live-restore', true),
     shutdownTimeout: parseShutdownTimeout(read.text('shutdownTimeout') ?? '15'),
     registry: parseRegistryConfig(read),
+    runtimes: parseRuntimes(read.list('runtimes'), read.text('defaultRuntime') ?? 'runc'),
   };
 }
 

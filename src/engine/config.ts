@@ -4,6 +4,7 @@ import type { IdMaps } from '../model/id-map.ts';
 import type { Ulimit } from '../model/isolation.ts';
 import type { Logger } from '../model/logger.ts';
 import type { DriverOptions, FirewallMark } from '../model/network.ts';
+import type { OciRuntimes } from '../model/oci-runtime.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { SecurityChoice } from '../runtime/spec/security.ts';
 
@@ -80,6 +81,7 @@ export interface ReloadableConfig {
   /** Seconds for containers that `Engine.close` stops; those that need longer have it. -1 is no limit */
   readonly shutdownTimeout: number;
   readonly registry: RegistryConfig;
+  readonly runtimes: OciRuntimes;
 }
 
 export interface EngineConfig {

@@ -16,6 +16,7 @@ import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { sharedNamespaces } from './namespaces.ts';
 import { usersOf } from './remap.ts';
+import { runtimeOf } from './runtimes.ts';
 import type { Place } from './sandboxes.ts';
 import type { Session } from './session.ts';
 import { makeSharedMemory } from './shared-memory.ts';
@@ -60,7 +61,8 @@ export async function prepareProcess(
   const wanted = (spec.init ?? core.config.init) && spec.isolation.pid.kind === 'private';
   const complete = wanted ? withInit(description, findInit(core.config.initPath)) : description;
   await core.processes.record(id, complete);
-  const choice = { tty: spec.tty, stdin: spec.openStdin, spool: isLogged(container) };
+  const runtime = runtimeOf(core, container);
+  const choice = { tty: spec.tty, stdin: spec.openStdin, spool: isLogged(container), ...(runtime && { runtime }) };
   const domain = users === undefined ? '' : domainnameOf(input);
   return async () => {
     const process = await core.processes.create(id, complete, mounts, choice);

@@ -177,8 +177,9 @@ async function assemble(config: EngineConfig, stack: AsyncDisposableStack): Prom
   stack.defer(() => runtime.close());
   await loadDefaultProfile(logger);
   const host = readHostFacts();
-  const runc = provideRunc(join(dataRoot, 'bin', 'runc'));
-  const processes = new Processes(runtime.containerd, { execRoot, runc, logger, host });
+  const programs = join(dataRoot, 'bin');
+  const runc = provideRunc(join(programs, 'runc'));
+  const processes = new Processes(runtime.containerd, { execRoot, programs, runc, logger, host });
   const remains = stack.use(await findRemains({ processes, runtime }));
   const userNamespace = config.remap && stack.use(await UserNamespace.open(execRoot, config.remap));
   const stepTimes = new StepTimes();

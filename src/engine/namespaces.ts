@@ -5,6 +5,7 @@ import type { SharedNamespaces } from '../runtime/spec/namespaces.ts';
 import type { Core } from './core.ts';
 import { findContainer, tryFindContainer } from './lookup.ts';
 import { checkJoinable } from './remap.ts';
+import { chooseRuntime } from './runtimes.ts';
 import { isUp } from './sandboxes.ts';
 import { sharedMemoryOf } from './shared-memory.ts';
 
@@ -15,7 +16,8 @@ const HOST_SHM = '/dev/shm';
  * References to other containers become full ids, so that a rename does not part them.
  * @throws EngineError invalidArgument when whose processes shall be seen is not there; for IPC that is told at the start, as in Docker
  */
-export function completeIsolation({ state, config }: Core, isolation: Isolation): Isolation {
+export function completeIsolation(core: Core, isolation: Isolation): Isolation {
+  const { state, config } = core;
   const complete = <Mode extends NamespaceMode | IpcMode>(mode: Mode): Mode =>
     mode.kind === 'container'
       ? { ...mode, container: tryFindContainer(state.containers, mode.container)?.id ?? mode.container }
@@ -23,7 +25,7 @@ export function completeIsolation({ state, config }: Core, isolation: Isolation)
   const { pid, ipc = { kind: config.defaults?.ipcMode ?? 'private' } } = isolation;
   if (pid.kind === 'container' && tryFindContainer(state.containers, pid.container) === undefined)
     throw new EngineError('invalidArgument', `No such container: ${pid.container}`);
-  return { ...isolation, pid: complete(pid), ipc: complete(ipc) };
+  return { ...isolation, pid: complete(pid), ipc: complete(ipc), runtime: chooseRuntime(core, isolation.runtime) };
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as immediately } from 'node:timers/promises';
 import type { Container } from '../model/container.ts';
 import { errorMessage } from '../model/errors.ts';
+import { isRunc } from '../model/oci-runtime.ts';
 import type { ContainerLog } from '../runtime/logs/log.ts';
 import { NOWHERE } from '../runtime/logs/logs.ts';
 import { namesIn } from '../runtime/names-in.ts';
@@ -140,11 +141,15 @@ async function raiseEverything(core: Core): Promise<void> {
 
 /** Goes on with a container: its output, and its end, which may have come already. */
 async function resume(core: Core, container: Container, task: TaskSummary | undefined): Promise<void> {
-  const { tty, openStdin } = container.spec;
+  const { tty, openStdin, isolation } = container.spec;
   const live = core.live.of(container);
   try {
     await core.volumeUse.take(volumesOf(container), container.id);
-    const process = await core.processes.restore(container.id, { tty, stdin: openStdin }, task);
+    const process = await core.processes.restore(
+      container.id,
+      { tty, stdin: openStdin, foreign: !isRunc(isolation.runtime) },
+      task,
+    );
     if (process === undefined) {
       await leaveSandbox(core, atRest(exitedContainer(container, { code: UNSEEN_EXIT, at: timestamp() }))).finish();
       return;

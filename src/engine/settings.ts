@@ -41,7 +41,8 @@ export class LiveSettings {
 }
 
 /** As dockerd's event tells it: lists as JSON, everything else as text (moby: daemon/reload.go). */
-export function reloadAttributes({ debug, labels, liveRestore, shutdownTimeout, registry }: ReloadableConfig) {
+export function reloadAttributes(config: ReloadableConfig) {
+  const { debug, labels, liveRestore, shutdownTimeout, registry, runtimes } = config;
   return {
     debug: String(debug),
     labels: JSON.stringify(labels),
@@ -52,5 +53,9 @@ export function reloadAttributes({ debug, labels, liveRestore, shutdownTimeout, 
     'max-concurrent-downloads': String(registry.maxConcurrentDownloads),
     'max-concurrent-uploads': String(registry.maxConcurrentUploads),
     'max-download-attempts': String(registry.maxDownloadAttempts),
+    'default-runtime': runtimes.chosen,
+    runtimes: Object.entries(runtimes.byName)
+      .map(([name, { path }]) => `${name}:${path}`)
+      .join(' '),
   };
 }

@@ -1,4 +1,5 @@
 import type { DnsStatistics } from '../dns/server.ts';
+import type { OciRuntimes } from '../model/oci-runtime.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import type { Contested } from '../reconcile/repairs.ts';
 import type { CgroupAbilities } from '../runtime/spec/cgroups.ts';
@@ -37,6 +38,7 @@ export interface EngineInfo {
   readonly registries: RegistryConfig;
   /** Addresses of proxies; '' is none */
   readonly proxies: { readonly http: string; readonly https: string; readonly except: string };
+  readonly runtimes: OciRuntimes;
   readonly networkDrivers: readonly string[];
   readonly logDrivers: readonly string[];
   /** Of containers that ask for none */

@@ -28,7 +28,7 @@ export class System {
   /** For `docker info`. @throws EngineError unavailable when containerd does not answer */
   async info(): Promise<EngineInfo> {
     const { config, settings, state, runtime, events, host, forwarding } = this.#core;
-    const { labels, liveRestore, debug, registry } = settings.current;
+    const { labels, liveRestore, debug, registry, runtimes } = settings.current;
     const versions = await runtime.versions();
     const forwards = forwarding.on;
     const { PRETTY_NAME = 'Linux', VERSION_ID = '' } = osRelease();
@@ -56,6 +56,7 @@ export class System {
       addressPools: pools.length > 0 ? pools : DEFAULT_POOLS,
       registries: registry,
       proxies: proxies(),
+      runtimes,
       networkDrivers: [...drivers.keys()].sort(),
       logDrivers: LOG_DRIVERS,
       logDriver: config.log.driver,

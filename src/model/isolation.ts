@@ -48,8 +48,8 @@ export interface Isolation {
   readonly readonlyPaths?: readonly string[];
   /** `--isolation`: '' or "default" in any case, as it was said */
   readonly technology: string;
-  /** A name of runc's */
-  readonly runtime: string;
+  /** Name of the OCI runtime; undefined until the container is created: the daemon's default */
+  readonly runtime?: string;
 }
 
 /** Docker's: 64 MiB */

@@ -282,6 +282,7 @@ export const info: EngineInfo = {
   addressPools: [{ base: parsePrefix('172.17.0.0/16'), size: 16 }],
   registries: NO_REGISTRIES,
   proxies: { http: '', https: '', except: '' },
+  runtimes: { byName: {}, chosen: 'runc' },
   networkDrivers: ['bridge', 'host', 'null'],
   logDrivers: ['journald', 'json-file', 'local'],
   logDriver: 'json-file',

@@ -180,6 +180,7 @@ export const RELOADABLE: ReloadableConfig = {
   labels: [],
   liveRestore: true,
   shutdownTimeout: 15,
+  runtimes: { byName: {}, chosen: 'runc' },
   registry: NO_REGISTRIES,
 };
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Container, ContainerSpec } from '../../src/model/container.ts';
 import { NEVER } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
@@ -72,7 +72,8 @@ export class ProcessRoom implements AsyncDisposable {
 
   /** As a daemon that starts anew sees it. */
   open(): Processes {
-    return new Processes(this.runtime.containerd, { execRoot: this.execRoot, runc: this.runc, logger: silent });
+    const { execRoot, runc } = this;
+    return new Processes(this.runtime.containerd, { execRoot, programs: dirname(runc), runc, logger: silent });
   }
 
   async create(given: Container): Promise<Process> {

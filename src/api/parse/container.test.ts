@@ -106,7 +106,6 @@ describe('fields', () => {
     [{}, { OomScoreAdj: 1001 }, 'Invalid value 1001, range for oom score adj is [-1000, 1000]'],
     [{}, { Ulimits: [{ Name: 'nofiles' }] }, 'invalid ulimit type: nofiles'],
     [{}, { Ulimits: [{ Name: 'nofile', Soft: 2, Hard: 1 }] }, /^ulimit soft limit must be less/],
-    [{}, { Runtime: 'kata' }, 'unknown or invalid runtime name: kata'],
     [{}, { PidMode: 'x' }, 'invalid PID mode: x'],
     [{}, { IpcMode: 'container:' }, 'invalid IPC mode: container:'],
     [{}, { UTSMode: 'private' }, 'invalid UTS mode: private'],

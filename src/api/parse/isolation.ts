@@ -8,9 +8,6 @@ import {
 import { invalid } from '../status.ts';
 import type { Fields } from './fields.ts';
 
-/** Names of runc, as Docker knows it; others would have to be configured, and Fairway knows none. */
-const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
-
 /** Docker's pattern of a rule for the device cgroup: type, numbers, access. */
 const DEVICE_RULE = /^[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}$/;
 
@@ -25,6 +22,7 @@ export function parseIsolation(fields: Fields): Isolation {
   if (isolation !== '' && isolation.toLowerCase() !== 'default') {
     throw invalid(`invalid isolation (${isolation}): linux only supports 'default'`);
   }
+  const runtime = fields.text('Runtime');
   const annotations = fields.map('Annotations');
   if ('' in annotations) {
     throw invalid('invalid Annotations: the empty string is not permitted as an annotation key');
@@ -42,7 +40,7 @@ export function parseIsolation(fields: Fields): Isolation {
     annotations,
     ...parsePaths(fields),
     technology: isolation,
-    runtime: parseRuntime(fields.text('Runtime')),
+    ...(runtime === '' ? {} : { runtime }),
   };
 }
 
@@ -63,12 +61,6 @@ function parseIpc(text: string): Pick<Isolation, 'ipc'> {
 function parseHostOnly(text: string, what: string): boolean {
   if (text !== '' && text !== 'host') throw invalid(`invalid ${what} mode: ${text}`);
   return text === 'host';
-}
-
-function parseRuntime(text: string): string {
-  if (text === '') return 'runc';
-  if (!RUNTIMES.includes(text)) throw invalid(`unknown or invalid runtime name: ${text}`);
-  return text;
 }
 
 /** The names of getrlimit(2). */

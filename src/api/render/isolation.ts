@@ -28,7 +28,7 @@ export function renderIsolation(isolation: Isolation, privileged: boolean) {
     UsernsMode: isolation.hostUser ? 'host' : '',
     Isolation: isolation.technology,
     ShmSize: isolation.shmSize,
-    Runtime: isolation.runtime,
+    Runtime: isolation.runtime ?? 'runc',
     ...(Object.keys(sysctls).length === 0 ? {} : { Sysctls: sysctls }),
     ...(Object.keys(annotations).length === 0 ? {} : { Annotations: annotations }),
     Ulimits: ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),

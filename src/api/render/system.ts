@@ -139,9 +139,18 @@ function renderHost(info: EngineInfo) {
 /** What runs containers. Commits are versions here: Debian's packages say no more. */
 function renderRuntimes(info: EngineInfo) {
   const commit = (id: string) => ({ ID: id, Expected: id });
+  const { byName, chosen } = info.runtimes;
+  const others = Object.entries(byName).map(([name, { path, args }]) => [
+    name,
+    { path, ...(args.length === 0 ? {} : { runtimeArgs: args }) },
+  ]);
   return {
-    Runtimes: { 'io.containerd.runc.v2': { path: 'runc' }, runc: { path: 'runc' } },
-    DefaultRuntime: 'runc',
+    Runtimes: {
+      ...Object.fromEntries(others),
+      'io.containerd.runc.v2': { path: 'runc' },
+      runc: { path: 'runc' },
+    },
+    DefaultRuntime: chosen,
     Swarm: SWARM,
     LiveRestoreEnabled: info.liveRestore,
     Isolation: '',

@@ -46,6 +46,21 @@ export const CONTAINER_SETTINGS = {
     value: 'mode',
     help: 'cgroup namespace of containers that ask for none: host or private (default private with cgroup v2, else host)',
   },
+  runtimes: {
+    flag: 'add-runtime',
+    key: 'runtimes',
+    kind: 'list',
+    shape: 'runtimes',
+    value: 'name=path',
+    help: 'an OCI runtime that containers can ask for instead of runc (repeatable)',
+  },
+  defaultRuntime: {
+    flag: 'default-runtime',
+    key: 'default-runtime',
+    kind: 'text',
+    value: 'name',
+    help: 'runtime of containers that ask for none (default runc)',
+  },
   noNewPrivileges: {
     flag: 'no-new-privileges',
     key: 'no-new-privileges',

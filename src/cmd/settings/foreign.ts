@@ -6,15 +6,6 @@ const CGROUPFS = 'containers are placed by cgroupfs';
 
 /** dockerd's settings that start lines name and that mean nothing here. Whoever uses one is told so, once. */
 export const FOREIGN_SETTINGS = {
-  addRuntime: {
-    flag: 'add-runtime',
-    key: 'runtimes',
-    kind: 'list',
-    shape: 'any',
-    value: 'name=path',
-    help: 'no effect',
-    foreign: 'runc runs all containers; one that asks for another runtime is refused',
-  },
   builder: {
     flag: 'builder',
     key: 'builder',
@@ -195,13 +186,6 @@ export const REFUSED_SETTINGS = {
     help: 'refused: requests are not shown to plugins',
   },
   rootless: { flag: 'rootless', kind: 'flag', help: 'refused: the daemon needs root' },
-  defaultRuntime: {
-    flag: 'default-runtime',
-    key: 'default-runtime',
-    kind: 'text',
-    value: 'name',
-    help: 'runc, which is all there is',
-  },
   defaultShmSize: {
     flag: 'default-shm-size',
     key: 'default-shm-size',

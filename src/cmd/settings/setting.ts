@@ -12,7 +12,7 @@ export interface Setting {
   /** What `--help` calls the value */
   readonly value?: string;
   /** How daemon.json writes it, where that is neither text, nor a number, nor a list of them */
-  readonly shape?: 'pairs' | 'ulimits' | 'driver-options' | 'any';
+  readonly shape?: 'pairs' | 'ulimits' | 'driver-options' | 'runtimes' | 'any';
   readonly help: string;
   /** dockerd's, without an effect here: taken, and this said of it once */
   readonly foreign?: string;

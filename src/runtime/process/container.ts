@@ -43,14 +43,22 @@ export interface ContainerContext extends ProcessContext {
 export class ContainerProcess extends TaskProcess implements Process {
   protected override readonly context: ContainerContext;
   readonly #gate = new FreezeGate();
+  readonly #foreign: boolean;
   #own: OciProcess | undefined;
   #created = 0;
   #started = false;
   #deleted: Promise<void> | undefined;
 
-  constructor(context: ContainerContext, containerId: string, makeIo: IoMaker, own?: OciProcess) {
+  /** @param about.foreign nothing is known of how it is run @param about.own as recorded */
+  constructor(
+    context: ContainerContext,
+    containerId: string,
+    makeIo: IoMaker,
+    { foreign, own }: { readonly foreign: boolean; readonly own?: OciProcess },
+  ) {
     super(context, { containerId, execId: '' }, makeIo, 0);
     this.context = context;
+    this.#foreign = foreign;
     this.#own = own;
   }
 
@@ -99,7 +107,9 @@ export class ContainerProcess extends TaskProcess implements Process {
   /** The command gets every signal: sent a moment after the start, it would else end runc's init with 2, as Go does as PID 1. */
   override async kill(signal: number, all = false): Promise<void> {
     for (let looks = 0; signal !== SIGKILL && looks < LOOKS && isInit(this.pid); looks++) await sleep(LOOK);
-    if (all || !signalInit(this.pid, this.name.containerId, signal)) await super.kill(signal, all);
+    // Another runtime may keep the command elsewhere, and pass signals on.
+    const direct = !all && !this.#foreign;
+    if (!direct || !signalInit(this.pid, this.name.containerId, signal)) await super.kill(signal, all);
   }
 
   async pause(): Promise<void> {

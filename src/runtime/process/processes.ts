@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
+import type { OciRuntime } from '../../model/oci-runtime.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
 import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
@@ -12,6 +13,7 @@ import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
+import { provideRuntime } from './foreign.ts';
 import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { HURRY, hurryStart, noteStarted } from './runc.ts';
@@ -35,6 +37,8 @@ const TASK_FAILED = 'failed to create task for container: ';
 export interface ProcessesOptions {
   /** Of this boot only: FIFOs and runc's state lie below it */
   readonly execRoot: string;
+  /** Holds what we make for shims to execute */
+  readonly programs: string;
   /** What shims execute, of provideRunc(); '' for runc itself */
   readonly runc: string;
   readonly logger: Logger;
@@ -59,13 +63,15 @@ const SETTLED: ReadonlySet<TaskSummary['status']> = new Set(['running', 'paused'
 export class Processes {
   readonly #containerd: Containerd;
   readonly #execRoot: string;
+  readonly #programs: string;
   readonly #runc: string;
   readonly #context: ContainerContext;
   readonly #closing = new AbortController();
 
-  constructor(containerd: Containerd, { execRoot, runc, logger, host }: ProcessesOptions) {
+  constructor(containerd: Containerd, { execRoot, programs, runc, logger, host }: ProcessesOptions) {
     this.#containerd = containerd;
     this.#execRoot = execRoot;
+    this.#programs = programs;
     this.#runc = runc;
     this.#context = {
       containerd,
@@ -100,18 +106,24 @@ export class Processes {
    * Makes the task of a container that is recorded: everything is ready to run, and nothing runs yet.
    * @param spec as recorded
    * @param mounts the snapshot's
+   * @param choice.runtime in runc's place
    * @throws StartError in Docker's words when runc refuses, with the exit code Docker shows
    */
-  async create(containerId: string, spec: OciSpec, mounts: readonly Mount[], choice: IoChoice): Promise<Process> {
+  async create(
+    containerId: string,
+    spec: OciSpec,
+    mounts: readonly Mount[],
+    { runtime, ...choice }: IoChoice & { readonly runtime?: OciRuntime },
+  ): Promise<Process> {
     const directory = this.#directory(containerId);
     const process = new ContainerProcess(
       this.#context,
       containerId,
       (closeInput) => TaskIo.prepare(directory, choice, closeInput),
-      spec.process,
+      { foreign: runtime !== undefined, own: spec.process },
     );
     try {
-      await process.prepare(mounts, this.#options(), choice.tty);
+      await process.prepare(mounts, this.#options(runtime), choice.tty);
       return process;
     } catch (error) {
       process.io.remove();
@@ -121,10 +133,15 @@ export class Processes {
 
   /**
    * Takes up what a former daemon started: running, or ended with its code. Subscribe to its output at once.
+   * @param choice.foreign another runtime runs it than runc
    * @param found what list() said of it a moment ago: it need not be asked for again
    * @returns undefined when there is no such task, or it never started (which is then taken away)
    */
-  async restore(containerId: string, choice: IoChoice, found?: TaskSummary): Promise<Process | undefined> {
+  async restore(
+    containerId: string,
+    { foreign = false, ...choice }: IoChoice & { readonly foreign?: boolean },
+    found?: TaskSummary,
+  ): Promise<Process | undefined> {
     const state = found !== undefined && SETTLED.has(found.status) ? found : await this.#known(containerId);
     if (state === undefined) return undefined;
     if (state.status === 'created') {
@@ -132,8 +149,11 @@ export class Processes {
       return undefined;
     }
     const directory = this.#directory(containerId);
-    const process = new ContainerProcess(this.#context, containerId, (closeInput) =>
-      TaskIo.restore(directory, choice, closeInput),
+    const process = new ContainerProcess(
+      this.#context,
+      containerId,
+      (closeInput) => TaskIo.restore(directory, choice, closeInput),
+      { foreign },
     );
     const exit = state.status === 'stopped' ? { code: state.exitStatus, at: state.exitedAt } : undefined;
     process.resumeWatch(state.pid, exit);
@@ -191,7 +211,7 @@ export class Processes {
 
   /** One whose task containerd does not know. */
   endShim(shim: Shim): void {
-    endShim(shim, [this.#bundles, this.#states]);
+    endShim(shim, [this.#bundles, this.#states, join(this.#foreignStates, this.#containerd.namespace)]);
   }
 
   /** Stops watching. Containers go on; their output waits in the FIFOs. */
@@ -205,8 +225,12 @@ export class Processes {
     if (this.#runc !== '') hurryStart(join(this.#states, containerId));
   }
 
-  #options(): Any {
-    return packAny(RUNC_OPTIONS_URL, RuncOptions, { root: dirname(this.#states), binaryName: this.#runc });
+  #options(runtime: OciRuntime | undefined): Any {
+    const options =
+      runtime === undefined
+        ? { root: dirname(this.#states), binaryName: this.#runc }
+        : { root: this.#foreignStates, binaryName: provideRuntime(this.#programs, runtime) };
+    return packAny(RUNC_OPTIONS_URL, RuncOptions, options);
   }
 
   /** A shim that does not answer within two seconds has a task in no known state (containerd: services/tasks/local.go): it is asked again. */
@@ -266,6 +290,11 @@ export class Processes {
   /** runc's, with a folder for each container */
   get #states(): string {
     return join(this.#execRoot, 'runc', this.#containerd.namespace);
+  }
+
+  /** Of other runtimes, which shall not find what runc keeps: below it the same */
+  get #foreignStates(): string {
+    return join(this.#execRoot, 'runtimes');
   }
 
   /** Holds a folder for each container */

@@ -13,14 +13,21 @@ const cases = [
   { said: 'stat /x: no such file or directory: unknown', kind: 'invalidArgument', exitCode: 127, added: '' },
   { said: 'exec: "/x": permission denied: unknown', kind: 'invalidArgument', exitCode: 126, added: '' },
   { said: 'exec: "/": is a directory: unknown', kind: 'invalidArgument', exitCode: 126, added: ': permission denied' },
+  {
+    said: 'OCI runtime create failed: open executable: Permission denied: unknown',
+    shown: 'OCI runtime create failed: open executable: permission denied: unknown',
+    kind: 'invalidArgument',
+    exitCode: 126,
+    added: '',
+  },
   { said: 'something else', kind: 'internal', exitCode: 128, added: '' },
 ];
 
-for (const { said, kind, exitCode, added } of cases) {
+for (const { said, shown = said, kind, exitCode, added } of cases) {
   test(`"${said}" is ${kind} with ${exitCode}`, () => {
     const error = mapped(said);
     assert.ok(error instanceof StartError);
-    assert.deepEqual([error.kind, error.exitCode, error.message], [kind, exitCode, `task: ${said}${added}`]);
+    assert.deepEqual([error.kind, error.exitCode, error.message], [kind, exitCode, `task: ${shown}${added}`]);
   });
 }
 

@@ -13,6 +13,8 @@ export class StartError extends EngineError {
   }
 }
 
+/** crun says them as strerror(3), runc as Go; the CLI looks for Go's. */
+const LIBC = /No such file or directory|Permission denied|Is a directory|Not a directory/g;
 const NOT_FOUND = /executable file not found|no such file or directory|failed to run runc create\/exec call/i;
 const MOUNT_HINT =
   'Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
@@ -23,7 +25,7 @@ const MOUNT_HINT =
  */
 export function startError(thrown: unknown, prefix: string): unknown {
   if (!(thrown instanceof ContainerdError) || thrown.status === 'UNAVAILABLE') return thrown;
-  const message = `${prefix}${thrown.message}`;
+  const message = `${prefix}${thrown.message}`.replaceAll(LIBC, (words) => words.toLowerCase());
   const refuse = (text: string, exitCode: number) =>
     new StartError('invalidArgument', text, exitCode, { cause: thrown });
   if (/permission denied/i.test(message)) return refuse(message, 126);
