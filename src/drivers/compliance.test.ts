@@ -139,6 +139,14 @@ for (const [name, driver] of drivers) {
       assert.equal(driver.traits(network.options).addresses, attaches);
     });
 
+    test('a link with a MAC address of its own is told of as often as the network says', () => {
+      const announce = { count: 1, interval: 100 };
+      const described = driver.endpoint(network, { ...endpoint, announce }, sandbox);
+      const links = described.filter((resource) => resource.kind === 'link');
+      const expected = driver.traits(network.options).ownMac ? announce : undefined;
+      for (const link of links) assert.deepEqual(link.announce, expected);
+    });
+
     test('a network without a gateway, and an internal one, are described too', () => {
       const bare = network.pools.map(({ gateway: _, ...pool }) => pool);
       for (const variant of [

@@ -19,7 +19,7 @@ export function neighboursOn(link: LinkResource): Neighbour[] {
 interface Newcomers {
   /** Others must hear of them */
   readonly told: readonly Neighbour[];
-  /** Nobody needs to hear of these */
+  /** These say nothing when they come up: nobody needs to hear of them, or they are told of as often as was asked */
   readonly quiet: ReadonlySet<LinkEnd>;
 }
 
@@ -35,8 +35,9 @@ export function newcomers(steps: readonly PlanStep[], wires: Wires): Newcomers {
   }
   const [told, quiet]: [Neighbour[], LinkEnd[]] = [[], []];
   for (const step of stepsOf(steps, 'link', 'create', 'update')) {
-    if (mustBeTold(step, wires, held)) told.push(...neighboursOn(step.resource));
-    else quiet.push(...linkEnds(step.resource));
+    const isTold = mustBeTold(step, wires, held);
+    if (isTold) told.push(...neighboursOn(step.resource));
+    if (!isTold || step.resource.announce !== undefined) quiet.push(...linkEnds(step.resource));
   }
   return { told, quiet: new Set(quiet) };
 }

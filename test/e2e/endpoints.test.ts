@@ -186,6 +186,11 @@ describe('endpoints', () => {
     await daemon.ok(...create, 'com.docker.network.advertise_addr_nmsgs=0', 'mute');
     await run('silent', '--network', 'mute');
     assert.equal(await inside('silent', 'cat /proc/sys/net/ipv4/conf/eth0/arp_notify'), '0');
+    // Too small for IPv6: the kernel has no settings of it there.
+    const tiny = ['-o', 'com.docker.network.driver.mtu=1000', '-o', 'com.docker.network.advertise_addr_nmsgs=0'];
+    await daemon.ok('network', 'create', ...tiny, 'tiny');
+    await daemon.ok('network', 'connect', 'tiny', 'silent');
+    assert.equal(await inside('silent', 'cat /proc/sys/net/ipv4/conf/eth1/arp_notify'), '0');
     await daemon.ok('rm', '-f', 'silent', 'asker');
   });
 });

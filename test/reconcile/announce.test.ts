@@ -112,6 +112,15 @@ describe('on a bridge with many ports', () => {
     }
   });
 
+  test('a network’s number of announcements is kept to, none included', async () => {
+    const sandboxes = [];
+    for (let count = 0; count <= 3; count++) sandboxes.push(await join(110 + count, 0, { count, interval: 100 }));
+    await silence();
+    const heard = sandboxes.map((_, count) => announced.filter(({ host }) => host === 110 + count).length);
+    assert.deepEqual(heard, [0, 1, 2, 3]);
+    for (const sandbox of sandboxes) await leave(sandbox);
+  });
+
   test('a link that is mended tells everybody', async () => {
     announced.length = 0;
     await join(103);

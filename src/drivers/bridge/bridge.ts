@@ -14,6 +14,7 @@ import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
+import { announcement } from '../endpoint.ts';
 import { linkLocalAddress } from '../mac.ts';
 import { describeSilentPort, LOWEST_IPV6_MTU } from '../silent-port.ts';
 import { bridgeName } from './name.ts';
@@ -189,7 +190,7 @@ function sandboxLink(network: Network<BridgeOptions>, endpoint: Endpoint, sandbo
       up: true,
       master: bridgeName(network),
       isolated: !icc,
-      ...(endpoint.announce === undefined ? {} : { announce: endpoint.announce }),
+      ...announcement(endpoint),
       peer: { namespace, name: link, mtu, ...(mac === undefined ? {} : { mac }) },
     },
     ...describeSilentPort(name, mtu),

@@ -3,6 +3,7 @@ import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
+import { announcement } from '../endpoint.ts';
 import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
 import { describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
 import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
@@ -43,6 +44,7 @@ function slaveOf(network: Network<MacvlanOptions>) {
   return { kind: 'link', type: 'macvlan', up: true, parent: parentOf(network), mode } as const;
 }
 
-function slave(network: Network<MacvlanOptions>, { interfaceName, mac }: Endpoint, { namespace }: Sandbox): Resource {
-  return { ...slaveOf(network), namespace, name: interfaceName, ...(mac === undefined ? {} : { mac }) };
+function slave(network: Network<MacvlanOptions>, endpoint: Endpoint, { namespace }: Sandbox): Resource {
+  const { interfaceName: name, mac } = endpoint;
+  return { ...slaveOf(network), namespace, name, ...announcement(endpoint), ...(mac === undefined ? {} : { mac }) };
 }

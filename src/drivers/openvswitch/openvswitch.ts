@@ -2,6 +2,7 @@ import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
 import type { Resource } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
+import { announcement } from '../endpoint.ts';
 import { parentTraits } from '../parent.ts';
 import { type OpenVswitchOptions, parseOpenVswitchOptions } from './options.ts';
 
@@ -35,6 +36,7 @@ function port({ options }: Network<OpenVswitchOptions>, endpoint: Endpoint, { na
       up: true,
       master: '',
       isolated: false,
+      ...announcement(endpoint),
       peer: { namespace, name: interfaceName, mtu, ...(mac === undefined ? {} : { mac }) },
     },
     {
