@@ -4,6 +4,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Network } from '../model/network.ts';
 import { newId, timestamp } from './ids.ts';
 import { driverOf } from './intent.ts';
+import type { CompleteRequest } from './network-request.ts';
 import type { NetworkRequest } from './requests.ts';
 
 type Networks = ReadonlyMap<string, Network>;
@@ -13,8 +14,8 @@ type Networks = ReadonlyMap<string, Network>;
  * network made from it asks ipam itself.
  * @throws EngineError forbidden or invalidArgument in Docker's words (moby: libnetwork/network.go, validateConfiguration)
  */
-export function planConfiguration(request: NetworkRequest): Network {
-  const { name, pools, ipamOptions, driverOptions, labels, ipv4 = true, ipv6 = false } = request;
+export function planConfiguration(request: CompleteRequest): Network {
+  const { name, pools, ipamOptions, driverOptions, labels, ipv4, ipv6 } = request;
   if (request.internal || request.attachable) {
     throw new EngineError(
       'forbidden',
@@ -50,10 +51,9 @@ export function planConfiguration(request: NetworkRequest): Network {
  * `network create --config-from`: the request with what the configuration network says.
  * @throws EngineError forbidden when it says something of that itself, notFound, both in Docker's words
  */
-export function withConfiguration(networks: Networks, request: NetworkRequest): NetworkRequest {
-  if (request.configFrom === undefined) return request;
+export function withConfiguration(networks: Networks, request: NetworkRequest, from: string): CompleteRequest {
   refuseOwnConfiguration(request);
-  const found = configurationNetwork(networks, request.configFrom);
+  const found = configurationNetwork(networks, from);
   return {
     ...request,
     ipv4: found.ipv4,

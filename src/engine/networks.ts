@@ -1,17 +1,9 @@
 import type { NetworkTraits } from '../drivers/driver.ts';
 import { HOST_ACCESS } from '../drivers/host-access.ts';
-import { type AddressFamily, addressOf, type IpAddress, prefixContains } from '../model/address.ts';
+import { addressOf, type IpAddress, prefixContains } from '../model/address.ts';
 import type { EndpointRequest } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import {
-  type DriverOptions,
-  type IpamPool,
-  type Network,
-  optionFlag,
-  PREDEFINED_NETWORKS,
-  type SubnetTraits,
-  shortId,
-} from '../model/network.ts';
+import { type IpamPool, type Network, PREDEFINED_NETWORKS, type SubnetTraits, shortId } from '../model/network.ts';
 import { isConfiguration, planConfiguration, refuseRemoval, withConfiguration } from './configuration-network.ts';
 import { connect, disconnect } from './connections.ts';
 import { type Core, networkEvent } from './core.ts';
@@ -21,6 +13,7 @@ import { newId, timestamp } from './ids.ts';
 import { describeHost, driverOf, enact } from './intent.ts';
 import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
 import { automaticMtu, followsHost } from './mtu.ts';
+import { withDefaults } from './network-request.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import { planRenumber, type RenumberPlan, renumber } from './renumber.ts';
 import type { NetworkRequest, Pruned, PruneFilters } from './requests.ts';
@@ -127,23 +120,22 @@ export class Networks {
 /** The network as it will be written down; nothing is held by it yet. */
 function planNetwork(core: Core, asked: NetworkRequest): Network {
   checkName(core, asked.name);
-  if (asked.configOnly === true) return planConfiguration(asked);
-  const request = withConfiguration(core.state.networks, asked);
-  const { name, internal, attachable, ipamOptions, labels, configFrom } = request;
+  const defaults = core.config.network.defaultNetworkOptions[asked.driver || 'bridge'];
+  if (asked.configOnly === true) return planConfiguration(withDefaults(asked, defaults));
+  const { configFrom } = asked;
+  const request =
+    configFrom === undefined
+      ? withDefaults(asked, defaults)
+      : withConfiguration(core.state.networks, asked, configFrom);
+  const { name, internal, attachable, ipv4, ipv6, ipamOptions, labels, driverOptions } = request;
   const driver = driverOf(request.driver === '' ? 'bridge' : request.driver);
   if (driver.name === 'host' || driver.name === 'null') {
     throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
   }
-  // The daemon's defaults are options as if they were asked for: inspect shows them.
-  const defaults = configFrom === undefined ? core.config.network.defaultNetworkOptions[driver.name] : {};
-  const driverOptions = { ...defaults, ...request.driverOptions };
   const options = driver.parse(driverOptions);
   // Endpoints ask for it when they come: what is wrong is told now.
   announcementOf(driverOptions);
-  const families = {
-    ipv4: isWanted(request.ipv4, driverOptions, 4),
-    ipv6: isWanted(request.ipv6, driverOptions, 6),
-  };
+  const families = { ipv4, ipv6 };
   const network = {
     id: newId(),
     name,
@@ -207,19 +199,6 @@ function checkName({ state }: Core, name: string): void {
   if (networkByName(state.networks, name) !== undefined) {
     throw new EngineError('conflict', `network with name ${name} already exists`);
   }
-}
-
-/**
- * `--ipv4`, `--ipv6`; else the driver option that says the same; else IPv4 alone.
- * @throws EngineError invalidArgument in Docker's words
- */
-function isWanted(asked: boolean | undefined, driverOptions: DriverOptions, family: AddressFamily): boolean {
-  const label = `com.docker.network.enable_ipv${family}`;
-  const option = driverOptions[label];
-  if (asked !== undefined || option === undefined) return asked ?? family === 4;
-  const value = optionFlag(option);
-  if (value === undefined) throw new EngineError('invalidArgument', `driver-opt "${label}" is not a valid bool`);
-  return value;
 }
 
 /** Subnets of our own networks are never overlapped; the host's only when the user asks for exactly that. */

@@ -8,6 +8,7 @@ const FLAGS = [
   `bridge=${MTU}=1400`,
   '--default-network-opt=bridge=example.kept=yes',
   '--default-network-opt=macvlan=parent=none',
+  '--default-network-opt=macvlan=com.docker.network.enable_ipv6=true',
   '--default-address-pool',
   'base=10.40.0.0/16,size=24',
   '--default-address-pool=base=fd40::/48,size=64',
@@ -83,7 +84,7 @@ describe('creating networks', () => {
         true,
         'null',
         'local',
-        { [MTU]: '1410' },
+        { [MTU]: '1410', 'example.kept': 'yes' },
         { Driver: 'default', Options: {}, Config: [{ ...pool, AuxiliaryAddresses: { printer: '10.91.0.9' } }] },
       ],
     );
@@ -92,8 +93,7 @@ describe('creating networks', () => {
     const made = await inspect('made');
     assert.deepEqual(
       [made['ConfigFrom'], made['ConfigOnly'], made['Driver'], made['Internal'], made['Options'], made['Labels']],
-      [{ Network: 'plan' }, false, 'bridge', true, { [MTU]: '1410' }, { from: 'plan' }],
-      'the daemon’s own options are not for it',
+      [{ Network: 'plan' }, false, 'bridge', true, plan['Options'], { from: 'plan' }],
     );
     assert.deepEqual((made['IPAM'] as Json)['Config'], [{ ...pool, AuxiliaryAddresses: { printer: '10.91.0.9' } }]);
     const shown = await daemon.ok('run', '--rm', '--network', 'made', 'busybox', 'ip', 'addr', 'show', 'eth0');
@@ -169,6 +169,18 @@ describe('creating networks', () => {
       )?.[1];
     assert.deepEqual([await mtu('plain'), await mtu('own'), await mtu('bridge')], ['1400', '1300', '1500']);
     for (const name of ['plain', 'own']) await api('DELETE', `/networks/${name}`);
+  });
+
+  test('families by default options: the request’s own word wins, and takes the option’s place; configurations as well', async () => {
+    const family = { 'com.docker.network.enable_ipv6': 'true' };
+    const made = async (more: Json) => {
+      await create('six', { ConfigOnly: true, Driver: 'macvlan', ...more });
+      const { EnableIPv4, EnableIPv6, Options, IPAM } = await inspect('six');
+      await api('DELETE', '/networks/six');
+      return [EnableIPv4, EnableIPv6, Options, (IPAM as Json)['Config']];
+    };
+    assert.deepEqual(await made({}), [true, true, { parent: 'none', ...family }, null]);
+    assert.deepEqual(await made({ EnableIPv6: false }), [true, false, { parent: 'none' }, null]);
   });
 
   test('--default-address-pool: subnets come from there, in the daemon’s order', async () => {

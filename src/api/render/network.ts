@@ -19,7 +19,7 @@ export function renderNetwork(view: NetworkView, version: ApiVersion, members: b
     IPAM: {
       Driver: network.ipamDriver,
       Options: network.ipamOptions,
-      Config: network.configuration?.map(renderWish) ?? network.pools.map(renderPool),
+      Config: network.configuration === undefined ? network.pools.map(renderPool) : renderWishes(network.configuration),
     },
     Internal: network.internal,
     Attachable: network.attachable,
@@ -48,7 +48,11 @@ function renderPool(pool: IpamPool) {
   };
 }
 
-/** What networks made from this one will ask for. */
+/** What networks made from this one will ask for; null where that is nothing. */
+function renderWishes(wishes: readonly PoolRequest[]) {
+  return wishes.length === 0 ? null : wishes.map(renderWish);
+}
+
 function renderWish({ subnet, range, gateway, auxiliary }: PoolRequest) {
   return {
     ...(subnet === undefined ? {} : { Subnet: subnet }),
