@@ -3,7 +3,9 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Containerd } from '../../src/runtime/containerd/client.ts';
 import { hasStatus } from '../../src/runtime/containerd/error.ts';
+import type { Processes } from '../../src/runtime/process/processes.ts';
 import { eventually } from '../host.ts';
 import { collect, container, ProcessRoom, until } from './process-room.ts';
 
@@ -105,6 +107,19 @@ test('a shim that containerd has forgotten can be found and ended, with its cont
     room.processes.shims().filter(({ containerId }) => containerId === given.id),
     [],
   );
+});
+
+test('shims of others at the same containerd are nobody’s to end', async () => {
+  const given = container(['sleep', '1000']);
+  const process = await room.create(given);
+  await process.start();
+  const containerd = new Containerd(room.runtime.containerd.socket, 'others');
+  const others = room.open(containerd);
+  const sees = (processes: Processes) => processes.shims().some(({ containerId }) => containerId === given.id);
+  assert.deepEqual([sees(room.processes), sees(others)], [true, false]);
+  others.close();
+  containerd.close();
+  await room.processes.discard(given.id);
 });
 
 test('a start whose process comes late is a start, and one whose process was killed says so', async () => {

@@ -70,10 +70,10 @@ export class ProcessRoom implements AsyncDisposable {
     return new ProcessRoom(directory, runtime, await runtime.images.find(id));
   }
 
-  /** As a daemon that starts anew sees it. */
-  open(): Processes {
+  /** As a daemon that starts anew sees it. @param containerd ours, in another namespace */
+  open(containerd = this.runtime.containerd): Processes {
     const { execRoot, runc } = this;
-    return new Processes(this.runtime.containerd, { execRoot, programs: dirname(runc), runc, logger: silent });
+    return new Processes(containerd, { execRoot, programs: dirname(runc), runc, logger: silent });
   }
 
   async create(given: Container): Promise<Process> {

@@ -206,7 +206,7 @@ export class Processes {
 
   /** Those of this containerd, whatever it knows of them, and what is left of others. */
   shims(): Shim[] {
-    return findShims(this.#containerd.socket, this.#bundles);
+    return findShims(this.#containerd, this.#bundles);
   }
 
   /** One whose task containerd does not know. */

@@ -14,16 +14,24 @@ export interface Shim {
   readonly containerId: string;
 }
 
-/** @param socket of the containerd they were started by @param folder holding one for each */
-export function findShims(socket: string, folder: string): Shim[] {
-  const running = findRunning(socket);
+/** What they are started for: there may be other clients of the same containerd, Docker or a kubelet, in namespaces of their own. */
+interface Origin {
+  /** Of the containerd they were started by */
+  readonly socket: string;
+  /** containerd's */
+  readonly namespace: string;
+}
+
+/** @param folder holding one for each */
+export function findShims(origin: Origin, folder: string): Shim[] {
+  const running = findRunning(origin);
   const ids = new Set(running.map(({ containerId }) => containerId));
   // What begins with a dot is being removed by containerd.
   const left = namesIn(folder).filter((name) => !name.startsWith('.') && !ids.has(name));
   return [...running, ...left.map((containerId) => ({ containerId }))];
 }
 
-function findRunning(socket: string): Shim[] {
+function findRunning({ socket, namespace }: Origin): Shim[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     const [program = '', ...words] = read(`/proc/${name}/cmdline`).split('\0').slice(0, -1);
@@ -31,8 +39,9 @@ function findRunning(socket: string): Shim[] {
     const containerId = option('-id');
     // The last word of one that starts or takes away a shim is what it does.
     const serves = words.at(-2)?.startsWith('-') === true;
-    const isOurs = basename(program) === PROGRAM && serves && option('-address') === socket;
-    return isOurs && containerId !== undefined ? [{ pid: Number(name), containerId }] : [];
+    const isShim = basename(program) === PROGRAM && serves;
+    const isOurs = option('-address') === socket && option('-namespace') === namespace;
+    return isShim && isOurs && containerId !== undefined ? [{ pid: Number(name), containerId }] : [];
   });
 }
 
