@@ -218,7 +218,7 @@ export const networkView: NetworkView = {
 };
 
 export const hostNetworkView: NetworkView = {
-  network: { ...h5net, id: 'f'.repeat(64), name: 'host', driver: 'host', pools: [], labels: {} },
+  network: { ...h5net, id: 'f'.repeat(64), name: 'host', driver: 'host', ipamOptions: null, pools: [], labels: {} },
   containers: [],
   users: 0,
 };
