@@ -10,7 +10,7 @@ import type { Core } from './core.ts';
 import { linkVariables } from './link-variables.ts';
 import { findContainer, networkByName } from './lookup.ts';
 import { endpointsOf, isUp } from './sandboxes.ts';
-import type { State } from './state.ts';
+import type { Change, State } from './state.ts';
 
 /** One link of the default network: `--link target:alias`. */
 interface Link {
@@ -157,10 +157,20 @@ export function tellLinked(core: Core, targetId: string): void {
   }
 }
 
-/** Strikes a link off: `docker rm --link web/db`. */
-export function removeLink(core: Core, parent: Container, alias: string): void {
+/** Without one of its links, as `docker rm --link web/db` wishes; its endpoint comes along, since its description speaks of them. */
+export function withoutLink(state: State, parent: Container, alias: string): Change {
   const links = parent.spec.links.filter((link) => link.alias !== alias);
-  core.state.apply({ put: { containers: [{ ...parent, spec: { ...parent.spec, links } }] } });
+  const endpoint = defaultEndpoint(state, parent);
+  return {
+    put: {
+      containers: [{ ...parent, spec: { ...parent.spec, links } }],
+      endpoints: endpoint === undefined ? [] : [endpoint],
+    },
+  };
+}
+
+/** Who had it does not know the target by its names any more. */
+export function tellUnlinked(core: Core, parent: Container, alias: string): void {
   if (isUp(parent)) rewrite(core, parent, alias, []);
 }
 

@@ -2,11 +2,12 @@ import { rmSync } from 'node:fs';
 import type { Container } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { attachmentsOf } from './attachments.ts';
-import { removeLink } from './container-links.ts';
+import { tellUnlinked, withoutLink } from './container-links.ts';
 import { volumesOf } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { killRun, runToEndHeld } from './container-stop.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
+import { enact } from './intent.ts';
 import { findContainer, linkByName } from './lookup.ts';
 import type { RemoveRequest } from './requests.ts';
 import { isActive } from './sandboxes.ts';
@@ -35,12 +36,18 @@ export async function removeContainer(core: Core, reference: string, request: Re
 }
 
 /** `docker rm --link web/db`. @throws EngineError in Docker's words (moby: rmLink) */
-function unlink(core: Core, reference: string): void {
-  const found = linkByName(core.state.containers, reference.replace(/^\//, ''));
-  if (found === undefined) {
-    throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
-  }
-  removeLink(core, found.parent, found.link.alias);
+async function unlink(core: Core, reference: string): Promise<void> {
+  const find = () => linkByName(core.state.containers, reference.replace(/^\//, ''));
+  const { parent } = find() ?? refuseUnlink();
+  await withContainer(core, parent.id, async () => {
+    const { parent, link } = find() ?? refuseUnlink();
+    await enact(core, withoutLink(core.state, parent, link.alias));
+    tellUnlinked(core, parent, link.alias);
+  });
+}
+
+function refuseUnlink(): never {
+  throw new EngineError('internal', 'Conflict, cannot remove the default link name of the container');
 }
 
 /** Asked with the container's lock held: a start that came first counts. @throws EngineError conflict */

@@ -107,5 +107,7 @@ describe('links where containers may not reach each other', () => {
     await daemon.host.shell('nft flush ruleset');
     await eventually('and after a flush', async () => (await says('friend', '80')) === 'hello\n');
     assert.equal(await says('stranger', '80'), '');
+    await daemon.ok('rm', '--link', 'friend/db');
+    assert.equal(await says('friend', '80'), '');
   });
 });

@@ -192,8 +192,14 @@ test('an isolated family has no address of the host and no gateway, and its netw
 });
 
 test('inhibit_ipv4 leaves the gateway’s address to somebody else', () => {
-  const resources = bridge.network(network({ 'com.docker.network.bridge.inhibit_ipv4': 'true' }));
-  assert.ok(!resources.some(({ kind }) => kind === 'address'));
+  const options = { 'com.docker.network.bridge.inhibit_ipv4': 'true' };
+  assert.ok(!bridge.network(network(options)).some(({ kind }) => kind === 'address'));
+  assert.deepEqual(bridge.subnets(bridge.parse(options), false).gateways, [4, 6]);
+});
+
+test('an internal network with inhibit_ipv4 has no gateway: both addresses of a /31 are for containers', () => {
+  const options = { 'com.docker.network.bridge.inhibit_ipv4': 'true' };
+  assert.deepEqual(bridge.subnets(bridge.parse(options), true).gateways, [6]);
 });
 
 test('host_ipv4 is what leaves in place of the link’s own address', () => {

@@ -29,12 +29,14 @@ export const bridge: NetworkDriver<BridgeOptions> = {
     const routed = FAMILIES.filter((family) => gatewayModes[family] === 'routed');
     return { ...USUAL_TRAITS, addresses: true, interfacePrefix, hostBinding, routed };
   },
-  subnets: ({ gatewayModes, bridge: named }, internal) => {
+  subnets: ({ gatewayModes, inhibitIpv4, bridge: named }, internal) => {
     const isolated = FAMILIES.filter((family) => gatewayModes[family] === 'isolated');
     if (isolated.length > 0 && !internal) {
       throw new EngineError('invalidArgument', "gateway mode 'isolated' can only be used for an internal network");
     }
-    const gateways = FAMILIES.filter((family) => !isolated.includes(family));
+    // No default route leads to the gateway of an internal network: where the host does not have the address, nobody has.
+    const needless = inhibitIpv4 && internal ? [...isolated, 4] : isolated;
+    const gateways = FAMILIES.filter((family) => !needless.includes(family));
     // A bridge the user made may have a port on the LAN.
     const onLan = named === undefined ? {} : { onLan: true as const };
     return { manySubnets: false, subnetless: false, gateways, sharedSubnets: false, ...onLan };
