@@ -80,11 +80,9 @@ export class ImageStore {
     options: { readonly force: boolean; readonly prune: boolean },
   ): Promise<ImageRemoval[]> {
     const { id } = await this.#images.find(reference);
-    const removals = await this.#images.remove(reference, {
-      force: options.force,
-      inUse: (imageId) => this.#user(imageId),
-    });
-    this.#tellRemovals(removals, id);
+    const images = await this.list();
+    const removals = await this.#images.remove(reference, { ...options, inUse: (imageId) => this.#user(imageId) });
+    this.#tellRemovals(removals, images, id);
     return removals;
   }
 
@@ -95,7 +93,8 @@ export class ImageStore {
     readonly reclaimed: number;
   }> {
     return this.#pruning.run(async () => {
-      const matching = (await this.list()).filter(({ created, config }) =>
+      const images = await this.list();
+      const matching = images.filter(({ created, config }) =>
         matchesPrune(options.filters, { created, labels: config.labels }),
       );
       const wanted = new Set(matching.map(({ id }) => id));
@@ -103,7 +102,7 @@ export class ImageStore {
         danglingOnly: options.danglingOnly,
         inUse: (id) => !wanted.has(id) || this.containersOf(id) > 0,
       });
-      this.#tellRemovals(pruned.deleted, '');
+      this.#tellRemovals(pruned.deleted, images, '');
       this.#core.events.emit('image', 'prune', '', { reclaimed: String(pruned.reclaimed) });
       return pruned;
     });
@@ -127,10 +126,12 @@ export class ImageStore {
     return user === undefined ? undefined : { container: user.id, running: isActive(user) };
   }
 
-  #tellRemovals(removals: readonly ImageRemoval[], image: string): void {
+  /** Of layers that go, nothing is told. @param before the images that there were @param image whose names went */
+  #tellRemovals(removals: readonly ImageRemoval[], before: readonly Image[], image: string): void {
+    const ids = new Set(before.map(({ id }) => id));
     for (const removal of removals) {
       if ('Untagged' in removal) this.#tell('untag', image, removal.Untagged);
-      else if (image === '' || removal.Deleted === image) this.#tell('delete', removal.Deleted);
+      else if (ids.has(removal.Deleted)) this.#tell('delete', removal.Deleted);
     }
   }
 

@@ -32,6 +32,8 @@ export interface Image {
   readonly tags: readonly string[];
   /** References with a digest: "busybox@sha256:…" */
   readonly digests: readonly string[];
+  /** Id of the image it was made from by `docker commit`, on this host */
+  readonly parent?: string;
   readonly created: string;
   readonly architecture: string;
   readonly os: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { TestDaemon } from '../daemon.ts';
+import { type Json, TestDaemon } from '../daemon.ts';
 
 describe('docker commit', () => {
   let daemon: TestDaemon;
@@ -75,6 +75,61 @@ describe('docker commit', () => {
     await daemon.ok('load', '-i', '/run/steps.tar');
     assert.equal(await daemon.ok('run', '--rm', 'steps:1', 'cat', '/one'), 'one');
     await daemon.ok('rmi', 'steps:1');
+  });
+
+  test('an image and what was made from it: parents, history, and which of them can go', async () => {
+    const commit = async (from: string, name: string) => {
+      await daemon.ok('run', '--name', 'maker', from, 'sh', '-c', `echo ${name} > /${name}`);
+      const id = await daemon.ok('commit', 'maker', name);
+      await daemon.ok('rm', 'maker');
+      return id;
+    };
+    await daemon.ok('image', 'prune', '-f');
+    const { Id: base } = (await daemon.json('GET', '/images/busybox/json')).body;
+    const first = await commit('busybox', 'first');
+    const second = await commit('first', 'second');
+    const parent = async (name: string) => (await daemon.json('GET', `/images/${name}/json`)).body['Parent'];
+    assert.deepEqual([await parent('second'), await parent('first'), await parent('busybox')], [first, base, '']);
+    const rows = await daemon.ok('history', '--no-trunc', '-q', 'second');
+    assert.deepEqual(rows.split('\n').slice(0, 3), [second, first, base]);
+    await daemon.ok('create', '--name', 'user', 'second');
+    assert.equal(await daemon.ok('ps', '-a', '--filter', 'ancestor=first', '--format', '{{.Names}}'), 'user');
+    await daemon.ok('rm', 'user');
+
+    const listed = async (...flags: string[]) =>
+      (await daemon.ok('images', '-q', '--no-trunc', ...flags)).split('\n').sort();
+    assert.equal(await daemon.ok('rmi', 'first'), 'Untagged: first:latest');
+    assert.equal((await listed()).includes(first), false);
+    assert.equal((await listed('-a')).includes(first), true);
+    assert.deepEqual(await listed('-f', 'dangling=true'), ['']);
+    const short = first.slice('sha256:'.length).slice(0, 12);
+    const words = `conflict: unable to delete ${short} (cannot be forced) - image has dependent child images`;
+    for (const query of ['', '?force=1']) {
+      assert.deepEqual(await daemon.refusal('DELETE', `/images/${first}${query}`), [409, words]);
+    }
+    assert.match(await daemon.ok('image', 'prune', '-f'), /^Total reclaimed space: 0B$/);
+    await daemon.ok('tag', 'second', 'other');
+    assert.equal(await parent('other'), first, 'whatever its name');
+    const { body } = await daemon.api('GET', '/images/json?all=1');
+    const parents = new Map((JSON.parse(body) as Json[]).map(({ Id, ParentId }) => [Id, ParentId]));
+    assert.deepEqual([parents.get(second), parents.get(first)], [first, base]);
+
+    await daemon.ok('save', '-o', '/run/line.tar', 'second');
+    await daemon.ok('rmi', 'other');
+    const gone = (await daemon.ok('rmi', 'second')).split('\n').filter((line) => /^(Untagged|Deleted)/.test(line));
+    assert.deepEqual([gone[0], gone[1]], ['Untagged: second:latest', `Deleted: ${second}`]);
+    assert.ok(gone.includes(`Deleted: ${first}`), 'nobody needs it any more');
+    assert.equal(await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'busybox'), base, 'it has a name');
+    await daemon.ok('load', '-i', '/run/line.tar');
+    assert.equal(await parent('second'), '', 'an archive knows nothing of it');
+    await daemon.ok('rmi', 'second');
+
+    const kept = await commit('busybox', 'kept');
+    await commit('kept', 'last');
+    await daemon.ok('rmi', 'kept');
+    await daemon.ok('rmi', '--no-prune', 'last');
+    assert.equal((await listed('-f', 'dangling=true')).includes(kept), true);
+    await daemon.ok('rmi', kept);
   });
 
   test('the image runs as the container did, but for what --change says', async () => {

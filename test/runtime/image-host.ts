@@ -7,7 +7,7 @@ import { NO_REGISTRY_OPTIONS } from '../no-registries.ts';
 import { silent, workplace } from './containerd.ts';
 
 /** Options of a removal when no container is made from the image. */
-export const noUser = { force: false, inUse: () => undefined };
+export const noUser = { force: false, prune: true, inUse: () => undefined };
 
 /** A runtime of its own for a test file, with what its tests ask of it again and again. */
 export class ImageHost implements AsyncDisposable {

@@ -114,7 +114,7 @@ test('removal follows the rules of docker rmi', async () => {
   const id = await host.importTar('one', await tarOf({ name: 'a', text: 'a' }));
   const short = id.slice(7, 19);
   const container = 'c'.repeat(64);
-  const used = (running: boolean, force = false) => ({ force, inUse: () => ({ container, running }) });
+  const used = (running: boolean, force = false) => ({ force, prune: true, inUse: () => ({ container, running }) });
   await assert.rejects(host.runtime.images.remove('one', used(false)), {
     kind: 'conflict',
     message: `conflict: unable to remove repository reference "one" (must force) - container cccccccccccc is using its referenced image ${short}`,
@@ -166,7 +166,7 @@ test('a container has a writable layer of its own, which keeps the image’s lay
   const mounts = await host.runtime.snapshots.prepare('container1', image);
   assert.deepEqual(await host.runtime.snapshots.mounts('container1'), mounts);
   assert.deepEqual(await host.runtime.snapshots.list(), ['container1']);
-  const stopped = { force: true, inUse: () => ({ container: 'container1', running: false }) };
+  const stopped = { force: true, prune: true, inUse: () => ({ container: 'container1', running: false }) };
   assert.deepEqual(await host.runtime.images.remove('base', stopped), [{ Untagged: 'base:latest' }, { Deleted: id }]);
   assert.deepEqual((await host.holdings())['layers'], ['container1', image.layers[0]].sort());
   const source = mounts[0]?.options.find((option) => option.startsWith('lowerdir='))?.slice('lowerdir='.length);

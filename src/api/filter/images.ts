@@ -10,13 +10,20 @@ export interface ImageMoments {
   readonly since: readonly number[];
 }
 
+/** Those that somebody sees: without a name others may have been made from it, and it is there for them alone. */
+export function withoutParents(images: readonly Image[]): Image[] {
+  const parents = new Set(images.map(({ parent }) => parent));
+  return images.filter(({ id, tags, digests }) => tags.length + digests.length > 0 || !parents.has(id));
+}
+
 /** GET /images/json: newest first. @throws EngineError invalidArgument */
 export function selectImages(images: readonly Image[], filters: Filters, moments: ImageMoments, now: number): Image[] {
   filters.require(...NAMES);
   const dangling = filters.boolean('dangling');
   const { until } = filters.prune(now);
   const references = filters.get('reference').map(glob);
-  const named = references.length === 0 ? images : images.map((image) => onlyNamed(image, references));
+  const seen = dangling === true ? withoutParents(images) : images;
+  const named = references.length === 0 ? seen : seen.map((image) => onlyNamed(image, references));
   const chosen = named.filter((image) => {
     const created = Date.parse(image.created);
     return (

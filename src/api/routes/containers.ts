@@ -60,7 +60,9 @@ async function list(engine: EngineSurface, { query, version }: Exchange): Promis
     { all: queryFlag(query, 'all'), limit: queryInteger(query, 'limit') ?? 0, filters },
     {
       created: (reference) => engine.containers.find(reference).container.created,
-      ancestors: new Set(filters.get('ancestor').flatMap((ancestor) => named(images, ancestor))),
+      ancestors: new Set(
+        filters.get('ancestor').flatMap((ancestor) => withDescendants(images, named(images, ancestor))),
+      ),
     },
   );
   const sizes = queryFlag(query, 'size') ? await containerSizes(engine, views, images) : undefined;
@@ -93,6 +95,12 @@ function named(images: readonly Image[], reference: string): string[] {
       (image) => image.tags.includes(reference) || image.tags.includes(`${reference}:latest`) || isIdOf(image, id),
     )
     .map((image) => image.id);
+}
+
+/** With what was made from them, and from that. */
+function withDescendants(images: readonly Image[], ids: readonly string[]): string[] {
+  const children = images.flatMap(({ id, parent }) => (parent !== undefined && ids.includes(parent) ? [id] : []));
+  return children.length === 0 ? [...ids] : [...ids, ...withDescendants(images, children)];
 }
 
 /** Four digits at least: fewer are a name. */

@@ -1,4 +1,5 @@
 import type { Exchange, Outcome } from '../exchange.ts';
+import { withoutParents } from '../filter/images.ts';
 import { renderImageSummary } from '../render/image.ts';
 import { renderSummary } from '../render/list.ts';
 import { renderVolume } from '../render/volume.ts';
@@ -28,7 +29,7 @@ async function imageUsage(engine: EngineSurface, { version }: Exchange) {
   const [images, usage] = await Promise.all([engine.images.list(), engine.system.diskUsage()]);
   return {
     LayersSize: usage.total,
-    Images: images.map((image) => ({
+    Images: withoutParents(images).map((image) => ({
       ...renderImageSummary(image, version, engine.images.containersOf(image.id)),
       SharedSize: usage.shared.get(image.id) ?? 0,
     })),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { errorMessage } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
-import { selectImages } from '../filter/images.ts';
+import { selectImages, withoutParents } from '../filter/images.ts';
 import { type Filters, parseFilters } from '../parse/filters.ts';
 import { queryFlag, queryText } from '../parse/query.ts';
 import { renderHistory, renderImage, renderImageSummary } from '../render/image.ts';
@@ -48,7 +48,9 @@ async function list(engine: EngineSurface, { query, version }: Exchange): Promis
   const created = async (name: string) =>
     Promise.all(filters.get(name).map(async (reference) => Date.parse((await engine.images.find(reference)).created)));
   const moments = { before: await created('before'), since: await created('since') };
-  const images = selectImages(await engine.images.list(), filters, moments, Date.now());
+  const stored = await engine.images.list();
+  const seen = queryFlag(query, 'all') ? stored : withoutParents(stored);
+  const images = selectImages(seen, filters, moments, Date.now());
   // Older clients are told that nobody has counted.
   const containers = ({ id }: Image) => (atLeast(version, '1.51') ? engine.images.containersOf(id) : -1);
   return { status: 200, body: images.map((image) => renderImageSummary(image, version, containers(image))) };

@@ -27,7 +27,15 @@ export interface StoredImage {
   readonly target: Descriptor;
   readonly content: ImageContent;
   readonly names: readonly Reference[];
+  /** Id of the image it was made from, here: archives and registries know nothing of it */
+  readonly parent?: string;
 }
+
+/** What a record says of an image. */
+export type Recorded = Pick<StoredImage, 'id' | 'target' | 'parent'>;
+
+/** Of each of an image's records */
+const PARENT_LABEL = 'fairway/parent';
 
 /** Keeps an image without a name from garbage collection. */
 const DANGLING = 'dangling@';
@@ -64,17 +72,20 @@ export class Catalog {
   }
 
   /** Gives a name to an image, taking it from the one that had it, which stays, nameless if need be. */
-  async point(name: Reference, id: string, target: Descriptor): Promise<void> {
-    const holder = (await this.all()).find((image) => hasName(image, name));
-    if (holder?.id === id) return;
-    if (holder?.names.length === 1) await this.keepNameless(holder.id, holder.target);
-    await this.#put(formatReference(name), target);
-    await this.#forget(danglingName(id));
+  async point(name: Reference, image: Recorded): Promise<void> {
+    const present = await this.all();
+    const holder = present.find((other) => hasName(other, name));
+    if (holder?.id === image.id) return;
+    if (holder?.names.length === 1) await this.keepNameless(holder);
+    // It may be here already, and come anew from somewhere else.
+    const known = present.find(({ id }) => id === image.id);
+    await this.#put(formatReference(name), { ...(known?.parent && { parent: known.parent }), ...image });
+    await this.#forget(danglingName(image.id));
   }
 
   /** Keeps an image that has no name. */
-  async keepNameless(id: string, target: Descriptor): Promise<void> {
-    await this.#put(danglingName(id), target);
+  async keepNameless(image: Recorded): Promise<void> {
+    await this.#put(danglingName(image.id), image);
   }
 
   async removeName(name: Reference): Promise<void> {
@@ -89,7 +100,7 @@ export class Catalog {
   async removeAll(image: StoredImage): Promise<string[]> {
     for (const name of image.names) await this.removeName(name);
     // A record is needed to ask for garbage collection: the nameless one may not be there yet.
-    await this.keepNameless(image.id, image.target);
+    await this.keepNameless(image);
     await this.#containerd.images.delete({ name: danglingName(image.id), sync: true });
     const gone: string[] = [];
     for (const chain of image.content.chains.toReversed()) if (await this.#isGone(chain)) gone.push(chain);
@@ -112,7 +123,14 @@ export class Catalog {
     try {
       const content = await this.content(target.digest);
       const names = record.name.startsWith(DANGLING) ? [] : [parseReference(record.name)];
-      return { id: content.manifest.config.digest, target, content, names };
+      const parent = record.labels[PARENT_LABEL];
+      return {
+        id: content.manifest.config.digest,
+        target,
+        content,
+        names,
+        ...(parent === undefined ? {} : { parent }),
+      };
     } catch (error) {
       // Removed since it was listed, or damaged: the others are to be had all the same.
       if (!hasStatus(error, 'NOT_FOUND') && !(error instanceof EngineError && error.kind === 'invalidArgument'))
@@ -131,12 +149,13 @@ export class Catalog {
     return { manifest, config, chains, layerSizes };
   }
 
-  async #put(name: string, target: Descriptor): Promise<void> {
+  async #put(name: string, { target, parent }: Recorded): Promise<void> {
+    const image = { name, target, labels: parent === undefined ? {} : { [PARENT_LABEL]: parent } };
     try {
-      await this.#containerd.images.create({ image: { name, target } });
+      await this.#containerd.images.create({ image });
     } catch (error) {
       if (!hasStatus(error, 'ALREADY_EXISTS')) throw error;
-      await this.#containerd.images.update({ image: { name, target }, updateMask: { paths: ['target'] } });
+      await this.#containerd.images.update({ image, updateMask: { paths: ['target', 'labels'] } });
     }
   }
 
@@ -160,13 +179,14 @@ export class Catalog {
 }
 
 /** As the rest of the engine sees it. */
-export function describeImage({ id, content, names }: StoredImage): Image {
+export function describeImage({ id, content, names, parent }: StoredImage): Image {
   const { config, layerSizes } = content;
   return {
     ...config,
     id,
     tags: names.filter((name) => name.digest === undefined).map(familiarReference),
     digests: names.filter((name) => name.digest !== undefined).map(familiarReference),
+    ...(parent === undefined ? {} : { parent }),
     layerSizes,
     size: layerSizes.reduce((sum, size) => sum + size, 0),
   };
@@ -174,6 +194,11 @@ export function describeImage({ id, content, names }: StoredImage): Image {
 
 export function hasName(image: StoredImage, name: Reference): boolean {
   return image.names.some((own) => formatReference(own) === formatReference(name));
+}
+
+/** Whether an image was made from this one, and so cannot be without it. */
+export function hasChildren(images: readonly Pick<StoredImage, 'parent'>[], id: string): boolean {
+  return images.some(({ parent }) => parent === id);
 }
 
 function danglingName(id: string): string {

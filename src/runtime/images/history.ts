@@ -3,7 +3,7 @@ import { familiarReference } from './reference.ts';
 
 /** A row of `docker history`. */
 export interface HistoryRow {
-  /** The image's id for the newest row; the others have none any more: "<missing>" */
+  /** The image's for the newest row, its parents' for the next; where none is known any more "<missing>" */
   readonly id: string;
   /** ISO 8601, '' when unknown */
   readonly created: string;
@@ -15,7 +15,7 @@ export interface HistoryRow {
 }
 
 /** Newest first. Steps that made no layer have no size; layers beyond the recorded history have no row. */
-export function imageHistory(image: StoredImage): HistoryRow[] {
+export function imageHistory(image: StoredImage, all: readonly StoredImage[]): HistoryRow[] {
   const sizes = image.content.layerSizes.values();
   const rows = image.content.config.history.map((step) => ({
     id: '<missing>',
@@ -25,8 +25,17 @@ export function imageHistory(image: StoredImage): HistoryRow[] {
     tags: [],
     size: step.emptyLayer ? 0 : (sizes.next().value ?? 0),
   }));
-  const [newest, ...older] = rows.reverse();
-  if (newest === undefined) return [];
-  const tags = image.names.filter((name) => name.digest === undefined).map(familiarReference);
-  return [{ ...newest, id: image.id, tags }, ...older];
+  const line = lineage(image, all);
+  return rows.reverse().map((row, index) => {
+    const made = line[index];
+    if (made === undefined) return row;
+    const tags = made.names.filter((name) => name.digest === undefined).map(familiarReference);
+    return { ...row, id: made.id, tags };
+  });
+}
+
+/** The image, its parent, and so on. */
+function lineage(image: StoredImage, all: readonly StoredImage[]): StoredImage[] {
+  const parent = all.find(({ id }) => id === image.parent);
+  return parent === undefined ? [image] : [image, ...lineage(parent, all)];
 }

@@ -8,7 +8,7 @@ import type { Descriptor } from '../containerd/protos/types.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
 import { Archive } from './archive.ts';
 import { Blobs } from './blobs.ts';
-import { Catalog, describeImage, hasName, type ImageContent, type StoredImage } from './catalog.ts';
+import { Catalog, describeImage, hasChildren, hasName, type ImageContent, type StoredImage } from './catalog.ts';
 import { applyChanges } from './changes.ts';
 import type { CommitRequest } from './commit.ts';
 import { type ConfigDocument, parseConfig } from './config.ts';
@@ -144,7 +144,7 @@ export class Images {
       const config = await this.#blobs.write([document], { lease });
       const layers = [...content.manifest.layers, ...(layer === undefined ? [] : [layer])];
       const made = await this.#unpack({ config, layers, tags }, lease);
-      await this.#queue.run(() => this.#name({ config, layers, tags }, made, () => undefined));
+      await this.#queue.run(() => this.#name({ config, layers, tags }, made, () => undefined, request.image));
       return config.digest;
     });
   }
@@ -243,7 +243,8 @@ export class Images {
 
   /** Rows of `docker history`, newest first. @throws EngineError notFound */
   async history(reference: string): Promise<HistoryRow[]> {
-    return imageHistory(findImage(await this.#catalog.all(), reference));
+    const images = await this.#catalog.all();
+    return imageHistory(findImage(images, reference), images);
   }
 
   /** Gives an image a further name, taking it from the image that had it. @throws EngineError notFound, invalidArgument */
@@ -251,7 +252,7 @@ export class Images {
     const name = parseTag(repository, tag);
     await this.#queue.run(async () => {
       const image = findImage(await this.#catalog.all(), source);
-      await this.#catalog.point(name, image.id, image.target);
+      await this.#catalog.point(name, image);
     });
   }
 
@@ -264,15 +265,24 @@ export class Images {
   async prune(options: PruneOptions): Promise<PrunedImages> {
     return this.#queue.run(async () => {
       const deleted: ImageRemoval[] = [];
+      const gone = new Set<string>();
       let reclaimed = 0;
-      for (const image of await this.#catalog.all()) {
-        if ((options.danglingOnly && isTagged(image)) || options.inUse(image.id)) continue;
+      const images = await this.#catalog.all();
+      // Newest first: children before their parents.
+      for (const image of images) {
+        if (gone.has(image.id) || (options.danglingOnly && isTagged(image)) || options.inUse(image.id)) continue;
         deleted.push(...image.names.map((name) => ({ Untagged: familiarReference(name) })));
-        const removals = await deleteImage(this.#catalog, image);
+        const staying = images.filter(({ id }) => !gone.has(id));
+        if (hasChildren(staying, image.id)) {
+          await this.#catalog.keepNameless(image);
+          for (const name of image.names) await this.#catalog.removeName(name);
+          continue;
+        }
+        const removals = await deleteImage(this.#catalog, image, { prune: true, inUse: options.inUse });
         deleted.push(...removals);
-        const gone = new Set(removals.map((removal) => removal.Deleted));
+        for (const { Deleted } of removals) gone.add(Deleted);
         image.content.chains.forEach((chain, index) => {
-          if (gone.has(chain)) reclaimed += image.content.layerSizes[index] ?? 0;
+          if (removals.some(({ Deleted }) => Deleted === chain)) reclaimed += image.content.layerSizes[index] ?? 0;
         });
       }
       return { deleted, reclaimed };
@@ -309,8 +319,15 @@ export class Images {
     return { mediaType: LAYER, ...written };
   }
 
-  async #name(image: ArchivedImage, target: Descriptor, progress: (line: string) => void): Promise<void> {
+  /** @param parent of one that was made here */
+  async #name(
+    image: ArchivedImage,
+    target: Descriptor,
+    progress: (line: string) => void,
+    parent?: string,
+  ): Promise<void> {
     const id = image.config.digest;
+    const recorded = { id, target, ...(parent === undefined ? {} : { parent }) };
     const present = await this.#catalog.all();
     for (const name of image.tags) {
       const former = present.find((other) => other.id !== id && hasName(other, name));
@@ -318,11 +335,11 @@ export class Images {
       if (former !== undefined) {
         progress(`The image ${shown} already exists, renaming the old one with ID ${former.id} to empty string\n`);
       }
-      await this.#catalog.point(name, id, target);
+      await this.#catalog.point(name, recorded);
       progress(`Loaded image: ${shown}\n`);
     }
     if (image.tags.length > 0) return;
-    if (!present.some((other) => other.id === id)) await this.#catalog.keepNameless(id, target);
+    if (!present.some((other) => other.id === id)) await this.#catalog.keepNameless(recorded);
     progress(`Loaded image ID: ${id}\n`);
   }
 

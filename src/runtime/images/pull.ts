@@ -117,7 +117,7 @@ export class Puller {
     former: StoredImage | undefined,
   ): Promise<boolean> {
     const [first] = names;
-    for (const name of names) await this.#tools.catalog.point(name, id, target);
+    for (const name of names) await this.#tools.catalog.point(name, { id, target });
     return former === undefined || first === undefined || !hasName(former, first);
   }
 }

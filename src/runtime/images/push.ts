@@ -89,7 +89,7 @@ export class Pusher {
         repository.putManifest(tag, mediaType, bytes, signal),
       );
       const name = { name: reference.name, digest };
-      await this.#tools.queue.run(() => this.#tools.catalog.point(name, image.id, image.target));
+      await this.#tools.queue.run(() => this.#tools.catalog.point(name, image));
       progress({ status: `${tag}: digest: ${digest} size: ${bytes.length}` });
       progress({ detail: {}, aux: { Tag: tag, Digest: digest, Size: bytes.length } });
     });

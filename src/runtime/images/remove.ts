@@ -1,6 +1,6 @@
 import { EngineError } from '../../model/errors.ts';
 import { shortId } from '../../model/network.ts';
-import type { Catalog, StoredImage } from './catalog.ts';
+import { type Catalog, hasChildren, type StoredImage } from './catalog.ts';
 import { findImage, isIdOf, namedReference } from './find.ts';
 import { familiarReference, formatReference, type Reference } from './reference.ts';
 
@@ -15,6 +15,8 @@ export interface ImageUser {
 export interface RemoveOptions {
   /** Removes several names at once, and what stopped containers use; never what running ones use */
   readonly force: boolean;
+  /** Parents go along that nobody needs: without a name, without other children, and no container's */
+  readonly prune: boolean;
   /** A container that was made from the image, a running one first; undefined: none */
   inUse(imageId: string): ImageUser | undefined;
 }
@@ -26,8 +28,13 @@ export interface RemoveOptions {
  * @throws EngineError conflict when the image is needed; notFound
  */
 export async function removeImage(catalog: Catalog, text: string, options: RemoveOptions): Promise<ImageRemoval[]> {
-  const image = findImage(await catalog.all(), text);
-  if (isIdOf(image, text)) return removeById(catalog, image, options);
+  const images = await catalog.all();
+  const image = findImage(images, text);
+  const isParent = hasChildren(images, image.id);
+  if (isIdOf(image, text)) {
+    if (isParent) throw conflict(image, 'cannot be forced', 'image has dependent child images');
+    return removeById(catalog, image, options);
+  }
   const { going, staying } = splitNames(image, namedReference(text));
   const user = options.inUse(image.id);
   if (!options.force && user !== undefined && isOneRepository(image.names)) {
@@ -38,8 +45,9 @@ export async function removeImage(catalog: Catalog, text: string, options: Remov
     );
   }
   const untagged = going.map((name) => ({ Untagged: familiarReference(name) }));
-  if (staying.length === 0 && user?.running !== true) return [...untagged, ...(await deleteImage(catalog, image))];
-  if (staying.length === 0) await catalog.keepNameless(image.id, image.target);
+  if (staying.length === 0 && !isParent && user?.running !== true)
+    return [...untagged, ...(await deleteImage(catalog, image, options))];
+  if (staying.length === 0) await catalog.keepNameless(image);
   for (const name of going) await catalog.removeName(name);
   return untagged;
 }
@@ -55,13 +63,34 @@ async function removeById(catalog: Catalog, image: StoredImage, options: RemoveO
     throw conflict(image, 'must be forced', `image is being used by stopped container ${shortId(user.container)}`);
   }
   const untagged = image.names.map((name) => ({ Untagged: familiarReference(name) }));
-  return [...untagged, ...(await deleteImage(catalog, image))];
+  return [...untagged, ...(await deleteImage(catalog, image, options))];
 }
 
-/** Removes an image with all its names. */
-export async function deleteImage(catalog: Catalog, image: StoredImage): Promise<{ readonly Deleted: string }[]> {
-  const layers = await catalog.removeAll(image);
-  return [image.id, ...layers].map((Deleted) => ({ Deleted }));
+/** Removes an image with all its names, and what it was made from as far as nobody needs that. */
+export async function deleteImage(
+  catalog: Catalog,
+  image: StoredImage,
+  options: { readonly prune: boolean; inUse(imageId: string): unknown },
+): Promise<{ readonly Deleted: string }[]> {
+  const deleted: { readonly Deleted: string }[] = [];
+  for (let going: StoredImage | undefined = image; going !== undefined; ) {
+    const { id, parent }: StoredImage = going;
+    const layers = await catalog.removeAll(going);
+    deleted.push(...[id, ...layers].map((Deleted) => ({ Deleted })));
+    going = options.prune && parent !== undefined ? await forgottenParent(catalog, parent, options) : undefined;
+  }
+  return deleted;
+}
+
+async function forgottenParent(
+  catalog: Catalog,
+  id: string,
+  { inUse }: { inUse(imageId: string): unknown },
+): Promise<StoredImage | undefined> {
+  const images = await catalog.all();
+  const parent = images.find((image) => image.id === id);
+  const needed = parent === undefined || parent.names.length > 0 || hasChildren(images, id) || Boolean(inUse(id));
+  return needed ? undefined : parent;
 }
 
 /** Digests of a repository go with its last tag. */
