@@ -197,15 +197,17 @@ function clash({ protocol, hostAddresses: addresses }: PortWish, port: number, t
 /** 0.0.0.0 and :: stand for every address of their family: they exclude, and are excluded by, the same port on any of them. */
 class TakenPorts {
   readonly #ranges: readonly HeldPort[];
-  readonly #single = new Map<string, Set<IpAddress>>();
+  /** Of the asker, by port */
+  readonly #own = new Map<number, { readonly protocol: TransportProtocol; readonly address: IpAddress }[]>();
 
   constructor(held: Iterable<HeldPort>) {
     this.#ranges = [...held];
   }
 
   take(protocol: TransportProtocol, address: IpAddress, port: number): void {
-    const key = `${protocol} ${port}`;
-    this.#single.set(key, (this.#single.get(key) ?? new Set()).add(address));
+    const own = this.#own.get(port);
+    if (own === undefined) this.#own.set(port, [{ protocol, address }]);
+    else own.push({ protocol, address });
   }
 
   /** @returns whoever has it; without a name when it is the asker */
@@ -213,7 +215,7 @@ class TakenPorts {
     const isAny = (one: IpAddress) => one === ANY_IPV4 || one === ANY_IPV6;
     const clashes = (other: IpAddress) =>
       familyOf(other) === familyOf(address) && (other === address || isAny(other) || isAny(address));
-    for (const other of this.#single.get(`${protocol} ${port}`) ?? []) if (clashes(other)) return {};
+    if (this.#own.get(port)?.some((own) => own.protocol === protocol && clashes(own.address))) return {};
     return this.#ranges.find(
       (range) =>
         range.protocol === protocol &&

@@ -58,14 +58,21 @@ export function watchReadable(fd: number, callback: () => void, keepsAlive = tru
 
 /** Descriptors whose first event alone is waited for, in a set of their own, which is one descriptor to the event loop. */
 class FirstEvents {
-  readonly #callbacks = new Map<number, () => void>();
+  readonly #callbacks = new Map<number, (fd: number) => void>();
   #epoll: number | undefined;
 
-  wait(fd: number, callback: () => void): Disposable {
+  wait(fds: readonly number[], callback: (fd: number) => void): Disposable {
     this.#epoll ??= this.#open();
-    epollAddOnce(this.#epoll, fd);
-    this.#callbacks.set(fd, callback);
-    return { [Symbol.dispose]: () => void this.#callbacks.delete(fd) };
+    for (const fd of fds) {
+      epollAddOnce(this.#epoll, fd);
+      this.#callbacks.set(fd, callback);
+    }
+    return { [Symbol.dispose]: () => this.#forget(fds, callback) };
+  }
+
+  /** A number may be another descriptor's by now. */
+  #forget(fds: readonly number[], callback: (fd: number) => void): void {
+    for (const fd of fds) if (this.#callbacks.get(fd) === callback) this.#callbacks.delete(fd);
   }
 
   #open(): number {
@@ -78,7 +85,7 @@ class FirstEvents {
     for (const fd of epollReady(epoll)) {
       const callback = this.#callbacks.get(fd);
       this.#callbacks.delete(fd);
-      callback?.();
+      callback?.(fd);
     }
   }
 }
@@ -86,12 +93,13 @@ class FirstEvents {
 const firstEvents = new FirstEvents();
 
 /**
- * Calls back once, when the descriptor can be read for the first time: of many that nearly all stay silent, each costs a
- * twentieth of watchReadable(). Dispose before the descriptor is closed, which also has to be closed then: it cannot be waited for
+ * Calls back once for each descriptor, when it can be read for the first time: of many that nearly all stay silent, each costs a
+ * twentieth of watchReadable(). Dispose before they are closed, which also has to be done then: they cannot be waited for
  * again. Waiting is no reason for the process to stay. Main thread only.
+ * @param callback another one for each call of this
  */
-export function onFirstReadable(fd: number, callback: () => void): Disposable {
-  return firstEvents.wait(fd, callback);
+export function onFirstReadable(fds: readonly number[], callback: (fd: number) => void): Disposable {
+  return firstEvents.wait(fds, callback);
 }
 
 /**

@@ -24,13 +24,13 @@ const MAX_BACKLOG = 4096;
 
 /** A UDP socket in a namespace, for `dgram`'s bind({fd}). @param port 0: any free one */
 export function openUdp(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
-  return open(namespace, wantedAt('udp', address, port), () => undefined);
+  return open(namespace, new Wanted('udp', address, port));
 }
 
 /** A listening TCP socket in a namespace, for `net.Server`'s listen({fd}). @param port 0: any free one */
 export function openTcpListener(namespace: NetworkNamespace, address: IpAddress, port: number): OpenSocket {
   const before = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  const socket = open(namespace, wantedAt('tcp', address, port), before);
+  const socket = open(namespace, new Wanted('tcp', address, port), before);
   try {
     sys.listen(socket.fd, MAX_BACKLOG);
     return socket;
@@ -64,41 +64,44 @@ export function speaksSctp(namespace: NetworkNamespace): boolean {
   }
 }
 
-/** What is done with a socket that is held: undone when it is let go. */
-export type KeepSocket = (socket: OpenSocket) => Disposable;
+/** What is done with the sockets of neighbouring ports, in their order; they belong to what it returns, which undoes that. */
+export type KeepSockets = (sockets: readonly OpenSocket[]) => Disposable;
 
 /**
  * Holds ports of the host so that nobody else gets them: bound sockets that answer nothing. All or none. Where the kernel has no
  * sockets of SCTP nobody else can have them, and nothing is held.
- * @param keep takes each socket over, with TCP's listening; unless told, they are closed in the end
+ * @param keep takes the sockets over, with TCP's listening; unless told, they are closed in the end
  * @throws KernelError EADDRINUSE naming the port, EADDRNOTAVAIL when the host has no such address
  */
 export function reservePorts(
   namespace: NetworkNamespace,
   { protocol, address, port: first, count }: HostPorts,
-  keep?: KeepSocket,
+  keep?: KeepSockets,
 ): Disposable {
-  using held = new DisposableStack();
-  if (protocol === 'sctp' && !speaksSctp(namespace)) return held.move();
-  const name = socketAddress(address, first);
-  namespace.run(() => {
-    for (let port = first; port < first + count; port++) {
-      const socket = reserve(namespace, { protocol, address, port, name: withPort(name, port) }, keep !== undefined);
-      held.use(keep?.(socket) ?? { [Symbol.dispose]: () => closeSocket(socket) });
-    }
-  });
-  return held.move();
+  if (protocol === 'sctp' && !speaksSctp(namespace)) return { [Symbol.dispose]: () => undefined };
+  const wanted = new Wanted(protocol, address, first);
+  const sockets: OpenSocket[] = [];
+  const close = () => sockets.forEach(closeSocket);
+  try {
+    namespace.run(() => {
+      for (; wanted.port < first + count; wanted.port++) sockets.push(reserve(wanted, keep !== undefined));
+    });
+    return keep?.(sockets) ?? { [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** A socket without SO_REUSEADDR excludes every other, with it or without. */
-function reserve(namespace: NetworkNamespace, wanted: Wanted, answers: boolean): OpenSocket {
+function reserve(wanted: Wanted, answers: boolean): OpenSocket {
   if (wanted.protocol === 'udp') {
     // What arrives here was not redirected, and when nobody reads it, it shall take no memory
     const deaf = (fd: number) => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 0);
-    return open(namespace, wanted, answers ? () => undefined : deaf);
+    return openHere(wanted, answers ? undefined : deaf);
   }
-  if (wanted.protocol === 'sctp') return open(namespace, wanted, () => undefined);
-  const socket = reserveTcp(namespace, wanted);
+  if (wanted.protocol === 'sctp') return openHere(wanted);
+  const socket = reserveTcp(wanted);
   if (!answers) return socket;
   // A socket that listens excludes others also with it. Its connections inherit it: else the closing ones would keep the port
   // from the next daemon for a minute.
@@ -107,12 +110,12 @@ function reserve(namespace: NetworkNamespace, wanted: Wanted, answers: boolean):
   return socket;
 }
 
-function reserveTcp(namespace: NetworkNamespace, wanted: Wanted): OpenSocket {
+function reserveTcp(wanted: Wanted): OpenSocket {
   try {
-    return open(namespace, wanted, () => undefined);
+    return openHere(wanted);
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== 'EADDRINUSE') throw error;
-    return reserveAfterServer(namespace, wanted, error);
+    return reserveAfterServer(wanted, error);
   }
 }
 
@@ -124,42 +127,58 @@ const UNUSED = { 4: parseIpAddress('127.255.255.254'), 6: parseIpAddress('100::1
  * past them, not past a server that listens. But then the kernel remembers the port as shareable (inet_bind_bucket.fastreuse)
  * and would let others bind it as well; a plain socket on an unused address beforehand, closed again, ends that.
  */
-function reserveAfterServer(namespace: NetworkNamespace, wanted: Wanted, refused: KernelError): OpenSocket {
+function reserveAfterServer(wanted: Wanted, refused: KernelError): OpenSocket {
   try {
     const family = familyOf(wanted.address);
     const [level, option] = family === 4 ? [SOL_IP, IP_FREEBIND] : [SOL_IPV6, IPV6_FREEBIND];
-    const unused = wantedAt('tcp', UNUSED[family], wanted.port);
-    closeSocket(open(namespace, unused, (fd) => sys.setsockopt(fd, level, option, 1)));
+    const unused = new Wanted('tcp', UNUSED[family], wanted.port);
+    closeSocket(openHere(unused, (fd) => sys.setsockopt(fd, level, option, 1)));
   } catch {
     throw refused; // a server on all addresses
   }
-  const socket = open(namespace, wanted, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+  const socket = openHere(wanted, (fd) => sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
   sys.setsockopt(socket.fd, SOL_SOCKET, SO_REUSEADDR, 0);
   return socket;
 }
 
-/** What a socket is to be bound to. */
-interface Wanted {
+/** What a socket is to be bound to. The next port's is the same object: of 500 ports, two of everything are a thousand. */
+class Wanted {
   readonly protocol: TransportProtocol;
   readonly address: IpAddress;
-  /** 0: any free one */
-  readonly port: number;
-  /** Both as the kernel reads them, see socketAddress() */
+  /** As the kernel reads them, see socketAddress() */
   readonly name: Buffer;
+  #port: number;
+
+  /** @param port 0: any free one */
+  constructor(protocol: TransportProtocol, address: IpAddress, port: number) {
+    this.protocol = protocol;
+    this.address = address;
+    this.name = socketAddress(address, port);
+    this.#port = port;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  set port(port: number) {
+    this.#port = port;
+    this.name.writeUInt16BE(port, 2);
+  }
 }
 
-function wantedAt(protocol: TransportProtocol, address: IpAddress, port: number): Wanted {
-  return { protocol, address, port, name: socketAddress(address, port) };
+function open(namespace: NetworkNamespace, wanted: Wanted, beforeBind?: (fd: number) => void): OpenSocket {
+  return namespace.run(() => openHere(wanted, beforeBind));
 }
 
-function open(namespace: NetworkNamespace, wanted: Wanted, beforeBind: (fd: number) => void): OpenSocket {
-  const { protocol, address, port, name } = wanted;
+/** In the namespace where the caller is. */
+function openHere({ protocol, address, port, name }: Wanted, beforeBind?: (fd: number) => void): OpenSocket {
   const family = name.readUInt16LE(0);
   const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
-  const fd = namespace.run(() => sys.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0));
+  const fd = sys.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0);
   try {
     if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
-    beforeBind(fd);
+    beforeBind?.(fd);
     sys.bind(fd, name, `bind ${protocol} ${address} port ${port}`);
     return { fd, port: port === 0 ? portOf(fd) : port };
   } catch (error) {
@@ -179,12 +198,7 @@ export function socketAddress(address: IpAddress, port: number): Buffer {
   const four = bytes.length === 4;
   const result = Buffer.alloc(four ? 16 : 28);
   result.writeUInt16LE(four ? sys.AF_INET : sys.AF_INET6, 0);
+  result.writeUInt16BE(port, 2);
   result.set(bytes, four ? 4 : 8);
-  return withPort(result, port);
-}
-
-/** The same struct with another port in it. */
-function withPort(name: Buffer, port: number): Buffer {
-  name.writeUInt16BE(port, 2);
-  return name;
+  return result;
 }

@@ -1,7 +1,7 @@
 import { nftResolverRedirect, removeResolverRedirect } from '../kernel/resolver-redirect.ts';
 import {
   closeSocket,
-  type KeepSocket,
+  type KeepSockets,
   type OpenSocket,
   openTcpListener,
   openUdp,
@@ -245,9 +245,8 @@ function closeAll(fds: readonly number[]): void {
 }
 
 /** What takes the sockets of ports that are relayed. */
-function relayOf({ protocol, port: first, relay }: PortReservation): KeepSocket | undefined {
-  if (relay === undefined) return undefined;
-  return (socket) => openRelay(protocol, socket, { ...relay, port: relay.port + socket.port - first });
+function relayOf({ protocol, relay }: PortReservation): KeepSockets | undefined {
+  return relay === undefined ? undefined : (sockets) => openRelay(protocol, sockets, relay);
 }
 
 /** A host port somebody else holds, or on an address the host does not have. */

@@ -11,52 +11,57 @@ const UDP_PATIENCE = 90_000;
 const UDP_CLIENTS = 1024;
 
 /**
- * Passes on what reaches a published port's own socket because the kernel cannot translate it: IPv6 to a container that has
+ * Passes on what reaches published ports' own sockets because the kernel cannot translate it: IPv6 to a container that has
  * IPv4 alone, and the host's ::1. Until somebody comes, a port costs one entry in the daemon's poll set.
- * @param socket belongs to the relay from here on; TCP's listens
+ * @param sockets belong to the relay from here on; TCP's listen @param target of the first; the others lead to the ports that follow
  */
-export function openRelay(protocol: PortReservation['protocol'], socket: OpenSocket, target: RelayTarget): Disposable {
-  return protocol === 'udp' ? new UdpRelay(socket, target) : new TcpRelay(socket, target);
+export function openRelay(
+  protocol: PortReservation['protocol'],
+  sockets: readonly OpenSocket[],
+  target: RelayTarget,
+): Disposable {
+  return new RelayedPorts(sockets, target, protocol === 'udp' ? UdpRelay : TcpRelay);
 }
 
-/** Hands the descriptor to Node with the first visitor. */
-class Doorkeeper {
-  readonly #socket: OpenSocket;
-  #watch: Disposable | undefined;
+/** Hands a descriptor to Node with the first visitor. */
+class RelayedPorts implements Disposable {
+  readonly #sockets: readonly OpenSocket[];
+  readonly #watch: Disposable;
+  /** Those that somebody came to, by descriptor */
+  readonly #open = new Map<number, Disposable>();
 
-  constructor(socket: OpenSocket, open: (fd: number) => void) {
-    this.#socket = socket;
-    this.#watch = onFirstReadable(socket.fd, () => {
-      if (this.#leave()) open(socket.fd);
-    });
+  constructor(
+    sockets: readonly OpenSocket[],
+    { address, port }: RelayTarget,
+    Relay: new (fd: number, target: RelayTarget) => Disposable,
+  ) {
+    this.#sockets = sockets;
+    const visited = (fd: number) => {
+      const index = sockets.findIndex((socket) => socket.fd === fd);
+      this.#open.set(fd, new Relay(fd, { address, port: port + index }));
+    };
+    this.#watch = onFirstReadable(
+      sockets.map(({ fd }) => fd),
+      visited,
+    );
   }
 
-  /** @returns true when nobody has come: the descriptor is the caller's */
-  #leave(): boolean {
-    const alone = this.#watch !== undefined;
-    this.#watch?.[Symbol.dispose]();
-    this.#watch = undefined;
-    return alone;
-  }
-
-  close(): void {
-    if (this.#leave()) closeSocket(this.#socket);
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+    for (const socket of this.#sockets) if (!this.#open.has(socket.fd)) closeSocket(socket);
+    for (const relay of this.#open.values()) relay[Symbol.dispose]();
+    this.#open.clear();
   }
 }
 
 /** The kernel has greeted the client already; one whose container refuses is reset at once, not left waiting. */
 class TcpRelay implements Disposable {
   readonly #target: RelayTarget;
-  readonly #door: Doorkeeper;
   readonly #sockets = new Set<Socket>();
-  #server: Server | undefined;
+  readonly #server: Server;
 
-  constructor(socket: OpenSocket, target: RelayTarget) {
+  constructor(fd: number, target: RelayTarget) {
     this.#target = target;
-    this.#door = new Doorkeeper(socket, (fd) => this.#open(fd));
-  }
-
-  #open(fd: number): void {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => this.#serve(client));
     server.on('error', () => server.close());
     this.#server = server.listen({ fd });
@@ -83,8 +88,7 @@ class TcpRelay implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#door.close();
-    this.#server?.close();
+    this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 }
@@ -97,16 +101,11 @@ interface UdpClient {
 /** Each client has a socket of its own towards the container, by which the answers find back. */
 class UdpRelay implements Disposable {
   readonly #target: RelayTarget;
-  readonly #door: Doorkeeper;
   readonly #clients = new Map<string, UdpClient>();
-  #server: DatagramSocket | undefined;
+  readonly #server: DatagramSocket;
 
-  constructor(socket: OpenSocket, target: RelayTarget) {
+  constructor(fd: number, target: RelayTarget) {
     this.#target = target;
-    this.#door = new Doorkeeper(socket, (fd) => this.#open(fd));
-  }
-
-  #open(fd: number): void {
     const server = createSocket('udp6');
     server.on('error', () => undefined); // of a datagram that could not be sent: nobody waits for it
     server.on('message', (datagram, from) => this.#pass(server, datagram, from));
@@ -148,8 +147,7 @@ class UdpRelay implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#door.close();
     for (const key of [...this.#clients.keys()]) this.#forget(key);
-    this.#server?.close();
+    this.#server.close();
   }
 }

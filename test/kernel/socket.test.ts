@@ -149,8 +149,9 @@ test('a port that was answered is reserved again at once, though its connections
   const [port, address] = [8080, parseIpAddress('::1')];
   for (let round = 0; round < 2; round++) {
     let server: Server | undefined;
-    const keep = ({ fd }: OpenSocket) => {
-      server = serve(fd, 'bye');
+    const keep = ([socket]: readonly OpenSocket[]) => {
+      assert.ok(socket);
+      server = serve(socket.fd, 'bye');
       return { [Symbol.dispose]: () => undefined };
     };
     reservePorts(namespace, { protocol: 'tcp', address, port, count: 1 }, keep);

@@ -102,7 +102,7 @@ export class SpooledSource implements OutputSource {
 
   #awaitFirst(): Disposable {
     this.#awaited = true;
-    return onFirstReadable(this.#pipe, () => {
+    return onFirstReadable([this.#pipe], () => {
       this.#watch = undefined;
       this.#move();
       this.#await();
