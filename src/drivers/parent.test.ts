@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plainNetwork } from '../../test/plain-network.ts';
-import { parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
+import { FAMILIES, parseInterfaceAddress, parseIpAddress, parseMacAddress, parsePrefix } from '../model/address.ts';
 import type { DriverOptions, Endpoint, Network, Sandbox } from '../model/network.ts';
 import { resourceKey } from '../model/resource.ts';
 import type { NetworkDriver } from './driver.ts';
@@ -193,4 +193,18 @@ test('an ipvlan network has its parent alone', () => {
   });
   ipvlan.check?.(networkOf(ipvlan, { parent: 'eth0.5' }, 'b'), [first]);
   ipvlan.check?.(networkOf(ipvlan, {}, 'b'), [networkOf(ipvlan, {})]);
+});
+
+test('a network on a wire has a gateway unasked, as Docker’s; without a parent, internal or in the l3 modes it has none', () => {
+  const gateways = <O>(driver: NetworkDriver<O>, options: DriverOptions, internal = false) =>
+    driver.subnets(driver.parse(options), internal).gateways;
+  const both = (options: DriverOptions, internal: boolean) => [
+    gateways(macvlan, options, internal),
+    gateways(ipvlan, options, internal),
+  ];
+  assert.deepEqual(both({ parent: 'eth0' }, false), [FAMILIES, FAMILIES]);
+  assert.deepEqual(both({ parent: 'eth0' }, true), [[], []]);
+  assert.deepEqual(both({}, false), [[], []]);
+  assert.deepEqual(gateways(ipvlan, { parent: 'eth0', ipvlan_mode: 'l3' }), []);
+  assert.deepEqual(gateways(ipvlan, { parent: 'eth0', ipvlan_mode: 'l3s' }), []);
 });

@@ -1,4 +1,4 @@
-import { parseIpAddress } from '../model/address.ts';
+import { type AddressFamily, FAMILIES, parseIpAddress } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import { type DriverOptions, type Network, shortId } from '../model/network.ts';
 import type { Resource } from '../model/resource.ts';
@@ -19,6 +19,14 @@ export const parentTraits = {
   hostBinding: parseIpAddress('0.0.0.0'),
   publishes: false,
 } as const;
+
+/**
+ * Families of which a network on a wire has a gateway, whether or not the user names one: not on a dummy, which leads nowhere, and
+ * not where nothing shall get out (libnetwork: GetSkipGwAlloc of macvlan and ipvlan).
+ */
+export function wireGateways({ parent }: ParentOptions, internal: boolean): readonly AddressFamily[] {
+  return parent === undefined || internal ? [] : FAMILIES;
+}
 
 /** "eth0.50": an 802.1Q sub-interface. Its number is between 1 and 4094. */
 const VLAN_NAME = /^([^.]+)\.([1-9]\d{0,3})$/;

@@ -30,8 +30,11 @@ const BRIDGE: NetworkDemand = {
 const MACVLAN: NetworkDemand = {
   ...BRIDGE,
   driver: 'macvlan',
-  traits: { manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true, onLan: true },
+  traits: { manySubnets: true, subnetless: true, gateways: [4, 6], sharedSubnets: true, onLan: true },
 };
+
+/** Without a parent. */
+const LEADING_NOWHERE: NetworkDemand = { ...MACVLAN, traits: { ...MACVLAN.traits, gateways: [] } };
 
 function pools(demand: Partial<NetworkDemand>, taken: readonly Prefix[] = [], host: readonly Prefix[] = []) {
   return ipam.allocatePools({ ...BRIDGE, ...demand }, { taken, near: host, far: [] });
@@ -161,7 +164,7 @@ test('IPv6 alone; neither is refused unless the driver can do without', () => {
   assert.deepEqual(pools({ ...MACVLAN, ...neither }), []);
 });
 
-test('one subnet of each family for the bridge driver, many for macvlan, which gets no gateway unasked', () => {
+test('one subnet of each family for the bridge driver, many for macvlan, each with its gateway if the driver wants one', () => {
   const requests = ['10.0.0.0/24', '10.0.1.0/24', 'fd00::/64', 'fd01::/64'].map((subnet) => ({
     subnet,
     auxiliary: {},
@@ -172,7 +175,15 @@ test('one subnet of each family for the bridge driver, many for macvlan, which g
   );
   assert.deepEqual(
     pools({ ...MACVLAN, ipv6: true, requests }),
-    requests.map(({ subnet }) => ({ subnet, subnetRequested: true, auxiliary: {} })),
+    ['10.0.0.1', '10.0.1.1', 'fd00::1', 'fd01::1'].map((gateway, index) => ({
+      ...requests[index],
+      subnetRequested: true,
+      gateway,
+    })),
+  );
+  assert.deepEqual(
+    pools({ ...LEADING_NOWHERE, ipv6: true, requests }),
+    requests.map((request) => ({ ...request, subnetRequested: true })),
   );
   const twice = ['10.0.0.0/16', '10.0.1.0/24'].map((subnet) => ({ subnet, auxiliary: {} }));
   assert.throws(() => pools({ ...MACVLAN, requests: twice }), refused('forbidden', /Pool overlaps/));
@@ -227,7 +238,7 @@ test('an endpoint gets one address of each family, the wanted one where there is
 
 test('when the first subnet of a family is full, the next one gives', () => {
   const requests = ['10.0.0.0/30', '10.0.1.0/30'].map((subnet) => ({ subnet, auxiliary: {} }));
-  const network = { id: 'f00', name: 'lan', pools: pools({ ...MACVLAN, requests }) };
+  const network = { id: 'f00', name: 'lan', pools: pools({ ...LEADING_NOWHERE, requests }) };
   const held = new Map(['10.0.0.1', '10.0.0.2'].map((address) => [ip(address), 'x']));
   assert.deepEqual(ipam.allocateAddresses(network, held), ['10.0.1.1/30']);
   for (const address of ['10.0.1.1', '10.0.1.2']) held.set(ip(address), 'x');

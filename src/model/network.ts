@@ -46,7 +46,7 @@ export interface SubnetTraits {
   readonly manySubnets: boolean;
   /** Its networks work without any address family at all (macvlan, ipvlan) */
   readonly subnetless: boolean;
-  /** Families of which a network gets a gateway when the user names none. [] where nothing is routed: isolated, ipvlan l3 */
+  /** Families of which a network gets a gateway when the user names none. [] where nothing is routed by one: isolated, ipvlan l3, no parent */
   readonly gateways: readonly AddressFamily[];
   /** Its containers are on a LAN whose DHCP server can address them */
   readonly onLan?: true;

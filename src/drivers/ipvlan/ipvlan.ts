@@ -4,7 +4,7 @@ import type { Resource } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
 import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
-import { describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
+import { describeParent, dummyName, neighboursOf, parentOf, parentTraits, wireGateways } from '../parent.ts';
 import { type IpvlanOptions, parseIpvlanOptions } from './options.ts';
 
 /** Every endpoint has IP addresses of its own on the parent's wire, and shares the parent's MAC address. */
@@ -17,7 +17,10 @@ export const ipvlan: NetworkDriver<IpvlanOptions> = {
     defaultRoute: routing(parent, mode),
     ...(hostAccess === undefined ? {} : { hostAddresses: hostAccess.addresses }),
   }),
-  subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true }),
+  subnets: (options, internal) => {
+    const gateways = options.mode === 'l2' ? wireGateways(options, internal) : [];
+    return { manySubnets: true, subnetless: true, gateways, sharedSubnets: true };
+  },
   check: refuseBesideOthers,
   network: (network) => [...describeParent(network), ...describeHostAccess(network, slaveOf(network))],
   endpoint: (network, endpoint, sandbox) => [

@@ -5,7 +5,7 @@ import { describeAddressing } from '../addressing.ts';
 import type { NetworkDriver } from '../driver.ts';
 import { announcement } from '../endpoint.ts';
 import { describeHostAccess, describeHostRoutes } from '../host-access.ts';
-import { describeParent, dummyName, neighboursOf, parentOf, parentTraits } from '../parent.ts';
+import { describeParent, dummyName, neighboursOf, parentOf, parentTraits, wireGateways } from '../parent.ts';
 import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
 
 /** Every endpoint is a station of its own on the parent's wire, with a MAC address of its own. */
@@ -18,7 +18,10 @@ export const macvlan: NetworkDriver<MacvlanOptions> = {
     defaultRoute: parent === undefined ? 'none' : 'gateway',
     ...(hostAccess === undefined ? {} : { hostAddresses: hostAccess.addresses }),
   }),
-  subnets: () => ({ manySubnets: true, subnetless: true, gateways: [], sharedSubnets: true, onLan: true }),
+  subnets: (options, internal) => {
+    const gateways = wireGateways(options, internal);
+    return { manySubnets: true, subnetless: true, gateways, sharedSubnets: true, onLan: true };
+  },
   check: refuseBesidePassthru,
   network: (network) => [...describeParent(network), ...describeHostAccess(network, slaveOf(network))],
   endpoint: (network, endpoint, sandbox) => [
