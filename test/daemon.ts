@@ -131,6 +131,11 @@ export class TestDaemon implements AsyncDisposable {
     await ended;
   }
 
+  /** Resolves when the kernel has taken away the host's links that the daemon threw away: that goes on behind its answers. */
+  async swept(): Promise<void> {
+    await eventually('nothing is thrown away', async () => !(await this.host.shell('ip -o link')).includes('fwtrash'));
+  }
+
   /** Resolves when the daemon's process is gone. */
   async ended(): Promise<void> {
     const child = this.#process;

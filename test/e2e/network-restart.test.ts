@@ -21,8 +21,7 @@ describe('networks over the end of the daemon', () => {
   const clear = async () => {
     await daemon.ok('rm', '-f', ...(await daemon.ok('ps', '-aq')).split('\n'));
     await daemon.ok('network', 'prune', '-f');
-    // Links are taken away behind the answer.
-    await eventually('nothing is thrown away', async () => !(await links()).some((name) => name.startsWith('fwtrash')));
+    await daemon.swept();
   };
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {

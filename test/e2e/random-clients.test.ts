@@ -13,6 +13,7 @@ test('clients that create, start, connect and remove at random get the answers t
   await using daemon = await TestDaemon.create();
   await daemon.ok('network', 'create', 'common');
   await daemon.ok('run', '--rm', '--network', 'common', 'busybox', 'true');
+  await daemon.swept();
   const clean = await traces(daemon);
   const clients = Array.from({ length: CLIENTS }, (_, i) => new RandomClient(daemon, `c${i}`, seed + i));
   const work = async (client: RandomClient) => {
