@@ -6,6 +6,7 @@ import { Engine } from '../engine/engine.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { rootOf } from '../model/id-map.ts';
 import type { Logger } from '../model/logger.ts';
+import { canonical } from './canonical.ts';
 import { parseCommandLine } from './command-line.ts';
 import { type DaemonConfig, loadConfig } from './config.ts';
 import { installContext, removeContext } from './context.ts';
@@ -87,10 +88,10 @@ async function run(config: DaemonConfig, load: () => DaemonConfig): Promise<void
   Object.assign(process.env, config.proxies);
   const manager = serviceManager(process.env, process.pid);
   await using metrics = config.metrics === undefined ? undefined : new (await import('./metrics.ts')).Metrics();
-  const remapped = await remap(config, logger);
+  const roots = { dataRoot: canonical(config.dataRoot), execRoot: canonical(config.execRoot) };
+  const remapped = await remap({ ...config, ...roots }, logger);
   const engine = await Engine.start({
-    dataRoot: config.dataRoot,
-    execRoot: config.execRoot,
+    ...roots,
     ...remapped,
     ...(config.containerd === undefined ? {} : { containerd: config.containerd }),
     ...(config.containerdNamespace === undefined ? {} : { containerdNamespace: config.containerdNamespace }),

@@ -235,3 +235,30 @@ describe('volumes', () => {
     );
   });
 });
+
+describe('volumes below roots that are links', () => {
+  test('what is mounted of a volume, or in it, is let go of, and nothing of it is deleted', async () => {
+    await using daemon = await TestDaemon.create([], (host) =>
+      host.shell(`mkdir -p /run/real/data /run/real/exec /run/kept; echo kept > /run/kept/file
+        rmdir /run/fairway; ln -s real/data /run/data; ln -s real/exec /run/fairway`),
+    );
+    const device = ['type=none', 'o=bind', 'device=/run/kept'].flatMap((option) => ['-o', option]);
+    await daemon.ok('volume', 'create', ...device, 'mounted');
+    await daemon.ok('run', '--rm', '-v', 'parts:/v', 'busybox', 'sh', '-c', 'mkdir /v/part; echo kept > /v/part/file');
+    const part = ['--mount', 'type=volume,src=parts,dst=/p,volume-subpath=part'];
+    for (let round = 0; round < 2; round++) {
+      const read = await daemon.ok('run', '--rm', ...part, '-v', 'mounted:/m', 'busybox', 'cat', '/p/file', '/m/file');
+      assert.equal(read, 'kept\nkept');
+      await eventually(
+        'nothing stays mounted',
+        async () => !/kept|subpaths|parts/.test(await daemon.host.shell('cat /proc/self/mountinfo')),
+      );
+    }
+    await daemon.ok('volume', 'rm', 'mounted');
+    assert.equal(
+      await daemon.host.shell('cat /run/kept/file /run/real/data/volumes/parts/_data/part/file'),
+      'kept\nkept',
+    );
+    assert.equal(await daemon.ok('info', '-f', '{{.DockerRootDir}}'), '/run/real/data');
+  });
+});

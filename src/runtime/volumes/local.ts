@@ -7,11 +7,14 @@ import {
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,6 +23,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { close, mount, umount2 } from '../../kernel/sys.ts';
 import { openBeneath } from '../../kernel/sys-files.ts';
+import { unmountLazily } from '../../kernel/tmpfs.ts';
 import { EngineError, errorMessage, hasCode, KernelError } from '../../model/errors.ts';
 import type { Owner } from '../../model/id-map.ts';
 import type { Volume } from '../../model/volume.ts';
@@ -82,7 +86,9 @@ export class LocalVolumes {
    */
   async remove(name: string): Promise<void> {
     const folder = join(this.#root, name);
-    const busy = mountPoints().find((path) => path === folder || path.startsWith(`${folder}/`));
+    if (!existsSync(folder)) return;
+    const seen = join(realpathSync(this.#root), name);
+    const busy = mountPoints().find((path) => path === seen || path.startsWith(`${seen}/`));
     if (busy !== undefined) throw new EngineError('internal', `remove ${name}: ${busy} is mounted`);
     const removed = join(this.#root, removedName(name) + randomBytes(8).toString('hex'));
     try {
@@ -115,7 +121,7 @@ export class LocalVolumes {
   /** Mounts what the options name; for one without, or one that is mounted already, nothing is to be done. */
   async mount({ id, options }: Volume): Promise<void> {
     const target = this.path(id);
-    if (Object.keys(options).length === 0 || mountPoints().includes(target)) return;
+    if (Object.keys(options).length === 0 || isMounted(target)) return;
     const { type = 'none', device = '', o = '' } = options;
     const words = type === 'nfs' || type === 'cifs' ? await withAddress(o) : o;
     const data = words === '' ? [] : ['-o', words];
@@ -132,7 +138,7 @@ export class LocalVolumes {
   /** One that is not mounted is fine. */
   unmount({ id, options }: Volume): void {
     const target = this.path(id);
-    if (Object.keys(options).length > 0 && mountPoints().includes(target)) umount2(target, MNT_DETACH);
+    if (Object.keys(options).length > 0 && isMounted(target)) umount2(target, MNT_DETACH);
   }
 
   /** Whether nothing lies there. False where there is no such directory, and where a link leads out of the volume. */
@@ -181,15 +187,17 @@ export class LocalVolumes {
     }
   }
 
-  /** Takes back what `mountSubpath` made for a container. */
+  /** Takes back what `mountSubpath` made for a container. Nothing is deleted that may be somebody's: a folder goes when it is empty. */
   unmountSubpaths(holder: string): void {
     const folder = join(this.#subpaths, holder);
-    for (const name of namesIn(folder)) {
+    if (!existsSync(folder)) return;
+    for (const name of readdirSync(folder)) {
       const target = join(folder, name);
-      if (mountPoints().includes(target)) umount2(target, MNT_DETACH);
-      rmSync(target, { recursive: true, force: true });
+      unmountLazily(target);
+      if (lstatSync(target).isDirectory()) rmdirSync(target);
+      else rmSync(target);
     }
-    rmSync(folder, { recursive: true, force: true });
+    rmdirSync(folder);
   }
 }
 
@@ -210,7 +218,12 @@ async function withAddress(options: string): Promise<string> {
   }
 }
 
-/** proc_pid_mountinfo(5), fifth field; blanks and the like are written as octal numbers. */
+/** @param path by whatever links */
+function isMounted(path: string): boolean {
+  return existsSync(path) && mountPoints().includes(realpathSync(path));
+}
+
+/** proc_pid_mountinfo(5), fifth field, without links; blanks and the like are written as octal numbers. */
 function mountPoints(): string[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return lines.map((line) =>
