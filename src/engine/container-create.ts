@@ -61,7 +61,7 @@ export async function createContainer(
   }
   const args = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
   if (args.length === 0) throw new EngineError('invalidArgument', 'no command specified');
-  const plan = planMounts(core.state, spec);
+  const plan = planMounts(core, spec);
   await withContainer(core, id, async () => {
     const container: Container = {
       id,

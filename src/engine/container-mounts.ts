@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import type { Mount, VolumeMount } from '../model/mount.ts';
+import type { BindMount, Mount, VolumeMount } from '../model/mount.ts';
 import type { Volume } from '../model/volume.ts';
 import type { SeenMount } from '../runtime/files/job.ts';
 import type { PlacedMount } from '../runtime/spec/mounts.ts';
@@ -22,17 +22,38 @@ export interface MountPlan {
  * last, where nothing else is.
  * @throws EngineError notFound or invalidArgument in Docker's words
  */
-export function planMounts(state: State, spec: ContainerSpec): MountPlan {
+export function planMounts({ state, config }: Pick<Core, 'state' | 'config'>, spec: ContainerSpec): MountPlan {
   const places = new Map<string, Mount>();
   for (const mount of spec.volumesFrom.flatMap((text) => mountsOf(state, text))) places.set(mount.destination, mount);
   for (const mount of spec.mounts) places.set(mount.destination, mount);
   for (const destination of spec.volumes)
     if (!places.has(destination)) places.set(destination, imageVolume(destination));
   const volumes = new Map<string, Volume>();
-  const mounts = [...places.values()].map((mount) =>
-    mount.type === 'volume' ? withVolume(state, mount, volumes) : mount,
-  );
+  const mounts = [...places.values()].map((mount) => {
+    if (mount.type === 'bind') return { ...mount, propagation: propagationOf(mount, config) };
+    return mount.type === 'volume' ? withVolume(state, mount, volumes) : mount;
+  });
   return { mounts, volumes: [...volumes.values()] };
+}
+
+/**
+ * Containers' roots and volumes are mounted below the daemon's own folders. Who binds what holds them would keep them busy after
+ * they have gone, unless unmounting reaches the bind, too (moby: validateBindDaemonRoot).
+ * @throws EngineError invalidArgument in Docker's words
+ */
+function propagationOf({ source, propagation }: BindMount, { dataRoot, execRoot }: Core['config']): string {
+  const real = existsSync(source) ? realpathSync(source) : source;
+  const inData = isBelow(real, dataRoot) || isBelow(dataRoot, real);
+  if (propagation === '') return inData || isBelow(execRoot, real) ? 'rslave' : 'rprivate';
+  if (!inData || propagation === 'rslave' || propagation === 'rshared') return propagation;
+  const where = `daemon root: "${dataRoot}", bind mount source: "${source}", propagation: "${propagation}"`;
+  const must = 'must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root';
+  throw new EngineError('invalidArgument', `invalid mount config: ${must}, ${where}`);
+}
+
+/** Whether it is the folder, or in it. */
+function isBelow(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(folder === '/' ? '/' : `${folder}/`);
 }
 
 /** "name[:mode]" of --volumes-from. What is copied into an empty volume is the other container's affair. */

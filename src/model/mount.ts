@@ -13,7 +13,7 @@ interface MountBase {
 export interface BindMount extends MountBase {
   readonly type: 'bind';
   readonly source: string;
-  /** rprivate, rshared, rslave, private, shared, slave */
+  /** rprivate, rshared, rslave, private, shared, slave; '' while nobody has said, and the container is not created */
   readonly propagation: string;
   /** False: a missing source is an error (`--mount`); true: it is made as a directory (`-v`) */
   readonly createSource: boolean;

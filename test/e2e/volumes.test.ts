@@ -262,3 +262,24 @@ describe('volumes below roots that are links', () => {
     assert.equal(await daemon.ok('info', '-f', '{{.DockerRootDir}}'), '/run/real/data');
   });
 });
+
+describe('binds of what holds the daemon’s own folders', () => {
+  test('what goes there goes from the container, too: another’s root is not kept busy', async () => {
+    await using daemon = await TestDaemon.create([], (host) => host.shell('mount --make-rshared /run'));
+    const brief = await daemon.ok('run', '-d', 'busybox', 'sleep', '600');
+    await daemon.ok('run', '-d', '--name', 'watcher', '-v', '/run:/host', 'busybox', 'sleep', '600');
+    const seen = async () =>
+      Number(await daemon.ok('exec', 'watcher', 'sh', '-c', `grep -c ${brief} /proc/1/mountinfo || true`));
+    assert.ok((await seen()) > 0);
+    await daemon.ok('rm', '-f', brief);
+    await eventually('it is gone from the other’s view', async () => (await seen()) === 0);
+    const propagation = (container: string) => daemon.inspect(container, '{{.Mounts.0.Propagation}}');
+    assert.equal(await propagation('watcher'), 'rslave');
+    await daemon.ok('create', '--name', 'below', '-v', '/run/data/volumes:/v', 'busybox');
+    assert.equal(await propagation('below'), 'rslave');
+    await daemon.ok('create', '--name', 'elsewhere', '-v', '/run/database:/v', 'busybox');
+    assert.equal(await propagation('elsewhere'), 'rprivate');
+    const refused = await daemon.docker(['create', '-v', '/run/data:/v:private', 'busybox']);
+    assert.match(refused.stderr, /must use either propagation mode "rslave" or "rshared" when mount source is within/);
+  });
+});

@@ -8,7 +8,7 @@ const bind = (text: string) => parseMounts({ ...none, binds: [text] })[0];
 const mount = (fields: object) => parseMounts({ ...none, mounts: [new Fields(fields, 'HostConfig.Mounts')] })[0];
 
 describe('binds', () => {
-  const how = { propagation: 'rprivate', createSource: true, recursive: true } as const;
+  const how = { propagation: '', createSource: true, recursive: true } as const;
   const place = { origin: 'binds', destination: '/b', readOnly: false, mode: '' };
   const base = { type: 'bind', source: '/a', ...place, ...how };
   const nothing = { copy: true, subpath: '', driverOptions: {}, labels: {} };

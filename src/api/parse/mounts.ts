@@ -6,7 +6,6 @@ import { parseTmpfsMount, tmpfsOptions } from './tmpfs.ts';
 import { checkVolumeName, parseDriverConfig } from './volume.ts';
 
 /** What nobody asks for is private to the container, with everything below the source. */
-const DEFAULT_PROPAGATION = 'rprivate';
 const PROPAGATIONS: readonly string[] = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 /** Consistency is Docker Desktop's concern; z and Z relabel for SELinux, which Fairway's hosts do not run. */
 const INDIFFERENT: readonly string[] = ['z', 'Z', 'consistent', 'cached', 'delegated', 'default'];
@@ -64,7 +63,7 @@ type Words = ReturnType<typeof parseMode>;
 
 function bindOf(source: string, place: Place, { propagation, noCopy }: Words): BindMount {
   if (noCopy) throw wrong('bind', 'field VolumeOptions must not be specified');
-  const how = { propagation: propagation ?? DEFAULT_PROPAGATION, createSource: true, recursive: true };
+  const how = { propagation: propagation ?? '', createSource: true, recursive: true };
   return { type: 'bind', origin: 'binds', source: cleanPath(source), ...place, ...how };
 }
 
@@ -103,8 +102,9 @@ function parseBindOptions(source: string, readOnly: boolean, options: Fields) {
   if (!source.startsWith('/')) {
     throw wrong('bind', `invalid mount path: '${source}' mount path must be absolute`);
   }
-  const propagation = options.text('Propagation') || DEFAULT_PROPAGATION;
-  if (!PROPAGATIONS.includes(propagation)) throw wrong('bind', `invalid propagation mode: ${propagation}`);
+  const propagation = options.text('Propagation');
+  if (propagation !== '' && !PROPAGATIONS.includes(propagation))
+    throw wrong('bind', `invalid propagation mode: ${propagation}`);
   const createSource = options.flag('CreateMountpoint');
   const recursive = !options.flag('NonRecursive');
   const shallow = options.flag('ReadOnlyNonRecursive');

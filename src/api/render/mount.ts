@@ -78,7 +78,7 @@ function renderTypeOptions(mount: Mount) {
 
 function bindOptions({ propagation, createSource, recursive, readOnlyBelow }: BindMount) {
   return {
-    ...(propagation === 'rprivate' ? {} : { Propagation: propagation }),
+    ...(propagation === '' ? {} : { Propagation: propagation }),
     ...(recursive ? {} : { NonRecursive: true }),
     ...(createSource ? { CreateMountpoint: true } : {}),
     ...(readOnlyBelow === undefined
