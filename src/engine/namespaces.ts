@@ -70,7 +70,8 @@ function runningContainer({ state }: Core, reference: string, namespace: 'pid' |
     new EngineError(kind, `failed to join ${namespace.toUpperCase()} namespace: ${why}`);
   const donor = tryFindContainer(state.containers, reference);
   if (donor === undefined) throw failed('invalidArgument', `No such container: ${reference}`);
-  if (!isUp(donor)) throw failed('conflict', `container ${donor.id} is not running`);
+  // Docker looks for one after the other: what it finds while it writes the specification is its own failure.
+  if (!isUp(donor)) throw failed(namespace === 'pid' ? 'internal' : 'conflict', `container ${donor.id} is not running`);
   return donor;
 }
 

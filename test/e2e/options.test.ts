@@ -104,6 +104,9 @@ describe('options of docker run that change what a container shares with its hos
     assert.match(await run(['--pid', 'container:seen'], 'ps'), / 1 root .*sleep infinity/);
     await daemon.ok('create', '--name', 'watcher', '--pid', 'container:seen', 'busybox', 'ps');
     assert.equal(await inspect('watcher', 'PidMode'), `"container:${id}"`);
+    await daemon.ok('stop', '-t', '0', 'seen');
+    const failed = [500, `failed to join PID namespace: container ${id} is not running`];
+    assert.deepEqual(await daemon.refusal('POST', '/v1.51/containers/watcher/start'), failed);
     await daemon.ok('rm', '-f', 'seen', 'watcher');
     assert.match(await refusal('--pid', 'container:seen'), /No such container: seen/);
   });

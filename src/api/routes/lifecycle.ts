@@ -35,7 +35,10 @@ export function lifecycleRoutes({ containers }: EngineSurface): Routes {
       return { status: 200 };
     },
     'POST /containers/{*}/update': async (exchange) => {
-      const warnings = await containers.update(exchange.parameter(), parseUpdate(await exchange.json()));
+      const warnings = await containers.update(
+        exchange.parameter(),
+        parseUpdate(await exchange.json(), exchange.version),
+      );
       return { status: 200, body: { Warnings: orNull(warnings) } };
     },
     'POST /containers/{*}/wait': (exchange) => wait(containers, exchange),

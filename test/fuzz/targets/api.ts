@@ -115,7 +115,7 @@ export const targets: readonly Target[] = [
     [...bodies.connects, { Container: 'web', Force: true }],
     NETWORK_WORDS,
   ),
-  ofJson('api/update', parseUpdate, [
+  ofJson('api/update', (body) => VERSIONS.map((version) => attempt(() => parseUpdate(body, version))), [
     { Memory: 1 << 26, CpuShares: 512, RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 } },
   ]),
   ofJson('api/exec', (body) => [parseExec(body), parseExecStart(body)], [
