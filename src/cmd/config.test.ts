@@ -152,6 +152,12 @@ const REFUSED: readonly [string, string, Parameters<typeof loadConfig>[0], RegEx
     { mtu: '1450' },
     /specified both as a flag and in the configuration file: mtu: \(from flag: 1450, from file: 1400\)/,
   ],
+  [
+    'a proxy told twice, without its password',
+    '{"http-proxy": "https://me:secret@proxy.test"}',
+    { httpProxy: 'me:secret@proxy.test:3128' },
+    /http-proxy: \(from flag: xxxxx:xxxxx@proxy\.test:3128, from file: https:\/\/xxxxx:xxxxx@proxy\.test\)/,
+  ],
   ['a wrong type', '{"icc": "maybe"}', {}, /the value of "icc" must be a boolean/],
   ['broken JSON', '{', {}, /unable to configure the Fairway daemon with file/],
   ['a bad address', '{}', { ip: 'nowhere' }, /invalid argument "nowhere" for "--ip" flag/],

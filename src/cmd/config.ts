@@ -1,6 +1,7 @@
 import type { ContainerDefaults, NetworkConfig, ReloadableConfig } from '../engine/config.ts';
 import type { LogConfig } from '../model/container.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
+import { withoutCredentials } from '../model/proxy.ts';
 import type { RegistryConfig } from '../model/registry.ts';
 import { checkLogConfig } from '../runtime/logs/settings.ts';
 import { readConfigFile } from './config-file.ts';
@@ -87,7 +88,7 @@ function fromEnvironment({ DOCKER_FIREWALL_BACKEND, DOCKER_INSECURE_NO_IPTABLES_
 
 /** Neither wins: dockerd refuses to start then, and so do we. @throws EngineError invalidArgument naming all of them */
 function refuseTwice(flags: Given, file: Given): void {
-  const shown = (value: unknown) => (Array.isArray(value) ? `[${value.join(' ')}]` : String(value));
+  const shown = (value: unknown) => (Array.isArray(value) ? `[${value.join(' ')}]` : withoutCredentials(String(value)));
   const twice = settingEntries().filter(([name]) => flags[name] !== undefined && file[name] !== undefined);
   if (twice.length === 0) return;
   const list = twice.map(

@@ -4,6 +4,7 @@ import type { DnsServer } from '../dns/server.ts';
 import { drivers } from '../drivers/index.ts';
 import { DEFAULT_POOLS } from '../ipam/ipam.ts';
 import type { PublishedPort } from '../model/network.ts';
+import { withoutCredentials } from '../model/proxy.ts';
 import { type Resource, resourceKey } from '../model/resource.ts';
 import { LOG_DRIVERS } from '../runtime/logs/settings.ts';
 import type { ReloadableConfig } from './config.ts';
@@ -207,8 +208,11 @@ function isHosts({ hostPort }: PublishedPort): boolean {
 /** What the environment names, without the passwords in it. */
 function proxies(): EngineInfo['proxies'] {
   const read = (name: string) => process.env[name] ?? process.env[name.toLowerCase()] ?? '';
-  const masked = (text: string) => text.replace(/^([a-z]+:\/\/)?[^@/]*@/i, '$1xxxxx:xxxxx@');
-  return { http: masked(read('HTTP_PROXY')), https: masked(read('HTTPS_PROXY')), except: read('NO_PROXY') };
+  return {
+    http: withoutCredentials(read('HTTP_PROXY')),
+    https: withoutCredentials(read('HTTPS_PROXY')),
+    except: read('NO_PROXY'),
+  };
 }
 
 /** In Docker's order and words (moby: daemon/info.go). */
