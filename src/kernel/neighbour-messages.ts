@@ -37,6 +37,8 @@ export interface NeighbourInfo {
   readonly mac?: MacAddress;
   /** Somebody has said so, and nothing that is heard changes it */
   readonly fixed: boolean;
+  /** Said for good by an administrator (NUD_PERMANENT); the kernel itself says others, of groups */
+  readonly permanent: boolean;
 }
 
 /** By which port a bridge reaches a MAC address. */
@@ -55,7 +57,8 @@ export function parseNeighbour(message: Message): NeighbourInfo | ForwardingInfo
   const header = fixedHeader(message, NDMSG_SIZE);
   const family = header.readUInt8(0);
   const index = header.readInt32LE(4);
-  const fixed = (header.readUInt16LE(8) & FIXED_STATES) !== 0 || (header.readUInt8(10) & FIXED_FLAGS) !== 0;
+  const state = header.readUInt16LE(8);
+  const fixed = (state & FIXED_STATES) !== 0 || (header.readUInt8(10) & FIXED_FLAGS) !== 0;
   const attributes = Attributes.parse(header, NDMSG_SIZE);
   const mac = macOf(attributes.bytes(NDA_LLADDR));
   if (family === AF_BRIDGE) {
@@ -66,7 +69,8 @@ export function parseNeighbour(message: Message): NeighbourInfo | ForwardingInfo
   }
   const address = ipOf(family, attributes.bytes(NDA_DST));
   if (address === undefined) return undefined;
-  return { kind: 'neighbour', link: index, address, ...(mac === undefined ? {} : { mac }), fixed };
+  const permanent = (state & NUD_PERMANENT) !== 0;
+  return { kind: 'neighbour', link: index, address, ...(mac === undefined ? {} : { mac }), fixed, permanent };
 }
 
 /** struct ndmsg */

@@ -86,7 +86,7 @@ test('random bytes behind any message type are read or refused with EBADMSG', ()
 test('a neighbour that has not answered has no MAC address', () => {
   const batch = new MessageBatch().begin(RTM_NEWNEIGH, 0).raw([2, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0]);
   const neighbour = parseNeighbour(one(batch.bytes(1, Uint8Array.of(10, 0, 0, 9))));
-  assert.deepEqual(neighbour, { kind: 'neighbour', link: 3, address: '10.0.0.9', fixed: false });
+  assert.deepEqual(neighbour, { kind: 'neighbour', link: 3, address: '10.0.0.9', fixed: false, permanent: false });
 });
 
 test('where a bridge finds a MAC address is told with the bridge, and whether somebody said so', () => {

@@ -87,29 +87,42 @@ export class RouteSocket implements Disposable {
   deleteNeighbour({ link, address }: Pick<NeighbourInfo, 'link' | 'address'>): void {
     const family = familyOf(address) === 4 ? AF_INET : AF_INET6;
     const header = nb.neighbourHeader(family, link, 0, 0);
-    this.#change(`delete neighbour ${address}`, nb.RTM_DELNEIGH, 0, header, nb.NDA_DST, addressBytes(address));
+    this.#change(`delete neighbour ${address}`, nb.RTM_DELNEIGH, 0, header, [[nb.NDA_DST, addressBytes(address)]]);
+  }
+
+  /** Nothing that is heard changes it, until somebody says otherwise. */
+  keepNeighbour({ link, address, mac }: Pick<Required<NeighbourInfo>, 'link' | 'address' | 'mac'>): void {
+    const family = familyOf(address) === 4 ? AF_INET : AF_INET6;
+    const header = nb.neighbourHeader(family, link, nb.NUD_PERMANENT, 0);
+    this.#change(`keep neighbour ${address}`, nb.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header, [
+      [nb.NDA_DST, addressBytes(address)],
+      [nb.NDA_LLADDR, macBytes(mac)],
+    ]);
   }
 
   /** The bridge learns anew where the address is. @throws KernelError ENOENT */
   deleteForwarding({ port, bridge, mac }: Pick<ForwardingInfo, 'port' | 'bridge' | 'mac'>): void {
     const header = nb.neighbourHeader(rt.AF_BRIDGE, port, 0, port === bridge ? nb.NTF_SELF : nb.NTF_MASTER);
-    this.#change(`delete forwarding of ${mac}`, nb.RTM_DELNEIGH, 0, header, nb.NDA_LLADDR, macBytes(mac));
+    this.#change(`delete forwarding of ${mac}`, nb.RTM_DELNEIGH, 0, header, [[nb.NDA_LLADDR, macBytes(mac)]]);
   }
 
   /** Frames to this address are for the host, as the kernel has it for a bridge's own. @param bridge index */
   keepForwarding(bridge: number, mac: MacAddress): void {
     const header = nb.neighbourHeader(rt.AF_BRIDGE, bridge, nb.NUD_PERMANENT, nb.NTF_SELF);
     const flags = NLM_F_CREATE | NLM_F_REPLACE;
-    this.#change(`keep forwarding of ${mac}`, nb.RTM_NEWNEIGH, flags, header, nb.NDA_LLADDR, macBytes(mac));
+    this.#change(`keep forwarding of ${mac}`, nb.RTM_NEWNEIGH, flags, header, [[nb.NDA_LLADDR, macBytes(mac)]]);
   }
 
-  #change(operation: string, type: number, flags: number, header: Buffer, about: number, bytes: Uint8Array): void {
-    const batch = new MessageBatch()
-      .begin(type, flags | NLM_F_ACK)
-      .raw(header)
-      .bytes(about, bytes)
-      .end();
-    const refused = this.#socket.exchange(batch).failures.get(0);
+  #change(
+    operation: string,
+    type: number,
+    flags: number,
+    header: Buffer,
+    attributes: readonly (readonly [number, Uint8Array])[],
+  ): void {
+    const batch = new MessageBatch().begin(type, flags | NLM_F_ACK).raw(header);
+    for (const [about, bytes] of attributes) batch.bytes(about, bytes);
+    const refused = this.#socket.exchange(batch.end()).failures.get(0);
     if (refused !== undefined) throw failure(operation, refused);
   }
 

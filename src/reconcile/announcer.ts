@@ -1,7 +1,7 @@
 import type { MacAddress } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
 import type { Announcement, NamespaceName } from '../model/resource.ts';
-import type { Places } from './places.ts';
+import type { Place, Places } from './places.ts';
 
 /** A link in a sandbox, as its neighbours see it. */
 export interface Neighbour {
@@ -59,7 +59,7 @@ export class Announcer {
     try {
       const place = this.#places.at(namespace);
       const link = place.socket.link(name);
-      if (link?.mac === mac && link.up) place.socket.batch().setLink(link.index, { mac }).send();
+      if (link?.mac === mac && link.up) announceBy(place.socket, link.index, mac);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     } finally {
@@ -71,6 +71,15 @@ export class Announcer {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#waiting.clear();
+  }
+}
+
+/** With it the kernel forgets what is known of the link's neighbours (neigh_changeaddr): what somebody has said for good is said again. */
+function announceBy(socket: Place['socket'], link: number, mac: MacAddress): void {
+  const said = socket.neighbours().filter((neighbour) => neighbour.permanent && neighbour.link === link);
+  socket.batch().setLink(link, { mac }).send();
+  for (const { address, mac: holder } of said) {
+    if (holder !== undefined) socket.keepNeighbour({ link, address, mac: holder });
   }
 }
 

@@ -109,7 +109,14 @@ test('neighbours are told of when somebody sets them for good, here and elsewher
   const address = parseIpAddress('10.0.0.2');
   const told = (link: number): KernelEvent & { kind: 'neighbour' } => ({
     kind: 'neighbour',
-    neighbour: { kind: 'neighbour', link, address, mac: parseMacAddress('02:00:00:00:00:09'), fixed: true },
+    neighbour: {
+      kind: 'neighbour',
+      link,
+      address,
+      mac: parseMacAddress('02:00:00:00:00:09'),
+      fixed: true,
+      permanent: true,
+    },
   });
   using inThere = new RouteSocket(there);
   await heard(events, told(socket.link('br0')?.index ?? 0));

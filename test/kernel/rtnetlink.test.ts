@@ -268,7 +268,14 @@ test('a neighbour that was asked for is listed with its answer', async () => {
   const address = parseIpAddress('10.0.0.3');
   try {
     sender.bind({ fd: openUdp(home, addressOf(ADDRESS), 0).fd });
-    const answer = { kind: 'neighbour', link: index, address, mac: '02:42:0a:00:00:02', fixed: false };
+    const answer = {
+      kind: 'neighbour',
+      link: index,
+      address,
+      mac: '02:42:0a:00:00:02',
+      fixed: false,
+      permanent: false,
+    };
     const known = () => {
       // Again and again: nothing gets through before the links have their carriers.
       sender.send('who are you', 9, address);

@@ -128,6 +128,18 @@ describe('on a bridge with many ports', () => {
     await hears(103);
   });
 
+  test('what somebody says for good of the neighbours of a link that announces stays', async () => {
+    const teller = await join(110, 0, { count: 2, interval: LATE });
+    const said = '10.1.0.250 dev eth0 lladdr 02:00:00:00:00:fe';
+    fixture.inside(teller.namespace, `ip neigh add ${said.replace(' dev eth0', '')} dev eth0 nud permanent`);
+    const before = performance.now();
+    await eventually('it has told the second time', () =>
+      announced.some(({ host, time }) => host === 110 && time - before > LATE / 2),
+    );
+    assert.match(fixture.inside(teller.namespace, 'ip neigh show nud permanent'), new RegExp(`^${said}`, 'm'));
+    await leave(teller);
+  });
+
   test('where a stranger is on the bridge, who is new tells everybody', async () => {
     fixture.sh(`ip link add lan type veth peer name far && ip link set lan master ${bridgeName(network)}`);
     await fixture.reconciler.settled();
