@@ -125,7 +125,8 @@ describe('links that hang from others', () => {
     await daemon.host.lanShell(`ip link add link lan0 name lan0.50 type vlan id 50; ip link set lan0.50 up
       ip addr add 203.0.113.1/25 dev lan0.50`);
     const parent = 'eth0.50';
-    await create('macvlan', 'first', { Subnet: '203.0.113.0/25', IPRange: '203.0.113.64/26' }, { parent });
+    const own = { Subnet: '203.0.113.0/25', IPRange: '203.0.113.64/26', Gateway: '203.0.113.1' };
+    await create('macvlan', 'first', own, { parent });
     await create('macvlan', 'second', { Subnet: '203.0.113.128/25' }, { parent });
     assert.match(await daemon.host.shell('ip -d link show eth0.50'), /802\.1Q id 50/);
     await run('tagged', 'first');
