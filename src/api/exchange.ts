@@ -3,9 +3,10 @@ import { type Duplex, finished, type Readable } from 'node:stream';
 import { errorMessage } from '../model/errors.ts';
 import { http } from '../model/http.ts';
 import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
-import { statusOf } from './status.ts';
+import { invalid, statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
+import { acceptWebSocket } from './websocket.ts';
 
 /** How long what follows a refused body's beginning is read on: no longer than a JSON body may take anyhow (body.ts) */
 const LINGER_MS = 60_000;
@@ -175,6 +176,21 @@ export class Exchange {
     return { input: socket, output: socket, framing, signal: this.#watch(socket) };
   }
 
+  /**
+   * Takes the connection out of HTTP as a WebSocket. What it carries has no frames of Docker's.
+   * @throws EngineError invalidArgument when the request is no handshake for one
+   */
+  async webSocket(): Promise<Connection> {
+    const { upgrade } = this.#origin;
+    if (upgrade === undefined) throw invalid('not websocket protocol');
+    const { socket } = upgrade;
+    await readUpgradeBody(this.request, upgrade);
+    // Clients before 1.28 get text, as from Docker.
+    const { input, output } = await acceptWebSocket(this.request, socket, this.since('1.28'));
+    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    return { input, output, framing: 'raw', signal: this.#watch(socket, input) };
+  }
+
   /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */
   #hijackPlain(contentType: string, framing: Framing): Connection {
     const { socket } = this.request;
@@ -183,14 +199,12 @@ export class Exchange {
   }
 
   /** @returns aborted when the client is gone */
-  #watch(socket: Duplex): AbortSignal {
+  #watch(socket: Duplex, input: Readable = socket): AbortSignal {
     const { raw } = this.#origin;
     this.#hijacked = socket;
     raw.add(socket);
-    socket.once('close', () => {
-      raw.delete(socket);
-      this.#gone.abort();
-    });
+    socket.once('close', () => raw.delete(socket));
+    input.once('close', () => this.#gone.abort());
     // A client that vanishes is no event worth a word: its connection closes, and that is seen.
     socket.on('error', () => undefined);
     return this.#gone.signal;

@@ -32,6 +32,8 @@ async function bundle(path: string): Promise<void> {
     platform: 'node',
     // Its native part is found by where it lies.
     external: ['koffi'],
+    // ws looks for native helpers that it does without; nothing is to be loaded from around where the file lies.
+    transform: { define: { 'process.env.WS_NO_BUFFER_UTIL': '"1"', 'process.env.WS_NO_UTF_8_VALIDATE': '"1"' } },
     write: false,
     output: {
       // Not ESM: import statements read every export of Node's modules, and load what these load lazily.

@@ -136,7 +136,6 @@ describe('requests that make no sense', () => {
       ['GET', '/services', 503, /^This node is not a swarm manager\./],
       ['GET', '/images/search?term=web', 501, /searching registries is not supported/],
       ['GET', '/volumes/v', 404, /^get v: no such volume$/],
-      ['GET', '/containers/h5web/attach/ws', 501, /WebSocket/],
       ['GET', '/containers/h5web/logs', 400, /you must choose at least one stream/],
       ['POST', '/containers/h5web/wait?condition=x', 400, /invalid condition/],
       ['GET', '/containers/json?filters={"x":["y"]}', 400, /^invalid filter 'x'$/],

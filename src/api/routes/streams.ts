@@ -1,19 +1,20 @@
+import type { AttachRequest } from '../../engine/attachment.ts';
 import type { LogQuery, LogRecord } from '../../engine/requests.ts';
+import type { ContainerSpec } from '../../model/container.ts';
 import { type DetachKeys, parseDetachKeys } from '../detach.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { parseMoment, queryFlag } from '../parse/query.ts';
 import type { Routes } from '../router.ts';
-import { invalid, unsupported } from '../status.ts';
-import { OutputSink, pump } from '../stream.ts';
+import { invalid } from '../status.ts';
+import { OutputSink, type PumpOptions, pump } from '../stream.ts';
 import type { EngineSurface } from '../surface.ts';
+import { handshakeFault } from '../websocket.ts';
 
 /** A container's output, live and recorded. */
 export function streamRoutes(engine: EngineSurface): Routes {
   return {
     'POST /containers/{*}/attach': (exchange) => attach(engine, exchange),
-    'GET /containers/{*}/attach/ws': () => {
-      throw unsupported('attaching by WebSocket');
-    },
+    'GET /containers/{*}/attach/ws': (exchange) => attachWebSocket(engine, exchange),
     'GET /containers/{*}/logs': (exchange) => logs(engine, exchange),
   };
 }
@@ -23,27 +24,50 @@ export function streamRoutes(engine: EngineSurface): Routes {
  * HTTP until the connection is taken over.
  */
 async function attach({ containers }: EngineSurface, exchange: Exchange): Promise<Outcome> {
-  const { query } = exchange;
   const { container } = containers.find(exchange.parameter());
-  const keys = parseDetachKeys(query.get('detachKeys') ?? '');
-  const request = {
+  const request = attachRequest(exchange.query);
+  const options = pumpOptions(container.spec, request, exchange.query);
+  const attachment = await containers.attach(container.id, request);
+  const connection = await exchange.hijack(attachment.tty ? 'raw' : 'multiplexed');
+  await pump(attachment, connection, options);
+  return 'answered';
+}
+
+/** The same by WebSocket, where both streams come as they are (moby: container_routes.go, wsContainersAttach). */
+async function attachWebSocket({ containers }: EngineSurface, exchange: Exchange): Promise<Outcome> {
+  const { container } = containers.find(exchange.parameter());
+  const asked = attachRequest(exchange.query);
+  // Clients before 1.42 get all of them.
+  const request = exchange.since('1.42') ? asked : { ...asked, stdin: true, stdout: true, stderr: true };
+  const options = pumpOptions(container.spec, request, exchange.query);
+  const fault = handshakeFault(exchange.request.headers);
+  // RFC 6455, 4.4: the version is told with the refusal.
+  if (fault !== undefined) return { status: 400, body: { message: fault }, headers: { 'Sec-WebSocket-Version': '13' } };
+  const attachment = await containers.attach(container.id, request);
+  const connection = await exchange.webSocket();
+  await pump(attachment, connection, options);
+  return 'answered';
+}
+
+function attachRequest(query: URLSearchParams): AttachRequest {
+  return {
     stdin: queryFlag(query, 'stdin'),
     stdout: queryFlag(query, 'stdout'),
     stderr: queryFlag(query, 'stderr'),
     logs: queryFlag(query, 'logs'),
     stream: queryFlag(query, 'stream'),
   };
-  const attachment = await containers.attach(container.id, request);
-  const connection = await exchange.hijack(attachment.tty ? 'raw' : 'multiplexed');
-  const { stdinOnce } = container.spec;
-  await pump(attachment, connection, {
-    stdout: request.stdout,
-    stderr: request.stderr,
-    // A terminal's input ends with a key, and without StdinOnce the next client finds it open.
-    closeStdin: request.stdin && stdinOnce && !attachment.tty,
-    ...onTerminal(attachment.tty, keys),
-  });
-  return 'answered';
+}
+
+/** @throws EngineError invalidArgument for detach keys that are none */
+function pumpOptions(
+  { tty, stdinOnce }: Pick<ContainerSpec, 'tty' | 'stdinOnce'>,
+  { stdin, stdout, stderr }: AttachRequest,
+  query: URLSearchParams,
+): PumpOptions {
+  const keys = parseDetachKeys(query.get('detachKeys') ?? '');
+  // A terminal's input ends with a key, and without StdinOnce the next client finds it open.
+  return { stdout, stderr, closeStdin: stdin && stdinOnce && !tty, ...onTerminal(tty, keys) };
 }
 
 /** Detach keys mean something on a terminal only. */
