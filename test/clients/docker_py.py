@@ -86,6 +86,24 @@ class DockerPy(unittest.TestCase):
         self.assertEqual(container.wait()["StatusCode"], 137)
         container.remove(v=True)
 
+    def test_a_web_socket_carries_input_and_output(self):
+        client = docker.APIClient(base_url="tcp://127.0.0.1:2375")
+        self.addCleanup(client.close)
+        script = "while read line; do echo heard $line; done"
+        made = client.create_container("busybox", ["sh", "-c", script], stdin_open=True)
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        attached = client.attach_socket(made, params=streams, ws=True)
+        client.start(made)
+        attached.send("one\n")
+        self.assertEqual(attached.recv(), b"heard one\n")
+        attached.send_binary(b"two\n")
+        self.assertEqual(attached.recv(), b"heard two\n")
+        attached.ping("there?")
+        self.assertEqual(attached.recv_data(control_frame=True)[1], b"there?")
+        client.remove_container(made, force=True)
+        self.assertEqual(attached.recv_data(), (8, b"\x03\xe8"))
+        attached.close()
+
     def test_files_go_in_and_out(self):
         container = self.client.containers.create("busybox", "cat /srv/in")
         packed = io.BytesIO()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { SOCKET, TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 
@@ -39,40 +40,50 @@ describe('clients that never read', () => {
     await daemon.ok('rm', 'talker');
   });
 
-  test('an attached one holds up its container, which goes on when the client goes', async () => {
-    const before = await resident();
-    await daemon.ok(
-      'run',
-      '-d',
-      '--name',
-      'held',
-      'busybox',
-      'sh',
-      '-c',
-      'until [ -e /go ]; do sleep 0.05; done; yes no',
-    );
-    const log = daemon.host.path(await daemon.inspect('held', '{{.LogPath}}'));
-    const client = neverReads('POST', '/containers/held/attach?stream=1&stdout=1');
-    await eventually(
-      'it is attached',
-      async () => (await daemon.ok('events', '--since', '0', '--until', '0s', '-f', 'event=attach')) !== '',
-    );
-    await daemon.ok('exec', 'held', 'touch', '/go');
-    const state = () => `${statSync(log).ino} ${statSync(log).size}`;
-    let last = '';
-    await eventually('the stream waits', async () => {
-      const former = last;
-      last = state();
-      await daemon.ok('version');
-      return last === former && statSync(log).size > 0;
+  /** Both ways to be attached. @returns what ends the client */
+  const ways = {
+    'an attached one': async () => {
+      const client = neverReads('POST', '/containers/held/attach?stream=1&stdout=1');
+      return async () => {
+        client.kill();
+        await once(client, 'exit');
+      };
+    },
+    'one attached by WebSocket': async () => {
+      const path = daemon.host.path(SOCKET);
+      const client = new WebSocket(`ws+unix://${path}:/v1.51/containers/held/attach/ws?stream=1&stdout=1`);
+      await once(client, 'open');
+      client.pause();
+      return async () => client.terminate();
+    },
+  };
+
+  for (const [who, attach] of Object.entries(ways)) {
+    test(`${who} holds up its container, which goes on when the client goes`, async () => {
+      const before = await resident();
+      const command = 'until [ -e /go ]; do sleep 0.05; done; yes no';
+      await daemon.ok('run', '-d', '--name', 'held', 'busybox', 'sh', '-c', command);
+      const id = await daemon.inspect('held', '{{.Id}}');
+      const log = daemon.host.path(await daemon.inspect('held', '{{.LogPath}}'));
+      const leave = await attach();
+      const attached = ['events', '--since', '0', '--until', '0s', '-f', 'event=attach', '-f', `container=${id}`];
+      await eventually('it is attached', async () => (await daemon.ok(...attached)) !== '');
+      await daemon.ok('exec', 'held', 'touch', '/go');
+      const state = () => `${statSync(log).ino} ${statSync(log).size}`;
+      let last = '';
+      await eventually('the stream waits', async () => {
+        const former = last;
+        last = state();
+        await daemon.ok('version');
+        return last === former && statSync(log).size > 0;
+      });
+      assert.equal(await daemon.ok('run', '--rm', 'busybox', 'echo', 'others go on'), 'others go on');
+      assert.equal(await daemon.inspect('held', '{{.State.Running}}'), 'true');
+      const growth = (await resident()) - before;
+      assert.ok(growth < GROWTH, `${growth >> 20} MiB more`);
+      await leave();
+      await eventually('the container goes on', () => state() !== last);
+      await daemon.ok('rm', '-f', 'held');
     });
-    assert.equal(await daemon.ok('run', '--rm', 'busybox', 'echo', 'others go on'), 'others go on');
-    assert.equal(await daemon.inspect('held', '{{.State.Running}}'), 'true');
-    const growth = (await resident()) - before;
-    assert.ok(growth < GROWTH, `${growth >> 20} MiB more`);
-    client.kill();
-    await once(client, 'exit');
-    await eventually('the container goes on', () => state() !== last);
-    await daemon.ok('rm', '-f', 'held');
-  });
+  }
 });
