@@ -55,6 +55,12 @@ export class HostCgroups implements Disposable {
       exec unshare --cgroup sh -ec '${each(leaf)}; ${mount}; exec sh -c "${then}"'`;
   }
 
+  /** Words before a command: whoever came into the host's namespaces from outside is in its cgroups as well. */
+  get join(): string[] {
+    const each = `for at in ${this.#mountPoints.join(' ')}; do [ ! -d $at/init ] || at=$at/init; echo 0 > $at/cgroup.procs; done`;
+    return ['sh', '-ec', `${each}; exec "$@"`, 'sh'];
+  }
+
   /** To be called when no process is left in it. */
   [Symbol.dispose](): void {
     rmSync(this.#fstab, { force: true });

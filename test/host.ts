@@ -26,8 +26,9 @@ export class TestHost implements AsyncDisposable {
     const common = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private'];
     await using made = new AsyncDisposableStack();
     const cgroups = made.use(new HostCgroups());
-    const machine = made.use(await Namespaces.create([...common, '--ipc', '--uts'], (then) => cgroups.enter(then)));
-    const lan = made.use(await Namespaces.create(common, wired, `/proc/${machine.pid}/ns/net`));
+    const begin = (then: string) => cgroups.enter(then);
+    const machine = made.use(await Namespaces.create([...common, '--ipc', '--uts'], begin, { join: cgroups.join }));
+    const lan = made.use(await Namespaces.create(common, wired, { third: `/proc/${machine.pid}/ns/net` }));
     const host = new TestHost(machine, lan);
     await host.#configure();
     host.#parts.use(made.move());
@@ -129,18 +130,24 @@ class Namespaces implements AsyncDisposable {
   readonly pid: number;
   readonly shells: Shells;
   readonly #holder: ChildProcess;
+  readonly #join: readonly string[];
 
-  private constructor(pid: number, holder: ChildProcess) {
+  private constructor(pid: number, holder: ChildProcess, join: readonly string[]) {
     this.pid = pid;
+    this.#join = join;
     this.shells = new Shells(this.enter());
     this.#holder = holder;
   }
 
-  /** @param prepare shell commands of the first process, ending with what it is given @param third a file to open as its descriptor 3 */
+  /**
+   * @param prepare shell commands of the first process, ending with what it is given
+   * @param options.third a file to open as its descriptor 3
+   * @param options.join words before every command that comes in later
+   */
   static async create(
     flags: readonly string[],
     prepare: (then: string) => string,
-    third = '/dev/null',
+    { third = '/dev/null', join = [] }: { readonly third?: string; readonly join?: readonly string[] },
   ): Promise<Namespaces> {
     const script = prepare('echo ready; sleep infinity & wait');
     // The death signal reaches the holder also when the test process is killed itself (prctl(2), PR_SET_PDEATHSIG).
@@ -154,11 +161,11 @@ class Namespaces implements AsyncDisposable {
       holder.stdout?.once('data', () => resolve());
     });
     const children = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
-    return new Namespaces(Number(children.split(' ')[0]), holder);
+    return new Namespaces(Number(children.split(' ')[0]), holder, join);
   }
 
   enter(): string[] {
-    return ['nsenter', '-t', String(this.pid), '-n', '-m', '-p', '-i', '-u', '-C', '--'];
+    return ['nsenter', '-t', String(this.pid), '-n', '-m', '-p', '-i', '-u', '-C', '--', ...this.#join];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

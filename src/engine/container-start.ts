@@ -92,6 +92,7 @@ function checkStartable({ state, unfinished }: Container): void {
 
 /** The streams are connected before the process starts, so that nothing it says is missed. */
 async function bringUp(core: Core, container: Container, live: LiveContainer): Promise<void> {
+  using _moves = core.processes.moves.expect();
   requireLinks(core.state, container);
   const place = choosePlace(core, container, needsResolver(core.state, container));
   const log = openLog(core, container);

@@ -15,6 +15,8 @@ import { Session } from './session.ts';
 const REMEMBERED = 5 * 60_000;
 /** Execs of one container that were created and not forgotten yet. */
 const MAX_EXECS = 4096;
+/** Most are started at once. Milliseconds */
+const START_EXPECTED = 30;
 
 /** From its creation until it is forgotten. `starting` keeps a second start out while the first is under way. */
 interface Exec {
@@ -47,6 +49,7 @@ export class Execs {
     refusePaused(container, reference);
     if (request.command.length === 0) throw new EngineError('invalidArgument', 'No exec command specified');
     await this.#checkUser(container, request.user);
+    core.processes.moves.expectFor(START_EXPECTED);
     const { execs } = core.live.of(container);
     if (execs.size >= MAX_EXECS) {
       throw new EngineError('conflict', `container ${container.id} has ${MAX_EXECS} execs already`);
@@ -83,6 +86,7 @@ export class Execs {
     if (exec.status === 'ended') throw new EngineError('conflict', `exec command ${id} has already run`);
     if (exec.status !== 'created') throw new EngineError('conflict', `exec command ${id} is already running`);
     exec.status = 'starting';
+    using _moves = core.processes.moves.expect();
     const size = exec.size ?? request.size ?? exec.request.size;
     if (size !== undefined) exec.size = size;
     const attachment = attach(exec, request.detach);

@@ -11,6 +11,7 @@ import { namesIn } from '../names-in.ts';
 import { type HostFacts, readHostFacts } from '../spec/host.ts';
 import { encodeSpec } from '../spec/json.ts';
 import type { OciSpec } from '../spec/oci.ts';
+import { CgroupMoves } from './cgroup-moves.ts';
 import { type ContainerContext, ContainerProcess, SIGKILL } from './container.ts';
 import { TaskExec } from './exec.ts';
 import { provideRuntime } from './foreign.ts';
@@ -61,6 +62,8 @@ const SETTLED: ReadonlySet<TaskSummary['status']> = new Set(['running', 'paused'
 
 /** Containers' processes, as containerd's tasks. They outlive us: what restore() finds goes on as if nothing had been. */
 export class Processes {
+  /** To be told as early as a start or an exec is known of */
+  readonly moves = new CgroupMoves();
   readonly #containerd: Containerd;
   readonly #execRoot: string;
   readonly #programs: string;
@@ -217,6 +220,7 @@ export class Processes {
   /** Stops watching. Containers go on; their output waits in the FIFOs. */
   close(): void {
     this.#closing.abort();
+    this.moves[Symbol.dispose]();
     for (const io of this.#context.open) io.close();
   }
 

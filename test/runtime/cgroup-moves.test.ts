@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CgroupMoves } from '../../src/runtime/process/cgroup-moves.ts';
+import { legacyMounts } from '../../src/runtime/spec/cgroups.ts';
+
+// Two groups of this process's own, in the hierarchy that is taken first: the first line of /proc/self/cgroup, or v2.
+const [, name = ''] = /^\d+:([^:,]*)/.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];
+const root = name === '' ? '/sys/fs/cgroup' : legacyMounts(readFileSync('/proc/self/mountinfo', 'utf8')).get(name);
+assert(root !== undefined);
+const home = join(root, /^\d+:[^:]*:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '');
+const [first, second] = [join(root, `fairway-moves-${process.pid}-a`), join(root, `fairway-moves-${process.pid}-b`)];
+
+function enter(group: string): void {
+  writeFileSync(join(group, 'cgroup.procs'), String(process.pid));
+}
+
+function isIn(group: string): boolean {
+  return readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').includes(String(process.pid));
+}
+
+/** write(2) and its like so far: proc(5), /proc/pid/io */
+function writes(): number {
+  return Number(/^syscw: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
+}
+
+before(() => {
+  for (const group of [first, second]) mkdirSync(group);
+  enter(first);
+});
+
+after(() => {
+  enter(home);
+  for (const group of [first, second]) if (existsSync(group)) rmdirSync(group);
+});
+
+test('moves are made while others are expected, and only then', async () => {
+  using moves = new CgroupMoves();
+  const begun = writes();
+  const expected = [moves.expect(), moves.expect()];
+  await sleep(300);
+  const meanwhile = writes() - begun;
+  assert(meanwhile >= 5, `${meanwhile} writes`);
+  expected[0]?.[Symbol.dispose]();
+  await sleep(100);
+  assert(writes() - begun > meanwhile);
+  expected[1]?.[Symbol.dispose]();
+  await sleep(100);
+  const over = writes();
+  await sleep(100);
+  assert.equal(writes(), over);
+  moves.expectFor(50);
+  await sleep(300);
+  assert(writes() > over);
+  const again = writes();
+  await sleep(100);
+  assert.equal(writes(), again);
+});
+
+test('who moves this process elsewhere finds it there', async () => {
+  using moves = new CgroupMoves();
+  using _expected = moves.expect();
+  await sleep(50);
+  assert(isIn(first));
+  enter(second);
+  const begun = writes();
+  await sleep(300);
+  assert(isIn(second));
+  assert(writes() - begun >= 5);
+});
+
+test('nothing is written when it is closed in the middle', async () => {
+  const moves = new CgroupMoves();
+  using _expected = moves.expect();
+  await sleep(20);
+  moves[Symbol.dispose]();
+  await sleep(100);
+  const over = writes();
+  await sleep(100);
+  assert.equal(writes(), over);
+});
