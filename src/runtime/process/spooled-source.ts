@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { forgetBeginning, moveToFile, resizePipe } from '../../kernel/pipe.ts';
+import { bytesIn, forgetBeginning, moveToFile, resizePipe } from '../../kernel/pipe.ts';
 import { onFirstReadable, watchReadable } from '../../kernel/poll.ts';
 import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 
@@ -32,7 +32,9 @@ export class SpooledSource implements OutputSource {
   #watch: Disposable | undefined;
   /** Whether it was waited for before: most containers never say a word on most of their streams */
   #awaited = false;
+  /** When it is looked at next, if it is not watched */
   #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
   /** When something was last moved, by performance.now() */
   #lastMove = 0;
   #flowing = false;
@@ -40,7 +42,8 @@ export class SpooledSource implements OutputSource {
   #full = false;
   /** Read into again and again */
   #chunk: Buffer = Buffer.alloc(0);
-  #roomy = false;
+  /** Whether the pipe holds more than at first, as it does unless it was refused once */
+  #room: 'usual' | 'roomy' | 'refused' = 'usual';
 
   /**
    * @param pipe not blocking, and ours to close @param spool path @param restored as for SocketSource
@@ -73,7 +76,9 @@ export class SpooledSource implements OutputSource {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
     clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
     this.#timer = undefined;
+    this.#turn = undefined;
   }
 
   close(): void {
@@ -96,7 +101,8 @@ export class SpooledSource implements OutputSource {
   }
 
   #await(): void {
-    if (!this.#flowing || this.#over || this.#timer !== undefined) return;
+    const isPlanned = this.#timer !== undefined || this.#turn !== undefined;
+    if (!this.#flowing || this.#over || isPlanned) return;
     this.#watch ??= this.#awaited ? watchReadable(this.#pipe, () => this.#move()) : this.#awaitFirst();
   }
 
@@ -109,18 +115,22 @@ export class SpooledSource implements OutputSource {
     });
   }
 
-  /** One that prints without a pause is woken for less often: the pipe holds what it prints meanwhile. */
+  /** One that prints without a pause is woken for less often, unless it has filled the pipe meanwhile and waits. */
   #gather(): void {
     const now = performance.now();
     const busy = now - this.#lastMove < BUSY;
     this.#lastMove = now;
-    if (!busy || !this.#flowing || this.#over) return;
+    // A small pipe is full at once, and its writer would wait longer than it writes.
+    if (!busy || this.#room === 'refused' || !this.#flowing || this.#over) return;
     this.#rest();
-    this.#timer = setTimeout(() => {
+    const next = () => {
       this.#timer = undefined;
+      this.#turn = undefined;
       this.#move();
       this.#await();
-    }, GATHERING);
+    };
+    if (bytesIn(this.#pipe) < (this.#room === 'roomy' ? ROOMY : CHUNK) / 2) this.#timer = setTimeout(next, GATHERING);
+    else this.#turn = setImmediate(next);
   }
 
   #move(): void {
@@ -151,12 +161,12 @@ export class SpooledSource implements OutputSource {
 
   /** Only the pipe of one that fills it: the kernel holds a user's pipes against each other (pipe(7), pipe-user-pages-soft). */
   #widen(): void {
-    if (this.#roomy) return;
-    this.#roomy = true;
+    if (this.#room !== 'usual') return;
     try {
       resizePipe(this.#pipe, ROOMY);
+      this.#room = 'roomy';
     } catch {
-      // It goes on with what it has.
+      this.#room = 'refused';
     }
   }
 
