@@ -51,9 +51,13 @@ const FORBIDDEN: readonly [string, string, string][] = [
   ['src/ipam/a.ts', '../store/store.ts', 'ipam is pure'],
   ['src/dns/a.ts', '../engine/engine.ts', 'dns knows kernel and model'],
   ['src/store/a.ts', '../kernel/sys.ts', 'store knows only model'],
-  ['src/runtime/a.ts', '../reconcile/reconciler.ts', 'runtime knows kernel and model'],
+  ['src/grpc/a.ts', '../runtime/runtime.ts', 'grpc knows only model'],
+  ['src/runtime/a.ts', '../reconcile/reconciler.ts', 'runtime knows kernel, grpc and model'],
   ['src/engine/a.ts', '../api/server.ts', 'engine serves api and cmd'],
   ['src/engine/a.ts', '../drivers/bridge/bridge.ts', 'drivers are known by their contract and their list'],
+  ['src/engine/a.ts', '../buildkit/buildkit.ts', 'engine serves api and cmd'],
+  ['src/buildkit/a.ts', '../runtime/runtime.ts', 'buildkit speaks to the engine, over grpc'],
+  ['src/api/a.ts', '../grpc/server.ts', 'api speaks to the engine alone'],
   ['src/api/a.ts', '../reconcile/reconciler.ts', 'api speaks to the engine alone'],
   ['src/api/a.ts', 'node:child_process', 'child processes are started in runtime/ alone'],
   ['src/api/a.ts', '../../test/host.ts', 'the product does not know its tests'],
@@ -62,7 +66,10 @@ const FORBIDDEN: readonly [string, string, string][] = [
 const ALLOWED: readonly [string, string][] = [
   ['src/kernel/sys.ts', 'koffi'],
   ['src/runtime/a.ts', 'node:child_process'],
+  ['src/runtime/a.ts', '../grpc/service.ts'],
   ['src/engine/a.ts', '../drivers/index.ts'],
+  ['src/buildkit/a.ts', '../engine/engine.ts'],
+  ['src/api/a.ts', '../buildkit/buildkit.ts'],
   ['src/drivers/a.test.ts', 'fast-check'],
 ];
 

@@ -77,10 +77,11 @@ if ! command -v docker >/dev/null 2>&1; then
   fi
 fi
 
-# Compose v2 as Debian 13 has it, unpacked from there for the tests alone: under the same name Debian 12 has 1.29, which they drive, too.
-compose=.cache/clients/docker-compose
-if [ "${1:-}" = test ] && [ ! -x "$compose" ]; then
-  echo "Unpacking Compose v2 to $compose"
+# The CLI's plugins as Debian 13 has them, unpacked from there for the tests alone. Debian 12 has no buildx, and as docker-compose 1.29,
+# which the tests drive, too.
+plugins=.cache/clients
+if [ "${1:-}" = test ] && { [ ! -x "$plugins/docker-compose" ] || [ ! -x "$plugins/docker-buildx" ]; }; then
+  echo "Unpacking Compose v2 and buildx to $plugins"
   scratch=$(mktemp -d)
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
   (
@@ -90,11 +91,11 @@ if [ "${1:-}" = test ] && [ ! -x "$compose" ]; then
     touch status
     apart="-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$scratch/parts -o Dir::State::Lists=$scratch/lists -o Dir::Cache=$scratch/cache -o Dir::State::status=$scratch/status -o APT::Sandbox::User=root"
     # shellcheck disable=SC2086 # a list of options
-    apt-get $apart update -qq && apt-get $apart download -qq docker-compose
-    dpkg -x docker-compose_*.deb unpacked
+    apt-get $apart update -qq && apt-get $apart download -qq docker-compose docker-buildx
+    for package in *.deb; do dpkg -x "$package" unpacked; done
   )
-  mkdir -p "${compose%/*}"
-  cp "$scratch"/unpacked/usr/libexec/docker/cli-plugins/docker-compose "$compose"
+  mkdir -p "$plugins"
+  cp "$scratch"/unpacked/usr/libexec/docker/cli-plugins/* "$plugins"
   rm -rf "$scratch"
 fi
 

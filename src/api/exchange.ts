@@ -191,6 +191,24 @@ export class Exchange {
     return { input, output, framing: 'raw', signal: this.#watch(socket, input) };
   }
 
+  /**
+   * Gives the connection to another protocol, which begins with the client's next byte.
+   * @param protocol that the client must have asked for: "h2c" @throws EngineError invalidArgument when it has not
+   */
+  async switchTo(protocol: string): Promise<Duplex> {
+    const { upgrade } = this.#origin;
+    const asked = this.request.headers.upgrade ?? '';
+    if (upgrade === undefined || asked.toLowerCase() !== protocol) {
+      throw invalid(asked === '' ? 'no upgrade proto in request' : `protocol ${asked} not supported`);
+    }
+    const { socket } = upgrade;
+    if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
+    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+    this.#watch(socket);
+    return socket;
+  }
+
   /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */
   #hijackPlain(contentType: string, framing: Framing): Connection {
     const { socket } = this.request;

@@ -1,41 +1,48 @@
-import type { Readable } from 'node:stream';
+import type { IpAddress } from '../model/address.ts';
 import type { NetworkMode } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { ANONYMOUS, type ProgressListener, type RegistryAuth } from '../model/registry.ts';
+import type { ProgressListener, RegistryAuth } from '../model/registry.ts';
 import type { LayerUsage } from '../runtime/build/buildah.ts';
-import type { Builder, BuildSettings } from '../runtime/build/builder.ts';
+import type { Builder, BuildHooks, BuildSettings, BuildSource } from '../runtime/build/builder.ts';
+import type { Instruction } from '../runtime/build/dockerfile.ts';
+import type { BuildEvent } from '../runtime/build/events.ts';
+import { BuildError } from '../runtime/build/failure.ts';
+import { parseIgnoreFile } from '../runtime/build/ignore.ts';
+import type { BuildPlan, Stage } from '../runtime/build/plan.ts';
 import { hasLeftWork } from '../runtime/build/work.ts';
-import { familiarReference, parseReference, parseTag } from '../runtime/images/reference.ts';
+import {
+  familiarReference,
+  formatReference,
+  parseReference,
+  parseTag,
+  withDefaultTag,
+} from '../runtime/images/reference.ts';
 import { openBuildPlace } from './build-place.ts';
 import type { Core } from './core.ts';
 import type { Registries } from './registries.ts';
+import { hostGateways } from './sandbox-files.ts';
 
-/** POST /build, parsed. */
+/** A build's request, parsed. */
 export interface BuildRequest extends BuildSettings {
   /** "app", "app:1" */
   readonly tags: readonly string[];
   /** Images are to be pulled though they are here */
   readonly pull: boolean;
   readonly networkMode: NetworkMode;
-  /** By registry: "registry.example:5000"; Docker Hub by the address of its first API */
-  readonly auths: ReadonlyMap<string, RegistryAuth>;
   readonly extraHosts: readonly string[];
 }
 
-export type { LayerUsage };
+export type { BuildEvent, BuildPlan, BuildSource, Instruction, LayerUsage, Stage };
+export { BuildError, parseIgnoreFile };
 
-/** Whoever follows a build. */
-export interface BuildListener {
-  /** Ends the build */
-  readonly signal: AbortSignal;
-  /** Gets what Docker's classic builder would print, as it happens */
-  readonly say: (text: string) => void;
+/** Whoever wants a build and follows it. */
+export interface BuildListener extends Omit<BuildHooks, 'image' | 'place'> {
   /** Gets the steps of a base's pull */
   readonly progress: ProgressListener;
-  /** Fulfilled when what was said has been taken */
-  readonly drained: () => Promise<void>;
-  /** Gets the image's id */
-  readonly made: (id: string) => void;
+  /** @param registry "docker.io", "registry.example:5000" */
+  readonly credentials: (registry: string) => RegistryAuth | Promise<RegistryAuth>;
+  /** Gets the image's id, and its names as they are shown */
+  readonly made: (id: string, names: readonly string[]) => void;
 }
 
 /** Images made from a Dockerfile. */
@@ -56,11 +63,11 @@ export class Builds {
    * @returns the image's id
    * @throws EngineError; a BuildError when a step fails. As long as nothing was said, nothing has begun
    */
-  async build(context: Readable, request: BuildRequest, hooks: BuildListener): Promise<string> {
+  async build(source: BuildSource, request: BuildRequest, hooks: BuildListener): Promise<string> {
     const core = this.#core;
     const names = request.tags.map(parseName);
     const builder = await this.#open();
-    const id = await builder.build(context, request, {
+    const id = await builder.build(source, request, {
       ...hooks,
       image: (reference) => this.#image(reference, request, hooks),
       place: () => openBuildPlace(core, request.networkMode, request.extraHosts),
@@ -68,10 +75,13 @@ export class Builds {
     for (const [name, tag] of names) await core.runtime.images.tag(id, name, tag);
     const tagged = names.map(([name, tag]) => familiarReference(parseTag(name, tag)));
     for (const name of tagged) core.events.emit('image', 'tag', id, { name });
-    hooks.made(id);
-    hooks.say(`Successfully built ${id.slice('sha256:'.length, 'sha256:'.length + 12)}\n`);
-    for (const name of tagged) hooks.say(`Successfully tagged ${name}\n`);
+    hooks.made(id, tagged);
     return id;
+  }
+
+  /** What `host-gateway` means in a build's `--add-host`; undefined: nothing. */
+  hostGateway(): IpAddress | undefined {
+    return hostGateways(this.#core.state, this.#core.config)[0];
   }
 
   /** Layers kept for later builds. */
@@ -92,14 +102,15 @@ export class Builds {
   }
 
   /** An image that is here is taken as it is, unless it shall be pulled. */
-  async #image(image: string, { pull, auths }: BuildRequest, { signal, progress }: BuildListener): Promise<string> {
+  async #image(image: string, { pull }: BuildRequest, hooks: BuildListener): Promise<string> {
     const { images } = this.#core.runtime;
     if (!pull) {
       const found = await images.find(image).catch(unlessMissing);
       if (found !== undefined) return found.id;
     }
     const { name, tag, digest } = parseReference(image);
-    const auth = auths.get(registryKey(name)) ?? ANONYMOUS;
+    const { signal, progress } = hooks;
+    const auth = await hooks.credentials(name.slice(0, name.indexOf('/')));
     // Without a tag a pull would bring all there are.
     const wanted = tag === undefined && digest === undefined ? { tag: 'latest' } : {};
     await this.#registries.pull({ image, auth, signal, progress, ...wanted });
@@ -119,10 +130,13 @@ async function openBuilder({ config, runtime, host, logger, userNamespace }: Cor
   return new Builder({ dataRoot, images: runtime.images, blobs: runtime.blobs, host, logger, users: userNamespace });
 }
 
-/** As the CLI's configuration names registries. */
-function registryKey(name: string): string {
-  const domain = name.slice(0, name.indexOf('/'));
-  return domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain;
+/** "docker.io/library/busybox:latest" for "busybox"; what is no name stays as it is. */
+export function fullReference(image: string): string {
+  try {
+    return formatReference(withDefaultTag(parseReference(image)));
+  } catch {
+    return image;
+  }
 }
 
 function unlessMissing(thrown: unknown): undefined {

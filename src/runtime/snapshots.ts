@@ -1,9 +1,9 @@
 import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasStatus } from '../grpc/error.ts';
 import { type IdMaps, type Owner, rootOf } from '../model/id-map.ts';
 import type { Image } from '../model/image.ts';
 import { type Containerd, SNAPSHOTTER } from './containerd/client.ts';
-import { hasStatus } from './containerd/error.ts';
 import type { Mount } from './containerd/protos/types.ts';
 import { chainId } from './images/layers.ts';
 import { writableLayer } from './spec/root.ts';
@@ -27,7 +27,7 @@ export class Snapshots {
   /**
    * A writable layer on the image's. It holds the image's layers too: they stay even when the image is removed by force.
    * @returns the mounts that make the container's root, as `mounts` tells them later
-   * @throws ContainerdError conflict when the container has one already
+   * @throws GrpcError conflict when the container has one already
    */
   async prepare(containerId: string, image: Image): Promise<readonly Mount[]> {
     const { mounts } = await this.#containerd.snapshots.prepare({
@@ -51,7 +51,7 @@ export class Snapshots {
     if (image.layers.length === 0) chownSync(layer, uid, gid);
   }
 
-  /** @throws ContainerdError notFound */
+  /** @throws GrpcError notFound */
   async mounts(containerId: string): Promise<readonly Mount[]> {
     const known = this.#mounts.get(containerId);
     return known ?? (await this.#containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: containerId })).mounts;

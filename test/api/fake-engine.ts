@@ -72,6 +72,7 @@ export class FakeEngine {
       registries: this.#registries(),
       builds: {
         build: async () => this.#unused('build'),
+        hostGateway: () => undefined,
         usage: async () => [],
         prune: async () => [],
         close: async () => undefined,

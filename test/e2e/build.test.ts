@@ -206,7 +206,6 @@ RUN ["cat", "/one", "/zero"]
       await post('remote=https://example.org/x.git', '/run/evil.tar'),
       /a remote build context is not supported/,
     );
-    assert.match((await daemon.api('POST', '/session')).body, /DOCKER_BUILDKIT=0.*docker-container/);
     assert.match(
       await daemon.host.shell('curl -sI --unix-socket /run/fairway/fairway.sock http://d/_ping'),
       /^Builder-Version: 1\r$/m,

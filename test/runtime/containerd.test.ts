@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GrpcError } from '../../src/grpc/error.ts';
 import { Containerd } from '../../src/runtime/containerd/client.ts';
-import { ContainerdError } from '../../src/runtime/containerd/error.ts';
 import { ContainerdProcess } from '../../src/runtime/containerd/supervise.ts';
 import { workplace } from './containerd.ts';
 
@@ -19,7 +19,7 @@ test('starts, answers, keeps what it was given, and ends', async () => {
   assert.deepEqual({ ...container?.labels }, { a: 'b' });
   assert.match(container?.createdAt ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
   await assert.rejects(containerd.containers.get({ id: 'none' }), (error) => {
-    return error instanceof ContainerdError && error.status === 'NOT_FOUND' && error.kind === 'notFound';
+    return error instanceof GrpcError && error.status === 'NOT_FOUND' && error.kind === 'notFound';
   });
   containerd.close();
   await assert.rejects(containerd.version.version({}), { kind: 'unavailable' });

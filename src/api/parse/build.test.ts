@@ -23,6 +23,7 @@ describe('POST /build', () => {
       labels: {},
       target: '',
       useCache: true,
+      skipUnused: false,
       pull: false,
       auths: new Map(),
       networkMode: { kind: 'network', name: 'bridge' },

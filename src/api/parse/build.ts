@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BuildRequest } from '../../engine/builds.ts';
+import type { RegistryAuth } from '../../model/registry.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import { Fields } from './fields.ts';
 import { parseExtraHost } from './hostconfig.ts';
@@ -8,7 +9,7 @@ import { queryFlag, queryText } from './query.ts';
 import { parseRegistryConfig } from './registry-auth.ts';
 
 /** What BuildKit clients must do here, for every door they may come by. */
-export const NO_BUILDKIT =
+const NO_BUILDKIT =
   'BuildKit is not supported by Fairway yet: set DOCKER_BUILDKIT=0, or let BuildKit run in a container: docker buildx create --driver docker-container --use';
 
 /** buildah's flags by the query's names; values are numbers that buildah takes as they are: bytes, shares, microseconds. */
@@ -30,12 +31,17 @@ const UNSUPPORTED: Readonly<Record<string, { readonly flag: string; readonly all
   outputs: { flag: '--output' },
 };
 
+export interface ClassicRequest extends BuildRequest {
+  /** By registry: "registry.example:5000"; Docker Hub by the address of its first API */
+  readonly auths: ReadonlyMap<string, RegistryAuth>;
+}
+
 /**
  * POST /build, the classic builder's.
  * @param platform this machine's: "linux/amd64"
  * @throws EngineError invalidArgument for what is malformed, and for options Fairway does not know, naming them
  */
-export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): BuildRequest {
+export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): ClassicRequest {
   refuse(query, platform);
   return {
     tags: query.getAll('t').filter((tag) => tag !== ''),
@@ -44,6 +50,7 @@ export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders,
     labels: stringMap(query, 'labels'),
     target: query.get('target') ?? '',
     useCache: !queryFlag(query, 'nocache'),
+    skipUnused: false,
     pull: queryFlag(query, 'pull'),
     auths: parseRegistryConfig(headers),
     networkMode: parseNetworkMode(query.get('networkmode') ?? ''),

@@ -1,12 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { machine } from 'node:os';
 import { Readable } from 'node:stream';
+import type { BuildKit } from '../../buildkit/buildkit.ts';
+import { sessionHeaders } from '../../buildkit/session-headers.ts';
 import type { LayerUsage } from '../../engine/builds.ts';
 import { errorMessage } from '../../model/errors.ts';
+import { ANONYMOUS } from '../../model/registry.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
-import { NO_BUILDKIT, noteOnCache, parseBuild } from '../parse/build.ts';
+import { noteOnCache, parseBuild } from '../parse/build.ts';
 import { parseFilters } from '../parse/filters.ts';
 import { queryFlag, queryText } from '../parse/query.ts';
+import { ClassicWords, classicEnd } from '../render/build.ts';
 import { orNull } from '../render/list-form.ts';
 import { renderProgress } from '../render/progress.ts';
 import type { Routes } from '../router.ts';
@@ -25,13 +29,37 @@ export function buildRoutes(engine: EngineSurface): Routes {
     'POST /build/cancel': () => {
       throw unsupported('cancelling a build by its id');
     },
-    'POST /session': refuseBuildKit,
-    'POST /grpc': refuseBuildKit,
+    ...buildKitRoutes(engine),
   };
 }
 
-function refuseBuildKit(): never {
-  throw unsupported(NO_BUILDKIT.replace(' is not supported by Fairway yet', ''));
+/** BuildKit's protocol; whoever never builds by it does not load it. */
+function buildKitRoutes(engine: EngineSurface): Routes {
+  let loaded: Promise<BuildKit> | undefined;
+  const open = () => {
+    loaded ??= loadBuildKit(engine);
+    return loaded;
+  };
+  return {
+    'POST /session': async (exchange): Promise<Outcome> => {
+      const buildKit = await open();
+      const session = sessionHeaders((name) => String(exchange.request.headers[name] ?? ''));
+      buildKit.checkSession(session);
+      await buildKit.serveSession(session, await exchange.switchTo('h2c'));
+      return 'answered';
+    },
+    'POST /grpc': async (exchange): Promise<Outcome> => {
+      const buildKit = await open();
+      await buildKit.serveControl(await exchange.switchTo('h2c'));
+      return 'answered';
+    },
+  };
+}
+
+async function loadBuildKit({ builds, system }: EngineSurface): Promise<BuildKit> {
+  const { BuildKit } = await import('../../buildkit/buildkit.ts');
+  const { version } = await system.version();
+  return new BuildKit({ builds, version, platform: platform() });
 }
 
 /** As long as nothing was said a failure has its status; afterwards it is the last thing said. */
@@ -41,16 +69,27 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
   const output = new BuildOutput(exchange, quiet);
   let note = noteOnCache(exchange.query);
   try {
-    const { signal } = exchange;
-    const id = await engine.builds.build(contextOf(exchange), request, {
-      signal,
-      say: (text) => {
-        output.say(note + text);
-        note = '';
+    const say = (text: string) => {
+      output.say(note + text);
+      note = '';
+    };
+    const context = () => contextOf(exchange);
+    const id = await engine.builds.build({ context }, request, {
+      signal: exchange.signal,
+      begin: (plan, placeId) => {
+        const words = new ClassicWords(plan, placeId, say);
+        return (event) => words.tell(event);
       },
+      during: (_, work) => work(),
       drained: () => output.drained(),
       progress: (progress) => output.tell(renderProgress(progress)),
-      made: (image) => output.send({ aux: { ID: image } }),
+      credentials: (registry) => request.auths.get(registryKey(registry)) ?? ANONYMOUS,
+      // The classic request brings none: a command that needs one fails.
+      secret: async () => undefined,
+      made: (image, names) => {
+        output.send({ aux: { ID: image } });
+        for (const text of classicEnd(image, names)) say(text);
+      },
     });
     if (quiet) output.send({ stream: `${id}\n` });
   } catch (thrown) {
@@ -59,6 +98,11 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
   }
   output.end();
   return 'answered';
+}
+
+/** As the CLI's configuration names registries. */
+function registryKey(registry: string): string {
+  return registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
 }
 
 /** The body, to be read or left: what nobody reads must not keep the client from hearing the answer. */

@@ -12,20 +12,31 @@ import type { RemappedUsers } from '../spec/namespaces.ts';
 import { Buildah, type LayerUsage } from './buildah.ts';
 import { readDockerfile, readIgnored, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
-import type { BuildFailure } from './failure.ts';
+import type { BuildEvent } from './events.ts';
 import { Narrator } from './narrator.ts';
+import { contextPaths, neededSecrets } from './needs.ts';
 import { type BuildPlan, isStep, neededImages, planBuild, renderPlan } from './plan.ts';
 import { giveImage, takeImage } from './transfer.ts';
 import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
 
-/** What a build is asked to do, beside its context. */
+/** What a build is made from. */
+export interface BuildSource {
+  /** The Dockerfile's text, when it comes beside a context from which everything is left out that is to be; undefined: in the context */
+  readonly dockerfile?: string;
+  /** Opens the context, a tar. @param paths of it that are needed, links followed; undefined: all */
+  readonly context: (paths?: readonly string[]) => Readable;
+}
+
+/** What a build is asked to do, beside its source. */
 export interface BuildSettings {
-  /** In the context */
+  /** Path of the Dockerfile */
   readonly dockerfile: string;
   readonly arguments: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly target: string;
   readonly useCache: boolean;
+  /** Stages that the target does not need are left out */
+  readonly skipUnused: boolean;
   /** Limits of commands, as buildah's flags: --memory=1g */
   readonly flags: readonly string[];
 }
@@ -42,25 +53,23 @@ export interface BuildPlace extends AsyncDisposable {
 
 export interface BuildHooks {
   readonly signal: AbortSignal;
-  readonly say: (text: string) => void;
+  /** Told what is going to be done, and the id of the place. @returns who is told what is done */
+  readonly begin: (plan: BuildPlan, placeId: string) => (event: BuildEvent) => void;
+  /** Does something that is no step of the plan's */
+  readonly during: <T>(phase: BuildPhase, work: () => Promise<T>) => Promise<T>;
   /** Fulfilled when whoever listens has caught up */
   readonly drained: () => Promise<void>;
   /** Finds an image, or brings it here. @returns its id: "sha256:…" */
   readonly image: (reference: string) => Promise<string>;
   readonly place: () => Promise<BuildPlace>;
+  /** @returns undefined when there is none of that id */
+  readonly secret: (id: string) => Promise<Buffer | undefined>;
 }
 
-/** A build that began and did not end well. */
-class BuildError extends EngineError {
-  /** The exit code of the command that failed; 0: none did */
-  readonly code: number;
-
-  constructor({ message, code = 0 }: BuildFailure) {
-    super('internal', message);
-    this.name = 'BuildError';
-    this.code = code;
-  }
-}
+type BuildPhase =
+  | { readonly kind: 'base'; readonly reference: string }
+  /** The image is taken over. Its id: "sha256:…" */
+  | { readonly kind: 'take'; readonly id: string };
 
 export interface BuilderOptions {
   readonly dataRoot: string;
@@ -102,9 +111,9 @@ export class Builder {
    * @returns its id: "sha256:…"
    * @throws BuildError when a step fails; EngineError for a bad context or Dockerfile, before anything is said
    */
-  async build(context: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
+  async build(source: BuildSource, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
     const signal = AbortSignal.any([hooks.signal, this.#stopped.signal]);
-    const building = this.#ready().then(() => this.#build(context, settings, { ...hooks, signal }));
+    const building = this.#ready().then(() => this.#build(source, settings, { ...hooks, signal }));
     this.#running.add(building);
     try {
       return await building;
@@ -160,23 +169,53 @@ export class Builder {
     await this.#tidying;
   }
 
-  async #build(source: Readable, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
+  async #build(source: BuildSource, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
     await using work = this.#workFolder();
-    await receiveContext(source, work.context, { users: this.#options.users, signal: hooks.signal });
-    const text = readDockerfile(work.context, settings.dockerfile);
+    const receive = (paths?: readonly string[]) =>
+      receiveContext(source.context(paths), work.context, { users: this.#options.users, signal: hooks.signal });
+    const beside = source.dockerfile !== undefined;
+    if (!beside) await receive();
+    const text = source.dockerfile ?? readDockerfile(work.context, settings.dockerfile);
     const plan = planBuild(parseDockerfile(text, settings.dockerfile), { ...settings, platform: this.#platform });
-    const bases = new Map<string, string>();
-    for (const reference of neededImages(plan)) bases.set(reference, await hooks.image(reference));
-    for (const id of new Set(bases.values())) {
-      await this.#transfers.run(() => giveImage(this.#transfer, id, work, hooks.signal));
+    const bases = await this.#findBases(plan, work, hooks);
+    if (beside) {
+      const paths = (await this.#haveTriggers(bases)) ? undefined : contextPaths(plan);
+      if (paths === undefined || paths.length > 0) await receive(paths);
     }
     const ids = new Map(Array.from(bases, ([reference, id]) => [reference, id.replace('sha256:', '')]));
     writeFileSync(work.dockerfile, renderPlan(plan, ids));
-    writeFileSync(work.ignored, readIgnored(work.context).join('\n'));
+    writeFileSync(work.ignored, beside ? '' : readIgnored(work.context).join('\n'));
     const result = await this.#run(plan, bases, settings, hooks, work);
     const id = `sha256:${result}`;
-    if (!(await this.#options.images.has(id))) await takeImage(this.#transfer, result, work, hooks.signal);
+    await hooks.during({ kind: 'take', id }, async () => {
+      if (!(await this.#options.images.has(id))) await takeImage(this.#transfer, result, work, hooks.signal);
+    });
     return id;
+  }
+
+  /** @returns ids of the images the plan needs, by reference; buildah has them then */
+  async #findBases(plan: BuildPlan, work: WorkFolder, hooks: BuildHooks): Promise<ReadonlyMap<string, string>> {
+    const bases = new Map<string, string>();
+    for (const reference of neededImages(plan)) {
+      const id = await hooks.during({ kind: 'base', reference }, () => hooks.image(reference));
+      bases.set(reference, id);
+    }
+    for (const id of new Set(bases.values())) {
+      await this.#transfers.run(() => giveImage(this.#transfer, id, work, hooks.signal));
+    }
+    return bases;
+  }
+
+  /** Whether one of these brings instructions of its own, which may copy anything. */
+  async #haveTriggers(bases: ReadonlyMap<string, string>): Promise<boolean> {
+    for (const id of new Set(bases.values())) {
+      const config: unknown = JSON.parse(this.#buildah.configuration(id.replace('sha256:', '')));
+      const { config: { OnBuild } = {} } = config as {
+        readonly config?: { readonly OnBuild?: readonly string[] | null };
+      };
+      if (OnBuild != null && OnBuild.length > 0) return true;
+    }
+    return false;
   }
 
   async #run(
@@ -187,13 +226,15 @@ export class Builder {
     work: WorkFolder,
   ): Promise<string> {
     const { host } = this.#options;
+    const secrets = await secretFlags(plan, work, hooks);
     await using place = await hooks.place();
     const fullId = (prefix: string) => this.#buildah.images().find((id) => id.startsWith(prefix)) ?? prefix;
-    const narrator = new Narrator(plan, { bases, buildId: place.id, say: hooks.say, fullId });
+    const narrator = new Narrator(plan, { bases, tell: hooks.begin(plan, place.id), fullId });
     const flags = [
       ...commonFlags(this.#buildah.policy, settings),
       ...this.#buildah.runFlags(work, host),
       ...placeFlags(place, work),
+      ...secrets,
     ];
     const command = ['build', ...flags, '--file', work.dockerfile, '--ignorefile', work.ignored, work.context];
     try {
@@ -207,7 +248,7 @@ export class Builder {
       });
       const failure = narrator.end(code);
       hooks.signal.throwIfAborted();
-      if (failure !== undefined) throw new BuildError(failure);
+      if (failure !== undefined) throw failure;
     } catch (error) {
       this.#untidy = true;
       throw error;
@@ -252,10 +293,10 @@ export class Builder {
 
 /** Layers of every step are kept for the next build; Docker's format, because the standard knows no health checks. */
 function commonFlags(policy: string, settings: BuildSettings): string[] {
-  const { arguments: given, useCache, flags } = settings;
+  const { arguments: given, useCache, skipUnused, flags } = settings;
   return [
     ...['--signature-policy', policy, '--format', 'docker', '--layers', '--pull=never', '--force-rm'],
-    ...['--identity-label=false', '--http-proxy=false', '--skip-unused-stages=false'],
+    ...['--identity-label=false', '--http-proxy=false', `--skip-unused-stages=${skipUnused}`],
     ...(useCache ? [] : ['--no-cache']),
     ...Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
     ...Object.entries(settings.labels).flatMap(([name, value]) =>
@@ -263,6 +304,20 @@ function commonFlags(policy: string, settings: BuildSettings): string[] {
     ),
     ...flags,
   ];
+}
+
+/** Secrets are files for as long as the build takes; nobody but who works there can read them. */
+async function secretFlags(plan: BuildPlan, work: WorkFolder, hooks: BuildHooks): Promise<string[]> {
+  const flags: string[] = [];
+  for (const [index, id] of neededSecrets(plan).entries()) {
+    const secret = await hooks.secret(id);
+    if (secret === undefined) continue;
+    const path = join(work.path, `secret-${index}`);
+    writeFileSync(path, secret, { mode: 0o600 });
+    work.own(path);
+    flags.push('--secret', `id=${id},src=${path}`);
+  }
+  return flags;
 }
 
 function placeFlags({ network, files }: BuildPlace, work: WorkFolder): string[] {

@@ -46,8 +46,9 @@ export async function receiveContext(
   const [code, sent] = await Promise.allSettled([ended, pipeline(tar, child.stdin)]);
   signal.throwIfAborted();
   if (code.status === 'rejected') throw code.reason;
-  if (code.value === 0) return;
+  // What came until then may look complete.
   if (sent.status === 'rejected' && sent.reason instanceof EngineError) throw sent.reason;
+  if (code.value === 0) return;
   const lines = words.replaceAll('tar: ', '').split('\n');
   // It says what it strips from names before it says what it refuses.
   const first = lines.find((line) => !line.startsWith('Removing leading')) ?? '';

@@ -4,7 +4,7 @@ import { parseDockerfile } from './dockerfile.ts';
 import { neededImages, planBuild, renderPlan } from './plan.ts';
 
 const parse = (text: string) => parseDockerfile(text, 'Dockerfile');
-const OPTIONS = { target: '', arguments: {}, labels: {}, platform: 'linux/amd64' };
+const OPTIONS = { target: '', arguments: {}, labels: {}, skipUnused: false, platform: 'linux/amd64' };
 
 describe('Dockerfiles', () => {
   test('lines are continued, comments and empty lines left out, in the middle too', () => {

@@ -10,6 +10,7 @@ export interface Instruction {
   readonly text: string;
   /** Where it begins, from 1 */
   readonly line: number;
+  readonly lastLine: number;
 }
 
 /** A Dockerfile as far as a builder must understand it to say what goes on; what instructions mean is buildah's. */
@@ -74,15 +75,15 @@ function* instructions(lines: readonly string[], mark: string): Generator<Instru
     const goesOn = continued.test(line);
     text += goesOn ? line.replace(continued, '') : line;
     if (goesOn) continue;
-    yield instruction(text.trim(), begin);
+    yield instruction(text.trim(), begin, index + 1);
     text = '';
   }
-  if (text.trim() !== '') yield instruction(text.trim(), begin);
+  if (text.trim() !== '') yield instruction(text.trim(), begin, lines.length);
 }
 
-function instruction(text: string, line: number): Instruction {
+function instruction(text: string, line: number, lastLine: number): Instruction {
   const [, name = '', args = ''] = /^(\S+)\s*(.*)$/s.exec(text) ?? [];
-  return { name: name.toUpperCase(), args, text, line };
+  return { name: name.toUpperCase(), args, text, line, lastLine };
 }
 
 /** @throws EngineError invalidArgument in Docker's words (buildkit, frontend/dockerfile/instructions) */

@@ -1,3 +1,4 @@
+import { EngineError } from '../../model/errors.ts';
 import { parseJsonList } from '../images/changes.ts';
 import type { Instruction } from './dockerfile.ts';
 import type { Stage } from './plan.ts';
@@ -7,6 +8,27 @@ export interface BuildFailure {
   readonly message: string;
   /** The exit code of the command that failed; undefined: it was none */
   readonly code?: number;
+  /** What failed with it */
+  readonly command?: string;
+  /** What of the context or a stage was to be copied, and is not there */
+  readonly missing?: string;
+}
+
+/** A build that began and did not end well. */
+export class BuildError extends EngineError {
+  /** The exit code of the command that failed; 0: none did */
+  readonly code: number;
+  readonly failure: BuildFailure;
+  /** Undefined: it failed before the first, or in a trigger of the base */
+  readonly step: Instruction | undefined;
+
+  constructor(failure: BuildFailure, step: Instruction | undefined) {
+    super('internal', failure.message);
+    this.name = 'BuildError';
+    this.code = failure.code ?? 0;
+    this.failure = failure;
+    this.step = step;
+  }
 }
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
@@ -28,16 +50,16 @@ export function buildFailure(words: string, step: Instruction | undefined, stage
   const status = /: while running runtime: exit status (\d+)$/m.exec(words)?.[1];
   if (status !== undefined) {
     const command = commandOf(words, step, stage);
-    return { message: `The command '${command}' returned a non-zero code: ${status}`, code: Number(status) };
+    const code = Number(status);
+    return { message: `The command '${command}' returned a non-zero code: ${status}`, code, command };
   }
   const reason = words
     .trim()
     .replace(/^Error: /, '')
     .replace(/^building at STEP ".*?": (?=[^"]*)/s, '');
-  return {
-    message:
-      copyFailure(reason, step) ?? userFailure(reason) ?? (reason === '' ? 'buildah ended without a word' : reason),
-  };
+  const copy = copyFailure(reason, step);
+  if (copy !== undefined) return copy;
+  return { message: userFailure(reason) ?? (reason === '' ? 'buildah ended without a word' : reason) };
 }
 
 function commandOf(words: string, step: Instruction | undefined, stage: Stage | undefined): string {
@@ -50,13 +72,15 @@ function commandOf(words: string, step: Instruction | undefined, stage: Stage | 
   return [...(parseJsonList(shell?.args ?? '') ?? DEFAULT_SHELL), args].join(' ');
 }
 
-function copyFailure(reason: string, step: Instruction | undefined): string | undefined {
+function copyFailure(reason: string, step: Instruction | undefined): BuildFailure | undefined {
   if (step?.name !== 'COPY' && step?.name !== 'ADD') return undefined;
   const missing = MISSING.exec(reason)?.[1] ?? LOST.exec(reason)?.[1];
   if (missing === undefined)
-    return /matched nothing/.test(reason) ? `${step.name} failed: no source files were specified` : undefined;
+    return /matched nothing/.test(reason)
+      ? { message: `${step.name} failed: no source files were specified` }
+      : undefined;
   const why = step.args.startsWith('--from=') ? '' : 'file not found in build context or excluded by .dockerignore: ';
-  return `${step.name} failed: ${why}stat ${missing}: file does not exist`;
+  return { message: `${step.name} failed: ${why}stat ${missing}: file does not exist`, missing };
 }
 
 function userFailure(reason: string): string | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ClassicWords } from '../../api/render/build.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import { Narrator } from './narrator.ts';
 import { planBuild } from './plan.ts';
@@ -14,15 +15,15 @@ function narrate(
   code = 0,
   labels: Readonly<Record<string, string>> = {},
 ) {
-  const options = { target: '', arguments: {}, labels, platform: 'linux/amd64' };
+  const options = { target: '', arguments: {}, labels, platform: 'linux/amd64', skipUnused: false };
   const plan = planBuild(parseDockerfile(dockerfile, 'Dockerfile'), options);
   let text = '';
+  const words = new ClassicWords(plan, 'f'.repeat(64), (piece) => {
+    text += piece;
+  });
   const narrator = new Narrator(plan, {
     bases: new Map([['base', `sha256:${'0'.repeat(64)}`]]),
-    buildId: 'f'.repeat(64),
-    say: (piece) => {
-      text += piece;
-    },
+    tell: (event) => words.tell(event),
     fullId: (prefix) => (prefix[0] ?? '').repeat(64),
   });
   for (const piece of pieces) narrator.feed(Buffer.from(piece));
@@ -97,7 +98,7 @@ describe('telling of builds', () => {
       'Error: mine\nError: building at STEP "RUN exit 3": while running runtime: exit status 3',
     );
     const message = "The command '/bin/sh -c exit 3' returned a non-zero code: 3";
-    assert.deepEqual(command.failure, { message, code: 3 });
+    assert.deepEqual(command.failure?.failure, { message, code: 3, command: '/bin/sh -c exit 3' });
     assert.ok(command.text.endsWith(`Running in ${'f'.repeat(12)}\nError: mine\n`), command.text);
     const exec = fail('RUN ["a","b"]', 'Error: building at STEP "RUN a b": while running runtime: exit status 1');
     assert.equal(exec.failure?.message, "The command 'a b' returned a non-zero code: 1");

@@ -1,15 +1,13 @@
 import { StringDecoder } from 'node:string_decoder';
-import { shortId } from '../../model/network.ts';
 import type { Instruction } from './dockerfile.ts';
-import { type BuildFailure, buildFailure } from './failure.ts';
+import type { BuildEvent } from './events.ts';
+import { BuildError, buildFailure } from './failure.ts';
 import type { BuildPlan } from './plan.ts';
 
 export interface NarratorOptions {
   /** Ids of the images the plan needs: "sha256:…", by reference */
   readonly bases: ReadonlyMap<string, string>;
-  /** What commands run in */
-  readonly buildId: string;
-  readonly say: (text: string) => void;
+  readonly tell: (event: BuildEvent) => void;
   /** The whole of an id of which buildah shows the beginning */
   readonly fullId: (prefix: string) => string;
 }
@@ -28,7 +26,7 @@ const PATIENCE = 100;
 const LONGEST_LINE = 64 << 10;
 
 /**
- * Tells a build as Docker's classic builder does. buildah's marks and the commands' output come mixed in one stream; a mark
+ * Tells what a build does. buildah's marks and the commands' output come mixed in one stream; a mark
  * is believed only where it is the next one due.
  */
 export class Narrator {
@@ -43,7 +41,7 @@ export class Narrator {
   #step = 0;
   /** Steps an ONBUILD of the base has put behind the stage's FROM */
   #triggers = 0;
-  #told = 0;
+  #begun = false;
   /** The step has neither said anything nor made anything yet */
   #fresh = false;
   /** An image is due for the step */
@@ -74,7 +72,7 @@ export class Narrator {
   }
 
   /** @returns what went wrong, when buildah ended with another code than 0 */
-  end(code: number): BuildFailure | undefined {
+  end(code: number): BuildError | undefined {
     clearTimeout(this.#timer);
     if (this.#rest !== '') this.#line(this.#rest);
     this.#rest = '';
@@ -89,7 +87,9 @@ export class Narrator {
     this.#held = first <= 0 ? '' : `${lines.slice(0, first).join('\n')}\n`;
     this.#release();
     this.#running();
-    return buildFailure(lines.slice(Math.max(first, 0)).join('\n'), this.#current(), this.#plan.stages[this.#stage]);
+    const step = this.#current();
+    const words = lines.slice(Math.max(first, 0)).join('\n');
+    return new BuildError(buildFailure(words, step, this.#plan.stages[this.#stage]), step);
   }
 
   #line(line: string): void {
@@ -126,7 +126,7 @@ export class Narrator {
     // After a hit in the cache the image is named once more.
     if (MADE.test(line) || COMMIT.test(line)) return true;
     const unused = UNUSED.exec(line);
-    if (unused !== null) this.#tell(`[Warning] One or more build-args [${unused[1]}] were not consumed\n`);
+    if (unused !== null) this.#tell({ kind: 'unused', names: unused[1] ?? '' });
     else if (RESULT.test(line)) this.#result = line;
     else return undefined;
     return true;
@@ -142,21 +142,19 @@ export class Narrator {
     if (step === 1) {
       this.#stage = stage;
       this.#triggers = 0;
-      if (this.#told === 0) for (const argument of this.#plan.arguments) this.#announce(argument);
+      if (!this.#begun) for (const argument of this.#plan.arguments) this.#tell({ kind: 'argument', step: argument });
+      this.#begun = true;
     } else if (step === 2) this.#countTriggers(total);
     this.#step = step;
     this.#fresh = true;
     this.#due = step > 1 || this.#plan.stages[stage]?.steps.length === 1;
-    const current = this.#current();
-    if (current !== undefined) this.#announce(current);
-    if (step === 1) this.#tell(` ---> ${shortId(this.#baseId())}\n`);
+    this.#tell({ kind: 'step', stage, step: this.#current(), base: step === 1 ? this.#baseId() : undefined });
     return true;
   }
 
   #countTriggers(total: number): void {
     this.#triggers = total - this.#ownSteps(total);
-    const plural = this.#triggers === 1 ? '' : 's';
-    if (this.#triggers > 0) this.#tell(`# Executing ${this.#triggers} build trigger${plural}\n`);
+    if (this.#triggers > 0) this.#tell({ kind: 'triggers', count: this.#triggers });
   }
 
   /** Without triggers. @param otherwise for a stage that nobody knows */
@@ -171,23 +169,17 @@ export class Narrator {
     return this.#step - this.#triggers > (this.#plan.stages[this.#stage]?.steps.length ?? this.#step);
   }
 
-  #announce(step: Instruction): void {
-    this.#told++;
-    this.#tell(`Step ${this.#told}/${this.#plan.total} : ${step.text}`);
-    this.#tell('\n');
-  }
-
   #made(id: string, cached: boolean): true {
     this.#release();
     const full = id.length === 64 ? id : this.#options.fullId(id);
     const told = !this.#isAppended();
     if (cached) {
       this.#fresh = false;
-      if (told) this.#tell(' ---> Using cache\n');
+      if (told) this.#tell({ kind: 'cached' });
     } else this.#finish();
     this.#due = false;
     this.#stageIds[this.#stage] = full;
-    if (this.#step > 1 && told) this.#tell(` ---> ${shortId(full)}\n`);
+    if (this.#step > 1 && told) this.#tell({ kind: 'made', id: full });
     return true;
   }
 
@@ -195,13 +187,13 @@ export class Narrator {
   #finish(): void {
     if (!this.#due) return;
     this.#running();
-    if (this.#isCommand()) this.#tell(` ---> Removed intermediate container ${shortId(this.#options.buildId)}\n`);
+    if (this.#isCommand()) this.#tell({ kind: 'ran' });
   }
 
   #running(): void {
     if (!this.#fresh) return;
     this.#fresh = false;
-    if (this.#isCommand()) this.#tell(` ---> Running in ${shortId(this.#options.buildId)}\n`);
+    if (this.#isCommand()) this.#tell({ kind: 'running' });
   }
 
   #isCommand(): boolean {
@@ -230,7 +222,7 @@ export class Narrator {
       return;
     }
     this.#running();
-    this.#tell(text);
+    this.#tell({ kind: 'output', text });
   }
 
   #release(): void {
@@ -238,7 +230,7 @@ export class Narrator {
     this.#held = '';
     if (text === '') return;
     this.#running();
-    this.#tell(text);
+    this.#tell({ kind: 'output', text });
   }
 
   #flush(): void {
@@ -247,7 +239,7 @@ export class Narrator {
     this.#output(text);
   }
 
-  #tell(text: string): void {
-    this.#options.say(text);
+  #tell(event: BuildEvent): void {
+    this.#options.tell(event);
   }
 }

@@ -34,6 +34,8 @@ export interface PlanOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** This machine's: "linux/amd64" */
   readonly platform: string;
+  /** Stages on which the target does not rest are not built, and nothing is fetched for them */
+  readonly skipUnused: boolean;
 }
 
 /** @throws EngineError invalidArgument in Docker's words */
@@ -45,13 +47,30 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
   if (last < 0) throw new EngineError('invalidArgument', `target stage "${options.target}" could not be found`);
   const chosen = stages.slice(0, last + 1).map((stage, index) => (index === last ? withLabels(stage, options) : stage));
   const total = chosen.reduce((sum, { steps }) => sum + steps.length, dockerfile.arguments.length);
+  const kept = options.skipUnused ? withoutUnused(chosen) : chosen;
   const appended = Object.entries(options.labels).filter(([name, value]) => !isStep(name, value)).length;
-  return { arguments: dockerfile.arguments, stages: chosen, escape: dockerfile.escape, total, appended };
+  return { arguments: dockerfile.arguments, stages: kept, escape: dockerfile.escape, total, appended };
 }
 
 function isTarget(stages: readonly Stage[], index: number, target: string): boolean {
   if (target === '') return true;
   return stages[index]?.name.toLowerCase() === target.toLowerCase() || String(index) === target;
+}
+
+/** What nobody needs stays as an empty stage: others are known by their number. */
+function withoutUnused(stages: readonly Stage[]): Stage[] {
+  const used = new Set<number>();
+  const use = (index: number) => {
+    const stage = stages[index];
+    if (stage === undefined || used.has(index)) return;
+    used.add(index);
+    if (stage.base.kind === 'stage') use(stage.base.index);
+    for (const step of stage.steps) for (const name of sources(step)) use(stageIndex(stages, name));
+  };
+  use(stages.length - 1);
+  return stages.map((stage, index) =>
+    used.has(index) ? stage : { name: stage.name, base: { kind: 'scratch' }, steps: stage.steps.slice(0, 1) },
+  );
 }
 
 /** ARG before the first FROM: what FROM may use. */
@@ -104,7 +123,7 @@ function withLabels(stage: Stage, { labels }: PlanOptions): Stage {
     .sort(([a], [b]) => (a < b ? -1 : 1));
   if (pairs.length === 0) return stage;
   const args = pairs.map(([name, value]) => `${quote(name)}=${quote(value)}`).join(' ');
-  return { ...stage, steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0 }] };
+  return { ...stage, steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0, lastLine: 0 }] };
 }
 
 /** Whether a label can be written in a Dockerfile, whose lines end where a line ends. */
@@ -122,7 +141,7 @@ export function neededImages(plan: BuildPlan): string[] {
   const needed = new Set<string>();
   for (const { base, steps } of plan.stages) {
     if (base.kind === 'image') needed.add(base.reference);
-    for (const step of steps) for (const name of sources(step)) if (!isStage(plan, name)) needed.add(name);
+    for (const step of steps) for (const name of sources(step)) if (stageIndex(plan.stages, name) < 0) needed.add(name);
   }
   return [...needed];
 }
@@ -137,12 +156,13 @@ function sources({ name, args }: Instruction): string[] {
   return [...leadingFlags(args).matchAll(pattern)].map((match) => match[3] ?? '');
 }
 
-function leadingFlags(args: string): string {
+export function leadingFlags(args: string): string {
   return /^(?:--\S+\s+)*/.exec(args)?.[0] ?? '';
 }
 
-function isStage(plan: BuildPlan, name: string): boolean {
-  return plan.stages.some(
+/** @param name or number, as COPY --from= says it @returns -1: it is an image */
+function stageIndex(stages: readonly Stage[], name: string): number {
+  return stages.findIndex(
     (stage, index) => (stage.name !== '' && stage.name === name.toLowerCase()) || String(index) === name,
   );
 }

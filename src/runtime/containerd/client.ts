@@ -1,4 +1,5 @@
-import { Channel } from './channel.ts';
+import { bind, type Service } from '../../grpc/service.ts';
+import { Channel, type ContainerdOptions } from './channel.ts';
 import { containersService } from './protos/containers.ts';
 import { contentService } from './protos/content.ts';
 import { diffService } from './protos/diff.ts';
@@ -8,7 +9,6 @@ import { leasesService } from './protos/leases.ts';
 import { snapshotsService } from './protos/snapshots.ts';
 import { tasksService } from './protos/tasks.ts';
 import { versionService } from './protos/version.ts';
-import { bind, type Service } from './service.ts';
 
 /** containerd's namespace that holds everything of ours, unless `--containerd-namespace` names another. */
 export const NAMESPACE = 'fairway';
@@ -17,18 +17,18 @@ export const SNAPSHOTTER = 'overlayfs';
 
 /**
  * containerd's API, typed: `containerd.tasks.start({ containerId })`. Fields left out of a request are proto3's
- * defaults; answers have all fields. Every method throws ContainerdError.
+ * defaults; answers have all fields. Every method throws GrpcError.
  */
 export class Containerd {
-  readonly containers: Service<typeof containersService>;
-  readonly tasks: Service<typeof tasksService>;
-  readonly snapshots: Service<typeof snapshotsService>;
-  readonly images: Service<typeof imagesService>;
-  readonly content: Service<typeof contentService>;
-  readonly diff: Service<typeof diffService>;
-  readonly events: Service<typeof eventsService>;
-  readonly leases: Service<typeof leasesService>;
-  readonly version: Service<typeof versionService>;
+  readonly containers: Service<typeof containersService, ContainerdOptions>;
+  readonly tasks: Service<typeof tasksService, ContainerdOptions>;
+  readonly snapshots: Service<typeof snapshotsService, ContainerdOptions>;
+  readonly images: Service<typeof imagesService, ContainerdOptions>;
+  readonly content: Service<typeof contentService, ContainerdOptions>;
+  readonly diff: Service<typeof diffService, ContainerdOptions>;
+  readonly events: Service<typeof eventsService, ContainerdOptions>;
+  readonly leases: Service<typeof leasesService, ContainerdOptions>;
+  readonly version: Service<typeof versionService, ContainerdOptions>;
   /** Path of its Unix socket */
   readonly socket: string;
   readonly namespace: string;
@@ -51,7 +51,7 @@ export class Containerd {
     this.version = bind(channel, versionService);
   }
 
-  /** @throws ContainerdError unavailable when nobody answers at the socket */
+  /** @throws GrpcError unavailable when nobody answers at the socket */
   static async connect(
     socket: string,
     options: { readonly namespace?: string; readonly signal?: AbortSignal } = {},

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { hasStatus } from '../../grpc/error.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Containerd } from '../containerd/client.ts';
-import { hasStatus } from '../containerd/error.ts';
 import { uniqueName } from './lease.ts';
 
 export interface Blob {

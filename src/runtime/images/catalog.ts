@@ -1,8 +1,8 @@
+import { hasStatus } from '../../grpc/error.ts';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
-import { hasStatus } from '../containerd/error.ts';
 import type { ImageRecord } from '../containerd/protos/images.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
 import type { Blobs } from './blobs.ts';

@@ -1,7 +1,7 @@
+import { GrpcError } from '../../grpc/error.ts';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import type { Progress, ProgressListener, RegistryConfig } from '../../model/registry.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
-import { ContainerdError } from '../containerd/error.ts';
 import { downloadBlob } from '../registry/download.ts';
 import type { Repository } from '../registry/repository.ts';
 import { type Blobs, WrongDigest } from './blobs.ts';
@@ -193,7 +193,7 @@ async function* withBar(source: AsyncIterable<Buffer>, layer: LayerDescriptor, r
 
 /** As Docker says that a layer came, and could not be unpacked. */
 function failedToRegister(error: unknown): unknown {
-  if (!(error instanceof ContainerdError)) return error;
+  if (!(error instanceof GrpcError)) return error;
   return new EngineError(error.kind, `failed to register layer: ${errorMessage(error)}`, { cause: error });
 }
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { hasStatus } from '../../grpc/error.ts';
 import { EngineError } from '../../model/errors.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
-import { hasStatus } from '../containerd/error.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
 import { writableLayer } from '../spec/root.ts';
 
@@ -53,7 +53,7 @@ export class Layers {
    * Makes every layer a snapshot. Those that are there already stay as they are.
    *
    * @param layers as many as there are diffIds, in the same order
-   * @throws EngineError invalidArgument when a layer is not what its diff id says; ContainerdError when it is no tar
+   * @throws EngineError invalidArgument when a layer is not what its diff id says; GrpcError when it is no tar
    */
   async unpackAll(layers: readonly LayerDescriptor[], diffIds: readonly string[], lease: string): Promise<void> {
     const chains = chainIds(diffIds);

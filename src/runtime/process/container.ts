@@ -62,7 +62,7 @@ export class ContainerProcess extends TaskProcess implements Process {
     this.#own = own;
   }
 
-  /** Makes the task: ready to run, not running. @throws ContainerdError with runc's words */
+  /** Makes the task: ready to run, not running. @throws GrpcError with runc's words */
   async prepare(mounts: readonly Mount[], options: Any, terminal: boolean): Promise<void> {
     const { containerId } = this.name;
     const request = { containerId, rootfs: mounts, ...this.io.paths, terminal, options };

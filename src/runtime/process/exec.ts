@@ -49,7 +49,7 @@ export class TaskExec extends TaskProcess {
   }
 
   /**
-   * @throws ContainerdError when the container does not run
+   * @throws GrpcError when the container does not run
    */
   static async register(
     context: ProcessContext,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasStatus } from '../../grpc/error.ts';
 import type { Containerd } from '../containerd/client.ts';
-import { hasStatus } from '../containerd/error.ts';
 import { formatTime, NanosecondClock } from '../logs/clock.ts';
 import type { ProcessExit } from './process.ts';
 

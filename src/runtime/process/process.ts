@@ -52,7 +52,7 @@ export interface StartedProcess {
   start(): Promise<void>;
   /** @throws EngineError notFound when it has ended */
   kill(signal: number, all?: boolean): Promise<void>;
-  /** Of its terminal; the kernel sends SIGWINCH. @throws ContainerdError when it has none, or does not run */
+  /** Of its terminal; the kernel sends SIGWINCH. @throws GrpcError when it has none, or does not run */
   resize(size: TerminalSize): Promise<void>;
 }
 

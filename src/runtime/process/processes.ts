@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasStatus } from '../../grpc/error.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { OciRuntime } from '../../model/oci-runtime.ts';
 import { type Containerd, SNAPSHOTTER } from '../containerd/client.ts';
-import { hasStatus } from '../containerd/error.ts';
 import { RUNC_OPTIONS_URL, RuncOptions, SPEC_URL, type TaskProcess as TaskState } from '../containerd/protos/tasks.ts';
 import { type Any, type Mount, packAny } from '../containerd/protos/types.ts';
 import { namesIn } from '../names-in.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GrpcError } from '../../grpc/error.ts';
 import { EngineError } from '../../model/errors.ts';
-import { ContainerdError } from '../containerd/error.ts';
 import { StartError, startError } from './start-error.ts';
 
 function mapped(message: string): unknown {
-  return startError(new ContainerdError('UNKNOWN', '/Create', message), 'task: ');
+  return startError(new GrpcError('UNKNOWN', '/Create', message), 'task: ');
 }
 
 const cases = [
@@ -40,7 +40,7 @@ test('a file mounted on a directory comes with Docker’s advice', () => {
 });
 
 test('what is not about the process stays as it is', () => {
-  const lost = new ContainerdError('UNAVAILABLE', '/Create', 'connection closed');
+  const lost = new GrpcError('UNAVAILABLE', '/Create', 'connection closed');
   assert.equal(startError(lost, 'task: '), lost);
   const other = new EngineError('internal', 'other');
   assert.equal(startError(other, 'task: '), other);

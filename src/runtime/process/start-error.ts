@@ -1,5 +1,5 @@
+import { GrpcError } from '../../grpc/error.ts';
 import { EngineError, type ErrorKind } from '../../model/errors.ts';
-import { ContainerdError } from '../containerd/error.ts';
 
 /** A process that did not come to life, in the words Docker's clients look for. */
 export class StartError extends EngineError {
@@ -24,7 +24,7 @@ const MOUNT_HINT =
  * the process, such as a containerd that does not answer, are returned as they are.
  */
 export function startError(thrown: unknown, prefix: string): unknown {
-  if (!(thrown instanceof ContainerdError) || thrown.status === 'UNAVAILABLE') return thrown;
+  if (!(thrown instanceof GrpcError) || thrown.status === 'UNAVAILABLE') return thrown;
   const message = `${prefix}${thrown.message}`.replaceAll(LIBC, (words) => words.toLowerCase());
   const refuse = (text: string, exitCode: number) =>
     new StartError('invalidArgument', text, exitCode, { cause: thrown });

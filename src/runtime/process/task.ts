@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { GrpcError, hasStatus } from '../../grpc/error.ts';
 import type { Containerd } from '../containerd/client.ts';
-import { ContainerdError, hasStatus } from '../containerd/error.ts';
 
 /** containerd clears up after a killed shim by itself, in a moment. Milliseconds, and how often to look */
 const PAUSE = 50;
 const ATTEMPTS = 100;
 
-/** Takes an ended task away. Missing is fine. @throws ContainerdError conflict while it runs */
+/** Takes an ended task away. Missing is fine. @throws GrpcError conflict while it runs */
 export async function removeTask({ tasks }: Containerd, containerId: string): Promise<void> {
   await whileBusy(() => tasks.delete({ containerId }), shimIsGone).catch(ignoreMissing);
 }
 
 /**
  * Makes a task. containerd may still be busy with taking the last one away, which a daemon had asked for that is not there any more.
- * @throws ContainerdError with runc's words
+ * @throws GrpcError with runc's words
  */
 export async function createTask(
   { tasks }: Containerd,
@@ -35,12 +35,12 @@ async function whileBusy<T>(ask: () => Promise<T>, isBusy: (error: unknown) => b
 }
 
 function folderIsThere(error: unknown): boolean {
-  return error instanceof ContainerdError && /failed to start shim: mkdir \S+: file exists/.test(error.message);
+  return error instanceof GrpcError && /failed to start shim: mkdir \S+: file exists/.test(error.message);
 }
 
 /** What containerd says between the end of a shim and having cleared up after it. */
 function shimIsGone(error: unknown): boolean {
-  return error instanceof ContainerdError && /ttrpc: closed|connection refused|no such file/.test(error.message);
+  return error instanceof GrpcError && /ttrpc: closed|connection refused|no such file/.test(error.message);
 }
 
 /** The other side is gone already, and that was the aim. */

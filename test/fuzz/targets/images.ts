@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { statusOf } from '../../../src/api/status.ts';
+import { decodeMessage } from '../../../src/grpc/error.ts';
 import { EngineError } from '../../../src/model/errors.ts';
 import { parseDockerfile } from '../../../src/runtime/build/dockerfile.ts';
-import { decodeMessage } from '../../../src/runtime/containerd/error.ts';
 import { guarded, TarGuard } from '../../../src/runtime/files/tar-guard.ts';
 import { Archive } from '../../../src/runtime/images/archive.ts';
 import type { Blobs } from '../../../src/runtime/images/blobs.ts';

@@ -3,6 +3,8 @@ import { reverseAddress } from '../../../src/dns/answers.ts';
 import { AnswerCache } from '../../../src/dns/cache.ts';
 import { lifetimeOf } from '../../../src/dns/lifetime.ts';
 import { isReplyTo, parseQuery } from '../../../src/dns/message.ts';
+import { Deframer, messagePrefix } from '../../../src/grpc/framing.ts';
+import { integer, message, nested, repeated, string, stringMap } from '../../../src/grpc/protobuf.ts';
 import { readFrame, writeFrame } from '../../../src/ipam/dhcp/frame.ts';
 import { addressesOf, decode, encode, MESSAGE, numberOf, OPTION } from '../../../src/ipam/dhcp/message.ts';
 import { parseFirewallEvent, parseRouteEvent } from '../../../src/kernel/events.ts';
@@ -11,8 +13,6 @@ import { MessageBatch, parseAcknowledgement, parseMessages } from '../../../src/
 import * as rt from '../../../src/kernel/rtnetlink-messages.ts';
 import { parseIpAddress, parseMacAddress, parsePrefix } from '../../../src/model/address.ts';
 import { KernelError } from '../../../src/model/errors.ts';
-import { Deframer, messagePrefix } from '../../../src/runtime/containerd/framing.ts';
-import { integer, message, nested, repeated, string, stringMap } from '../../../src/runtime/containerd/protobuf.ts';
 import { encodeQuery } from '../../dns/reference.ts';
 import { ofBytes, type Target } from '../target.ts';
 

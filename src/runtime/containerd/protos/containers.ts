@@ -1,5 +1,5 @@
-import { message, nested, repeated, repeatedString, string, stringMap } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import { message, nested, repeated, repeatedString, string, stringMap } from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Any, Empty, FieldMask, timestamp } from './types.ts';
 
 const Runtime = message({ name: string(1), options: nested(2, Any) });

@@ -8,8 +8,8 @@ import {
   repeatedString,
   string,
   stringMap,
-} from '../protobuf.ts';
-import { duplex, type ServiceTable, serverStream, unary } from '../service.ts';
+} from '../../../grpc/protobuf.ts';
+import { duplex, type ServiceTable, serverStream, unary } from '../../../grpc/service.ts';
 import { Empty, FieldMask, timestamp } from './types.ts';
 
 const Info = message({

@@ -1,5 +1,5 @@
-import { message, nested, repeated, string } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import { message, nested, repeated, string } from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Descriptor, Mount } from './types.ts';
 
 /** containerd.services.diff.v1.Diff: layers unpacked onto mounts, and made from two of them. */

@@ -1,5 +1,5 @@
-import { message, nested, repeatedString, string } from '../protobuf.ts';
-import { type ServiceTable, serverStream } from '../service.ts';
+import { message, nested, repeatedString, string } from '../../../grpc/protobuf.ts';
+import { type ServiceTable, serverStream } from '../../../grpc/service.ts';
 import { Any, timestamp } from './types.ts';
 
 /** One event: `topic` as "/tasks/exit", `event` an Any of "containerd.events.TaskExit". */

@@ -1,5 +1,14 @@
-import { boolean, message, nested, type OutputOf, repeated, repeatedString, string, stringMap } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import {
+  boolean,
+  message,
+  nested,
+  type OutputOf,
+  repeated,
+  repeatedString,
+  string,
+  stringMap,
+} from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Descriptor, Empty, FieldMask, timestamp } from './types.ts';
 
 const ImageRecord = message({

@@ -1,5 +1,5 @@
-import { boolean, message, nested, repeated, repeatedString, string, stringMap } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import { boolean, message, nested, repeated, repeatedString, string, stringMap } from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Empty, timestamp } from './types.ts';
 
 const Lease = message({ id: string(1), createdAt: timestamp(2), labels: stringMap(3) });

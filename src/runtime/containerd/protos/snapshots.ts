@@ -1,5 +1,14 @@
-import { enumeration, integer, message, nested, repeated, repeatedString, string, stringMap } from '../protobuf.ts';
-import { type ServiceTable, serverStream, unary } from '../service.ts';
+import {
+  enumeration,
+  integer,
+  message,
+  nested,
+  repeated,
+  repeatedString,
+  string,
+  stringMap,
+} from '../../../grpc/protobuf.ts';
+import { type ServiceTable, serverStream, unary } from '../../../grpc/service.ts';
 import { Empty, Mount, timestamp } from './types.ts';
 
 const Info = message({

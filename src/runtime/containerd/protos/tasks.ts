@@ -1,5 +1,14 @@
-import { boolean, enumeration, integer, message, nested, type OutputOf, repeated, string } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import {
+  boolean,
+  enumeration,
+  integer,
+  message,
+  nested,
+  type OutputOf,
+  repeated,
+  string,
+} from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Any, Descriptor, Empty, Mount, timestamp } from './types.ts';
 
 /** containerd.v1.types.Process: a container's first process, or one added by exec. */

@@ -9,7 +9,7 @@ import {
   repeatedString,
   string,
   stringMap,
-} from '../protobuf.ts';
+} from '../../../grpc/protobuf.ts';
 
 /** google.protobuf.Empty */
 export const Empty = message({});

@@ -1,5 +1,5 @@
-import { message, string } from '../protobuf.ts';
-import { type ServiceTable, unary } from '../service.ts';
+import { message, string } from '../../../grpc/protobuf.ts';
+import { type ServiceTable, unary } from '../../../grpc/service.ts';
 import { Empty } from './types.ts';
 
 /** containerd.services.version.v1.Version */

@@ -1,4 +1,4 @@
-import { EngineError, type ErrorKind } from '../../model/errors.ts';
+import { EngineError, type ErrorKind } from '../model/errors.ts';
 
 /** gRPC's statuses by number (grpc/doc/statuscodes.md). */
 const STATUSES = [
@@ -27,6 +27,10 @@ export function statusName(code: number): GrpcStatus {
   return STATUSES[code] ?? 'UNKNOWN';
 }
 
+export function statusCode(name: GrpcStatus): number {
+  return STATUSES.indexOf(name);
+}
+
 /** Of the trailer grpc-message, which is percent-encoded. What is not, is told as it came (PROTOCOL-HTTP2.md, Status-Message). */
 export function decodeMessage(text: string): string {
   try {
@@ -34,6 +38,11 @@ export function decodeMessage(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** The same for sending: what is no printable ASCII, and the percent sign, is percent-encoded. */
+export function encodeMessage(text: string): string {
+  return text.toWellFormed().replace(/[^ -$&-~]+/g, encodeURIComponent);
 }
 
 const KINDS: Partial<Record<GrpcStatus, ErrorKind>> = {
@@ -46,15 +55,15 @@ const KINDS: Partial<Record<GrpcStatus, ErrorKind>> = {
   UNAVAILABLE: 'unavailable',
 };
 
-/** containerd refused, or could not be asked. The message is containerd's own. */
-export class ContainerdError extends EngineError {
+/** The other side refused, or could not be asked. The message is its own. */
+export class GrpcError extends EngineError {
   readonly status: GrpcStatus;
   /** "/containerd.services.tasks.v1.Tasks/Create" */
   readonly method: string;
 
   constructor(status: GrpcStatus, method: string, message: string) {
-    super(KINDS[status] ?? 'internal', message === '' ? `containerd: ${method}: ${status}` : message);
-    this.name = 'ContainerdError';
+    super(KINDS[status] ?? 'internal', message === '' ? `${method}: ${status}` : message);
+    this.name = 'GrpcError';
     this.status = status;
     this.method = method;
   }
@@ -62,5 +71,5 @@ export class ContainerdError extends EngineError {
 
 /** For `catch`: what is gone already, or there already, is often fine. */
 export function hasStatus(thrown: unknown, ...statuses: readonly GrpcStatus[]): boolean {
-  return thrown instanceof ContainerdError && statuses.includes(thrown.status);
+  return thrown instanceof GrpcError && statuses.includes(thrown.status);
 }

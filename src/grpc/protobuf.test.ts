@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { timestamp } from '../runtime/containerd/protos/types.ts';
 import {
   boolean,
   bytes,
@@ -13,7 +14,6 @@ import {
   string,
   stringMap,
 } from './protobuf.ts';
-import { timestamp } from './protos/types.ts';
 
 const Inner = message({ name: string(1), size: integer(2) });
 const All = message({

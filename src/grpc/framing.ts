@@ -1,6 +1,6 @@
 /** gRPC's length-prefixed messages: one byte "compressed", four bytes big-endian length, then the message. */
 const PREFIX = 5;
-/** A blob's chunk is at most 4 MiB with containerd; anything far beyond is not an answer. */
+/** Bytes: a blob's chunk is at most 4 MiB with containerd; anything far beyond is not an answer. */
 const MAX_MESSAGE = 64 << 20;
 
 export function messagePrefix(length: number): Buffer {
@@ -14,6 +14,12 @@ export class Deframer {
   #pieces: Buffer[] = [];
   #size = 0;
   #wanted = PREFIX;
+  readonly #longest: number;
+
+  /** @param longest message, in bytes */
+  constructor(longest = MAX_MESSAGE) {
+    this.#longest = longest + PREFIX;
+  }
 
   /** The messages this piece completes. @throws RangeError for what cannot be a message */
   push(piece: Buffer): Buffer[] {
@@ -24,7 +30,7 @@ export class Deframer {
       const [first = piece, ...more] = this.#pieces;
       const bytes = more.length === 0 ? first : Buffer.concat(this.#pieces);
       const length = PREFIX + bytes.readUInt32BE(1);
-      if (bytes[0] !== 0 || length > MAX_MESSAGE) throw new RangeError('malformed gRPC message');
+      if (bytes[0] !== 0 || length > this.#longest) throw new RangeError('malformed gRPC message');
       this.#wanted = length;
       if (bytes.length >= length) {
         messages.push(bytes.subarray(PREFIX, length));

@@ -182,7 +182,8 @@ export function stringMap(number: number): Field<Readonly<Record<string, string>
     },
     read: (reader, former) => {
       const { key, value } = stringEntry.decode(reader.bytes());
-      return { ...former, [key]: value };
+      // Not a copy, which would cost the square of a long map's length; and a key may be "__proto__".
+      return Object.defineProperty(former, key, { value, enumerable: true, configurable: true, writable: true });
     },
   };
 }

@@ -1,0 +1,187 @@
+import type { BuildListener, BuildRequest, BuildSource, Builds } from '../engine/builds.ts';
+import { fullReference, parseIgnoreFile } from '../engine/builds.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Progress as PullProgress } from '../model/registry.ts';
+import { receiveTar, receiveTexts } from './client-files.ts';
+import { failureWords, solveError } from './failure.ts';
+import { type FrontendOptions, refuseOtherFrontend } from './options.ts';
+import type { Progress, Step } from './progress.ts';
+import type { Session, Sessions } from './session.ts';
+import { Steps } from './steps.ts';
+
+export interface Wish {
+  readonly options: FrontendOptions;
+  /** Of the client */
+  readonly session: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export type BuildsSurface = Pick<Builds, 'build' | 'usage' | 'prune' | 'hostGateway'>;
+
+/** The folder of a client's that is the context */
+const CONTEXT = 'context';
+const IGNORE_FILE = '.dockerignore';
+
+interface Definition {
+  readonly name: string;
+  readonly text: string;
+  /** Its own patterns; undefined: the context's are meant */
+  readonly ignored: string | undefined;
+}
+
+/**
+ * Builds what a client asks for, with the files of its session.
+ * @returns the image's id
+ * @throws SolveError with BuildKit's words
+ */
+export async function build(builds: BuildsSurface, sessions: Sessions, solve: Wish): Promise<string> {
+  const { options, progress, signal } = solve;
+  const open = (folder: string) => sessions.find(options.sessions.get(folder) ?? solve.session, signal);
+  const { dockerfile: name } = options.request;
+  const definition = await progress.during(`[internal] load build definition from ${name}`, async (step) => {
+    for (const warning of options.warnings) step.warn(warning);
+    return readDefinition(await open(options.dockerfileFolder), options, signal);
+  });
+  try {
+    refuseOtherSyntax(definition.text);
+    const session = await open(CONTEXT);
+    const excluded = await progress.during(`[internal] load ${IGNORE_FILE}`, () =>
+      readIgnored(session, definition, signal),
+    );
+    const source = sourceOf(definition, excluded, session, solve);
+    return await run(builds, source, { ...solve, session: await sessions.find(solve.session, signal) });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw solveError(error, definition);
+  }
+}
+
+async function readDefinition(
+  session: Session,
+  { request, dockerfileFolder }: FrontendOptions,
+  signal: AbortSignal,
+): Promise<Definition> {
+  const name = request.dockerfile;
+  const lower = name === 'Dockerfile' ? ['dockerfile'] : [];
+  const follow = [name, `${name}${IGNORE_FILE}`, ...lower];
+  const texts = await receiveTexts(session, { name: dockerfileFolder, follow }, signal);
+  const text = texts.get(name) ?? texts.get(lower[0] ?? name);
+  if (text === undefined) {
+    throw new EngineError('notFound', `failed to read dockerfile: open ${name}: no such file or directory`);
+  }
+  return { name, text, ignored: texts.get(`${name}${IGNORE_FILE}`) };
+}
+
+async function readIgnored(session: Session, { ignored }: Definition, signal: AbortSignal): Promise<readonly string[]> {
+  if (ignored !== undefined) return parseIgnoreFile(ignored);
+  const texts = await receiveTexts(session, { name: CONTEXT, follow: [IGNORE_FILE] }, signal);
+  return parseIgnoreFile(texts.get(IGNORE_FILE) ?? '');
+}
+
+/** "# syntax=docker/dockerfile:1" means what is built in here. @throws EngineError for any other frontend */
+function refuseOtherSyntax(text: string): void {
+  for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+    const [, name = '', value = ''] = /^\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line) ?? [];
+    if (name === '') return;
+    if (name.toLowerCase() !== 'syntax') continue;
+    refuseOtherFrontend(value);
+  }
+}
+
+function sourceOf(
+  { text }: Definition,
+  exclude: readonly string[],
+  session: Session,
+  { progress, signal }: Wish,
+): BuildSource {
+  return {
+    dockerfile: text,
+    context: (follow) => {
+      const step = progress.step('[internal] load build context');
+      const tar = receiveTar(session, { name: CONTEXT, exclude, follow }, signal);
+      let error = '';
+      tar.once('error', (failed) => {
+        error = failed.message;
+      });
+      return tar.once('close', () => step.end({ error }));
+    },
+  };
+}
+
+async function run(
+  builds: BuildsSurface,
+  source: BuildSource,
+  { options, session, progress, signal }: Omit<Wish, 'session'> & { readonly session: Session },
+): Promise<string> {
+  const follower = new Follower(progress, session, signal);
+  try {
+    return await builds.build(source, options.request satisfies BuildRequest, follower.listener);
+  } catch (error) {
+    follower.fail(failureWords(error));
+    throw error;
+  }
+}
+
+/** Tells a build's client of it. */
+class Follower {
+  readonly #progress: Progress;
+  readonly #session: Session;
+  readonly #signal: AbortSignal;
+  #steps: Steps | undefined;
+  /** What goes on beside the Dockerfile's */
+  #step: Step | undefined;
+
+  constructor(progress: Progress, session: Session, signal: AbortSignal) {
+    this.#progress = progress;
+    this.#session = session;
+    this.#signal = signal;
+  }
+
+  get listener(): BuildListener {
+    const [session, signal] = [this.#session, this.#signal];
+    return {
+      signal,
+      begin: (plan) => {
+        const steps = new Steps(this.#progress, plan);
+        this.#steps = steps;
+        return (event) => steps.tell(event);
+      },
+      during: (phase, work) => (phase.kind === 'base' ? this.#find(phase.reference, work) : this.#take(work)),
+      drained: () => this.#progress.drained(),
+      progress: (pulled) => this.#pulled(pulled),
+      credentials: (registry) => session.credentials(registry, signal),
+      secret: (id) => session.secret(id, signal),
+      made: (id, names) => {
+        this.#step?.part(`writing image ${id}`, { done: true });
+        for (const name of names) this.#step?.part(`naming to ${fullReference(name)}`, { done: true });
+        this.#step?.end();
+      },
+    };
+  }
+
+  #find<T>(reference: string, work: () => Promise<T>): Promise<T> {
+    return this.#progress.during(`[internal] load metadata for ${fullReference(reference)}`, (step) => {
+      this.#step = step;
+      return work();
+    });
+  }
+
+  /** Ends when the image has its names. */
+  #take<T>(work: () => Promise<T>): Promise<T> {
+    this.#steps?.close();
+    this.#step = this.#progress.step('exporting to image');
+    return work();
+  }
+
+  fail(error: string): void {
+    this.#steps?.close(error);
+    this.#step?.end({ error });
+  }
+
+  #pulled({ id, status, detail }: PullProgress): void {
+    if (id === undefined || detail === undefined) return;
+    const done = status === 'Pull complete' || status === 'Already exists' || status === 'Download complete';
+    this.#step?.part(`${id} ${status ?? ''}`.trim(), { done, ...detail });
+  }
+}

@@ -1,0 +1,30 @@
+import type { Duplex } from 'node:stream';
+import { type Served, serveGrpc } from '../grpc/server.ts';
+import { Control, type ControlOptions } from './control.ts';
+import { Sessions } from './session.ts';
+import type { SessionHeaders } from './session-headers.ts';
+
+/** BuildKit's protocol to the engine's builds, over connections that speak HTTP/2 from their first byte. */
+export class BuildKit {
+  readonly #sessions = new Sessions();
+  readonly #served: Served;
+
+  constructor(options: Omit<ControlOptions, 'sessions'>) {
+    this.#served = new Control({ ...options, sessions: this.#sessions }).served();
+  }
+
+  /** Answers a client's calls. @returns when the connection has ended */
+  serveControl(socket: Duplex): Promise<void> {
+    return serveGrpc(socket, this.#served);
+  }
+
+  /** @throws EngineError invalidArgument, conflict */
+  checkSession(headers: SessionHeaders): void {
+    this.#sessions.check(headers);
+  }
+
+  /** Keeps a client's session. @returns when the connection has ended @throws EngineError as checkSession */
+  serveSession(headers: SessionHeaders, socket: Duplex): Promise<void> {
+    return this.#sessions.serve(headers, socket);
+  }
+}

@@ -1,0 +1,45 @@
+import { posix } from 'node:path';
+import { GrpcError } from '../grpc/error.ts';
+import type { SyncedType } from './file-mode.ts';
+import type { Stat } from './protos/session.ts';
+
+/** Bytes, as Linux has it: NAME_MAX and PATH_MAX (limits.h). */
+const LONGEST_NAME = 255;
+const LONGEST_PATH = 4095;
+
+/**
+ * Names as fsutil's sender makes them: clean, relative, below a folder that was described before.
+ * @param folders described so far @throws GrpcError
+ */
+export function checkPath({ path, linkName, size }: Stat, type: SyncedType, folders: ReadonlySet<string>): void {
+  if (!isClean(path)) throw bad(`the client sent a file with the name ${quote(path)}`);
+  if (!folders.has(posix.dirname(path))) {
+    throw bad(`the client sent ${quote(path)} without the folder it is in`);
+  }
+  if (type === 'link' && !isClean(linkName))
+    throw bad(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
+  if (type === 'symlink' && (linkName === '' || !isText(linkName))) {
+    throw bad(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
+  }
+  if (size < 0) throw bad(`the client sent ${quote(path)} with a size of ${size} bytes`);
+}
+
+function isClean(path: string): boolean {
+  if (!isText(path) || path === '') return false;
+  return path
+    .split('/')
+    .every((name) => name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= LONGEST_NAME);
+}
+
+function isText(path: string): boolean {
+  return !path.includes('\0') && Buffer.byteLength(path) <= LONGEST_PATH;
+}
+
+/** The beginning, for errors. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+
+function bad(message: string): GrpcError {
+  return new GrpcError('INVALID_ARGUMENT', 'DiffCopy', message);
+}

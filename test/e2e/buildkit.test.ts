@@ -1,0 +1,373 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { BuildKitClient, directory, type Folder, file, folderOf } from '../buildkit-client.ts';
+import { Builds } from '../builds.ts';
+import { SOCKET, TestDaemon } from '../daemon.ts';
+import { eventually, type Finished } from '../host.ts';
+
+/** buildx is a plugin of the docker CLI; tools/setup.sh leaves it here. BUILDX names another one. */
+const PLUGIN = process.env['BUILDX'] ?? join(import.meta.dirname, '../../.cache/clients/docker-buildx');
+/** In ms */
+const LONGEST = 200_000;
+
+describe('docker build by BuildKit', () => {
+  let daemon: TestDaemon;
+  let builds: Builds;
+  before(async () => {
+    daemon = await TestDaemon.create();
+    builds = new Builds(daemon);
+    const plugins = daemon.host.path('/run/docker-config/cli-plugins');
+    mkdirSync(plugins, { recursive: true });
+    symlinkSync(PLUGIN, join(plugins, 'docker-buildx'));
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const docker = (...args: string[]): Promise<Finished> =>
+    daemon.docker(args, { timeout: LONGEST, env: { DOCKER_BUILDKIT: '1' } });
+  const run = (image: string, script: string) => daemon.ok('run', '--rm', image, 'sh', '-c', script);
+
+  /** `docker build` that must succeed. @returns what it tells of its steps, without times and numbers */
+  async function ok(...args: string[]): Promise<string> {
+    const { code, stderr } = await docker('build', '--progress=plain', ...args);
+    assert.equal(code, 0, `${stderr}${daemon.log.slice(-3000)}`);
+    return told(stderr);
+  }
+
+  async function fails(...args: string[]): Promise<string> {
+    const { code, stderr } = await docker('build', '--progress=plain', ...args);
+    assert.equal(code, 1, stderr);
+    return stderr;
+  }
+
+  const told = (text: string) =>
+    text
+      .split('\n')
+      .filter((line) => !/^#\d+ (DONE|\.\.\.)|^$|^#0 /.test(line))
+      .map((line) => line.replace(/^#\d+ (\d+\.\d+ )?/, '').replace(/( \d+\.\d+s)? done$/, ''))
+      .join('\n')
+      .replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:ID');
+
+  test('tells what it does as BuildKit; what is known is not done again', async () => {
+    const folder = builds.context({
+      Dockerfile: `# syntax=docker/dockerfile:1
+FROM busybox AS made
+ARG WORD=default
+ENV A=1
+COPY f.txt /f.txt
+RUN echo $WORD > /word && cat /f.txt && printf end
+FROM nosuch AS unused
+FROM made
+WORKDIR /srv
+COPY --from=made /word one
+CMD ["cat","/word"]
+`,
+      'f.txt': 'file\n',
+    });
+    const args = ['-t', 'told:1', '-t', 'told', '--build-arg', 'WORD=given', '--label', 'l=1', folder];
+    assert.equal(
+      await ok(...args),
+      `[internal] load build definition from Dockerfile
+[internal] load .dockerignore
+[internal] load metadata for docker.io/library/busybox:latest
+[internal] load build context
+[made 1/3] FROM docker.io/library/busybox:latest
+[made 2/3] COPY f.txt /f.txt
+[made 3/3] RUN echo $WORD > /word && cat /f.txt && printf end
+file
+end
+[stage-2 1/2] WORKDIR /srv
+[stage-2 2/2] COPY --from=made /word one
+exporting to image
+writing image sha256:ID
+naming to docker.io/library/told:1
+naming to docker.io/library/told:latest`,
+    );
+    assert.equal(await daemon.ok('run', '--rm', 'told:1'), 'given');
+    assert.equal(await run('told', 'cat one; echo $A'), 'given\n1');
+    assert.equal(await daemon.ok('image', 'inspect', '-f', '{{json .Config.Labels}}', 'told'), '{"l":"1"}');
+    assert.equal((await ok(...args)).match(/^CACHED$/gm)?.length, 4);
+    const id = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'told');
+    const quiet = await docker('build', '-q', '--build-arg', 'WORD=given', '--label', 'l=1', folder);
+    assert.equal(quiet.stdout, `${id}\n`);
+    const env = { DOCKER_BUILDKIT: '0' };
+    const known = ['--build-arg', 'WORD=given', '--label', 'l=1', folder];
+    await ok('--target', 'made', ...known);
+    const classic = (await daemon.docker(['build', '-t', 'classic', '--target', 'made', ...known], { env })).stdout;
+    assert.equal(classic.match(/Using cache/g)?.length, 5, 'both builders have one cache');
+    assert.doesNotMatch(await ok('--no-cache', ...args), /CACHED/);
+    await daemon.ok('rmi', 'told:1', 'told', 'classic');
+    await builds.nothingLeft();
+  });
+
+  test('targets, networks, hosts and limits', async () => {
+    const folder = builds.context({
+      Dockerfile:
+        'FROM busybox AS first\nRUN ls /sys/class/net | tr "\\n" " "; cat /etc/hosts; ulimit -n; df -m /dev/shm\nFROM nosuch\n',
+    });
+    const args = ['--no-cache', '--target', 'first', folder];
+    const plain = await ok('--add-host', 'db:10.1.2.3', '--ulimit', 'nofile=99:99', '--shm-size', '8m', ...args);
+    assert.match(plain, /^eth0 lo /m);
+    assert.match(plain, /^10\.1\.2\.3\s+db$/m);
+    assert.match(plain, /^99$/m);
+    assert.match(plain, /^shm +8 /m);
+    assert.doesNotMatch(await ok('--network', 'none', ...args), /eth0/);
+    assert.match(await ok('--network', 'host', ...args), /docker0/);
+    assert.match(await ok('--add-host', 'up:host-gateway', ...args), /^172\.\d+\.0\.1\s+up$/m);
+  });
+
+  test('ignored files are not sent, and only what is copied is', async () => {
+    const files = {
+      Dockerfile: 'FROM busybox\nCOPY . /all\nRUN find /all -type f | sort\n',
+      'Part.Dockerfile': 'FROM busybox\nCOPY src/*.c /part/\nRUN find /part -type f | sort\n',
+      'Own.Dockerfile': 'FROM busybox\nCOPY . /own\nRUN find /own -type f | sort\n',
+      'Own.Dockerfile.dockerignore': '*\n!src/b.c\n',
+      '.dockerignore': 'out\n*.Dockerfile*\n',
+      'src/a.c': 'a',
+      'src/b.c': 'b',
+      'src/ü.h': 'h',
+      'out/secret': 's',
+    };
+    const folder = builds.context(files);
+    assert.match(
+      await ok(folder),
+      /\n\/all\/\.dockerignore\n\/all\/Dockerfile\n\/all\/src\/a\.c\n\/all\/src\/b\.c\n\/all\/src\/ü\.h\n/,
+    );
+    assert.match(await ok('-f', `${folder}/Part.Dockerfile`, folder), /\n\/part\/a\.c\n\/part\/b\.c\n/);
+    assert.match(await ok('-f', `${folder}/Own.Dockerfile`, folder), /sort\n\/own\/src\/b\.c\nexporting/);
+    const missing = await fails('-f', `${folder}/Nosuch`, folder);
+    assert.match(missing, /failed to read dockerfile: open Nosuch: no such file or directory/);
+    const elsewhere = builds.context({ Other: 'FROM busybox\nCOPY src/a.c /a\nRUN cat /a; echo .\n' });
+    assert.match(await ok('-f', `${elsewhere}/Other`, folder), /^a\.$/m);
+    const stdin = `docker build --progress=plain -f - ${folder} <<E\nFROM busybox\nCOPY src/b.c /b\nRUN cat /b; echo .\nE`;
+    const env = { ...daemon.env(), DOCKER_BUILDKIT: '1' };
+    const piped = await daemon.host.exec(['sh', '-c', stdin], { env, timeout: LONGEST });
+    assert.match(told(piped.stderr), /^b\.$/m, piped.stderr);
+  });
+
+  test('files come as they are: many, large, links, modes', async () => {
+    const folder = builds.context({
+      Dockerfile:
+        'FROM busybox\nCOPY . /all\nRUN cd /all && find . -type f ! -name Dockerfile | sort | xargs sha256sum | sha256sum; ls -l\n',
+      'run.sh': 'true\n',
+    });
+    const host = daemon.host;
+    await host.shell(`cd ${folder}; mkdir many; for i in $(seq 1000); do echo $i > many/file-$i; done; chmod 751 run.sh
+      head -c 30000000 /dev/urandom > large; ln -s many/file-1 link; ln run.sh hard; ln -s /etc/passwd out; touch -d 2001-02-03T04:05:06 many`);
+    const expected = await host.shell(
+      `cd ${folder}; find . -type f ! -name Dockerfile | sort | xargs sha256sum | sha256sum`,
+    );
+    const output = await ok('-t', 'files', folder);
+    assert.ok(output.includes(expected.split(' ')[0] ?? ''), output);
+    assert.match(output, /^lrwxrwxrwx .* link -> many\/file-1$/m);
+    assert.match(output, /^-rwxr-x--x +2 .* run\.sh$/m);
+    assert.match(output, /^drwxr-xr-x .* Feb {2}3 +2001 many$/m);
+  });
+
+  test('secrets are there for the command, and nowhere else', async () => {
+    const folder = builds.context({
+      Dockerfile:
+        'FROM busybox\nRUN --mount=type=secret,id=token --mount=type=secret,id=other,target=/o,required=false cat /run/secrets/token; ls -l /o || true\nRUN ls /run/secrets; true\n',
+      token: 'h1dden-token\n',
+    });
+    const output = await ok('--no-cache', '--secret', `id=token,src=${folder}/token`, '-t', 'secret', folder);
+    assert.match(output, /\nh1dden-token\n/);
+    assert.match(output, /ls: \/o: No such file/);
+    assert.equal((await run('secret', 'grep -r h1dden-token /run /root /etc /tmp; true')).includes('h1dden'), false);
+    await builds.nothingLeft();
+    assert.equal(await daemon.host.shell('grep -rl h1dden-token /run/data/builds || true'), '');
+  });
+
+  test('failures have BuildKit’s words, the step and the lines', async () => {
+    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo before \\\n  && exit 3\nRUN never\n' });
+    const failed = await fails('--no-cache', folder);
+    assert.match(
+      failed,
+      /#\d+ \[2\/3\] RUN echo before +&& exit 3\n#\d+ \d\.\d+ before\n#\d+ ERROR: process "\/bin\/sh -c echo before +&& exit 3" did not complete successfully: exit code: 3\n/,
+    );
+    assert.match(failed, / > \[2\/3\] RUN echo before/);
+    assert.match(
+      failed,
+      /Dockerfile:2\n-+\n +1 \| +FROM busybox\n +2 \| >>> RUN echo before \\\n +3 \| >>> {3}&& exit 3\n/,
+    );
+    assert.match(
+      failed,
+      /ERROR: (?:failed to build: )?failed to solve: process "\/bin\/sh -c echo before +&& exit 3" did not complete successfully: exit code: 3\n/,
+    );
+    const missing = await fails(builds.context({ Dockerfile: 'FROM busybox\nCOPY nosuch /x\n' }));
+    assert.match(missing, /failed to solve: failed to compute cache key: "\/nosuch": not found/);
+    const wrong = await fails(builds.context({ Dockerfile: 'FROM busybox\nFLY away\n' }));
+    assert.match(wrong, />>> FLY away\n[\s\S]*dockerfile parse error on line 2: unknown instruction: FLY/);
+    assert.match(
+      await fails(builds.context({ Dockerfile: 'FROM localhost:1/x\n' })),
+      /ERROR: (?:failed to build: )?failed to solve: .*localhost:1/,
+    );
+  });
+
+  test('what is not supported is refused by its name', async () => {
+    const folder = builds.context({ Dockerfile: 'FROM busybox\n' });
+    const other = builds.context({ Dockerfile: '# syntax=example.org/other:1\nFROM busybox\n' });
+    assert.match(await fails(other), /the frontend example\.org\/other:1 is not supported by Fairway yet/);
+    for (const [words, args] of [
+      [/--platform linux\/s390x/, ['--platform', 'linux/s390x']],
+      [/--no-cache-filter/, ['--no-cache-filter', 'x']],
+      [/--cgroup-parent/, ['--cgroup-parent', '/x']],
+      [/the frontend x/, ['--build-arg', 'BUILDKIT_SYNTAX=x']],
+    ] as const) {
+      const said = await fails(...args, folder);
+      assert.match(said, words);
+      assert.match(said, /is not supported by Fairway yet/);
+    }
+    await using client = new BuildKitClient(daemon.host.path(SOCKET));
+    const checked = client.solve({}, { requestid: 'frontend.lint' });
+    await assert.rejects(checked, /--check, or another --call, is not supported by Fairway yet/);
+    const hinted = await ok('--cache-from', 'busybox', '--build-arg', 'BUILDKIT_INLINE_CACHE=1', folder);
+    assert.match(hinted, /WARN: --cache-from has no effect/);
+    assert.match(hinted, /WARN: --cache-to type=inline has no effect/);
+  });
+
+  test('a client that leaves ends its build', async () => {
+    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 987\n' });
+    const command = ['sh', '-c', 'echo $$; exec "$@"', 'sh', 'docker', 'build', '--progress=plain', folder];
+    const client = daemon.host.spawn(command, { ...daemon.env(), DOCKER_BUILDKIT: '1' });
+    let heard = '';
+    for (const stream of [client.stdout, client.stderr])
+      stream?.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+    await eventually('the command runs', () => /begun$/m.test(heard));
+    await daemon.host.exec(['kill', '-INT', heard.split('\n')[0] ?? '']);
+    await builds.nothingLeft();
+    await builds.nobodyWorks();
+    assert.doesNotMatch(await daemon.host.shell('ps ax'), /sleep 987/);
+  });
+
+  test('bake builds two targets; buildx shows, and takes away', async () => {
+    const folder = builds.context({
+      Dockerfile: 'FROM busybox AS one\nARG N\nRUN echo one $N > /n\nFROM one AS two\nRUN echo two $N >> /n\n',
+      'docker-bake.hcl': `group "default" { targets = ["a", "b"] }
+target "a" {
+  target = "one"
+  args = { N = "1" }
+  tags = ["baked:a"]
+}
+target "b" {
+  target = "two"
+  args = { N = "2" }
+  tags = ["baked:b"]
+}
+`,
+    });
+    const command = `cd ${folder} && docker buildx bake --progress=plain`;
+    const baked = await daemon.host.exec(['sh', '-c', command], { env: daemon.env(), timeout: LONGEST });
+    assert.equal(baked.code, 0, baked.stderr);
+    assert.equal(await run('baked:a', 'cat /n'), 'one 1');
+    assert.equal(await run('baked:b', 'cat /n'), 'one 2\ntwo');
+    assert.match((await docker('buildx', 'ls')).stdout, /default +running +\S+ +linux\/\w+/);
+    assert.match((await docker('buildx', 'inspect')).stdout, /Driver: +docker\n[\s\S]*Status: +running/);
+    assert.match((await docker('buildx', 'du')).stdout, /Total:\t\t\d/);
+    const pruned = await docker('buildx', 'prune', '-f', '--all');
+    assert.match(pruned.stdout, /Total:\t\d/, pruned.stderr);
+    assert.match((await docker('buildx', 'du')).stdout, /Total:\t\t0B/);
+  });
+
+  describe('hostile clients', () => {
+    const definition = folderOf({ Dockerfile: 'FROM busybox\nCOPY . /all\n' });
+    /** What a build with this context fails with. */
+    async function refused(context: Folder): Promise<string> {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const folder: Folder = (sender, follow) =>
+        follow.length > 0 ? folderOf({})(sender, follow) : context(sender, follow);
+      return client.solve({ dockerfile: definition, context: folder }).then(
+        () => assert.fail('it was built'),
+        (error: Error) => error.message,
+      );
+    }
+    const describing =
+      (...stats: object[]): Folder =>
+      (sender) => {
+        for (const stat of stats) sender.send({ type: 'stat', stat });
+        sender.send({ type: 'stat' });
+      };
+
+    test('a client of the test’s own can build', async () => {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const context = folderOf({ a: 'a' });
+      const { exporterResponse } = await client.solve({ dockerfile: definition, context });
+      assert.match(exporterResponse['containerimage.config.digest'] ?? '', /^sha256:[0-9a-f]{64}$/);
+    });
+
+    test('names that lead elsewhere', async () => {
+      for (const path of [
+        '../x',
+        '/x',
+        'a/../../x',
+        '..',
+        '.',
+        '',
+        'a//b',
+        'x\0y',
+        'n'.repeat(256),
+        'd/'.repeat(2100),
+      ]) {
+        assert.match(await refused(describing(directory('a'), file(path, 1))), /the client sent a file with the name/);
+      }
+      const through = [file('a', 0, { mode: 2 ** 27 + 0o777, linkName: '/run' }), file('a/x', 1)];
+      assert.match(await refused(describing(...through)), /without the folder it is in/);
+      for (const linkName of ['../x', '/etc/passwd']) {
+        assert.match(await refused(describing(file('a', 0, { linkName }))), /sent "a" as a link to/);
+      }
+      assert.match(await refused(describing(file('a', -1))), /with a size of -1 bytes/);
+    });
+
+    test('content that nobody asked for, or too much of it', async () => {
+      assert.match(
+        await refused((sender) => sender.send({ type: 'data', id: 7, data: Buffer.from('x') })),
+        /was not asked for: 7/,
+      );
+      const more: Folder = async (sender) => {
+        sender.send({ type: 'stat', stat: file('large', 100_000) });
+        sender.send({ type: 'stat' });
+        const { id } = await sender.receive();
+        for (let n = 0; n < 20; n++) sender.send({ type: 'data', id, data: Buffer.alloc(10_000) });
+      };
+      assert.match(await refused(more), /"large" changed while it was sent/);
+      const grown: Folder = async (sender) => {
+        sender.send({ type: 'stat', stat: file('small', 1) });
+        sender.send({ type: 'stat' });
+        const { id } = await sender.receive();
+        for (let n = 0; n < 200; n++) sender.send({ type: 'data', id, data: Buffer.alloc(10_000) });
+      };
+      assert.match(await refused(grown), /"small" changed while it was sent/);
+      assert.match(await refused((sender) => sender.sendRaw(Buffer.alloc(100_000, 0xff))), /malformed|message ends/);
+      assert.match(
+        await refused((sender) => sender.send({ type: 'error', data: Buffer.from('no') })),
+        /could not send its files: no/,
+      );
+    });
+
+    test('a flood of descriptions ends the build, not the daemon', async () => {
+      const name = 'n'.repeat(250);
+      const flood: Folder = (sender) => {
+        for (let n = 0; n < 200_000; n++) sender.send({ type: 'stat', stat: file(`${n}${name}`.slice(0, 250), 1) });
+      };
+      assert.match(await refused(flood), /described too many files at once/);
+      assert.equal((await daemon.api('GET', '/_ping')).body, 'OK');
+    });
+
+    test('one that never answers holds nobody else, and leaves nothing', async () => {
+      const client = new BuildKitClient(daemon.host.path(SOCKET));
+      const silent = client
+        .solve({ dockerfile: definition, context: () => undefined })
+        .catch((error: Error) => error.message);
+      await ok(builds.context({ Dockerfile: 'FROM busybox\n' }));
+      await client[Symbol.asyncDispose]();
+      assert.match(String(await silent), /control: /);
+      await builds.nothingLeft();
+    });
+
+    test('requests that are no upgrade, or have no session', async () => {
+      assert.match((await daemon.api('POST', '/grpc')).body, /no upgrade proto in request/);
+      assert.match((await daemon.api('POST', '/session')).body, /invalid session id/);
+    });
+  });
+});
