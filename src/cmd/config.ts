@@ -128,6 +128,7 @@ function parseConfig(read: Reader): Omit<DaemonConfig, 'warnings'> {
       seccompProfile: read.text('seccompProfile') ?? 'builtin',
       ...read.optional('ipcMode', 'defaultIpcMode', String),
       ...read.optional('cgroupNamespace', 'defaultCgroupnsMode', String),
+      ...read.optional('shmSize', 'defaultShmSize', String),
     }),
     ...read.optional('usernsRemap', 'usernsRemap', String),
     log: parseLog(read),

@@ -45,3 +45,14 @@ test('user namespaces are refused, and profiles that are none', () => {
   assert.throws(() => parseContainerDefaults({ ...given, seccompProfile: '/nosuch' }), /opening seccomp profile/);
   assert.equal(parseContainerDefaults({ ...given, seccompProfile: 'unconfined' }).seccomp, 'unconfined');
 });
+
+test('the size of /dev/shm, in go-units’ spelling', () => {
+  const sizeOf = (shmSize: string) => parseContainerDefaults({ ...given, shmSize }).shmSize;
+  assert.equal(parseContainerDefaults(given).shmSize, 64 << 20);
+  assert.deepEqual(['64m', '128MiB', '1g', '4096', '1.5k'].map(sizeOf), [64 << 20, 128 << 20, 1 << 30, 4096, 1536]);
+  for (const bad of ['', 'x', '-1m', '0', '64q']) {
+    assert.throws(() => sizeOf(bad), {
+      message: `invalid argument "${bad}" for "--default-shm-size" flag: invalid size: '${bad}'`,
+    });
+  }
+});

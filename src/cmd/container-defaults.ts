@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerDefaults } from '../engine/config.ts';
 import { EngineError, errorMessage } from '../model/errors.ts';
-import type { Ulimit } from '../model/isolation.ts';
+import { DEFAULT_SHM_SIZE, type Ulimit } from '../model/isolation.ts';
+import { parseSize } from '../model/size.ts';
 import { parseProfile } from '../runtime/spec/seccomp.ts';
 
 /** What the daemon's flags say of containers that say nothing themselves. */
@@ -13,6 +14,8 @@ export interface GivenDefaults {
   readonly seccompProfile: string;
   readonly ipcMode?: string;
   readonly cgroupNamespace?: string;
+  /** "64m" */
+  readonly shmSize?: string;
 }
 
 /** @throws EngineError invalidArgument naming the flag */
@@ -23,6 +26,7 @@ export function parseContainerDefaults(given: GivenDefaults): ContainerDefaults 
     seccomp: readSeccompProfile(given.seccompProfile),
     seccompName: given.seccompProfile,
     ipcMode: parseIpcMode(given.ipcMode ?? 'private'),
+    shmSize: given.shmSize === undefined ? DEFAULT_SHM_SIZE : parseShmSize(given.shmSize),
     ...(given.cgroupNamespace === undefined ? {} : { cgroupNamespace: parseCgroupNamespace(given.cgroupNamespace) }),
   };
 }
@@ -38,6 +42,15 @@ function parseIpcMode(text: string): ContainerDefaults['ipcMode'] {
 function parseCgroupNamespace(text: string): 'host' | 'private' {
   if (text === 'host' || text === 'private') return text;
   throw new EngineError('invalidArgument', `invalid default cgroup namespace (${text}): use "host" or "private"`);
+}
+
+function parseShmSize(text: string): number {
+  const size = parseSize(text, 1024);
+  if (size !== undefined && size > 0) return size;
+  throw new EngineError(
+    'invalidArgument',
+    `invalid argument "${text}" for "--default-shm-size" flag: invalid size: '${text}'`,
+  );
 }
 
 /** "name=soft[:hard]", as dockerd's --default-ulimit; -1 is no limit. */

@@ -24,7 +24,4 @@ export function refuseUnlessDefault(read: Reader): void {
     refuse('--authorization-plugin is not supported by Fairway: requests would go through without being asked about');
   }
   if (read.flag('rootless', 'rootless', false)) refuse('--rootless is not supported by Fairway: it needs root');
-  const size = read.text('defaultShmSize') ?? '64m';
-  if (!/^(64m(i?b)?|67108864b?)$/i.test(size))
-    refuse(`--default-shm-size=${size} is not supported by Fairway: it is 64m`);
 }

@@ -64,6 +64,8 @@ export interface ContainerDefaults {
   /** For `docker info`: a file, builtin or unconfined */
   readonly seccompName: string;
   readonly ipcMode: 'private' | 'shareable';
+  /** Bytes of /dev/shm */
+  readonly shmSize: number;
   /** undefined: as the host's cgroup version has it */
   readonly cgroupNamespace?: 'host' | 'private';
 }

@@ -1,6 +1,6 @@
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import type { IpcMode, Isolation, NamespaceMode } from '../model/isolation.ts';
+import { DEFAULT_SHM_SIZE, type IpcMode, type Isolation, type NamespaceMode } from '../model/isolation.ts';
 import type { SharedNamespaces } from '../runtime/spec/namespaces.ts';
 import type { Core } from './core.ts';
 import { findContainer, tryFindContainer } from './lookup.ts';
@@ -25,7 +25,13 @@ export function completeIsolation(core: Core, isolation: Isolation): Isolation {
   const { pid, ipc = { kind: config.defaults?.ipcMode ?? 'private' } } = isolation;
   if (pid.kind === 'container' && tryFindContainer(state.containers, pid.container) === undefined)
     throw new EngineError('invalidArgument', `No such container: ${pid.container}`);
-  return { ...isolation, pid: complete(pid), ipc: complete(ipc), runtime: chooseRuntime(core, isolation.runtime) };
+  return {
+    ...isolation,
+    pid: complete(pid),
+    ipc: complete(ipc),
+    shmSize: isolation.shmSize || (config.defaults?.shmSize ?? DEFAULT_SHM_SIZE),
+    runtime: chooseRuntime(core, isolation.runtime),
+  };
 }
 
 /**

@@ -32,7 +32,7 @@ export interface Isolation {
   readonly hostUts: boolean;
   /** `--userns host` was said: shown again */
   readonly hostUser: boolean;
-  /** Bytes of /dev/shm */
+  /** Bytes of /dev/shm; 0 until the container is created: as the daemon has it */
   readonly shmSize: number;
   readonly ulimits: readonly Ulimit[];
   /** By names with dots: net.core.somaxconn */

@@ -167,8 +167,9 @@ describe('options of docker run that change what a container shares with its hos
     assert.match(await refusal('--storage-opt', 'size=1G'), /--storage-opt .* not supported/);
   });
 
-  test('default-ipc-mode and default-cgroupns-mode of the daemon', async () => {
-    const other = { 'default-ipc-mode': 'shareable', 'default-cgroupns-mode': 'private' };
+  test('default-ipc-mode, default-cgroupns-mode and default-shm-size of the daemon', async () => {
+    const modes = { 'default-ipc-mode': 'shareable', 'default-cgroupns-mode': 'private' };
+    const other = { ...modes, 'default-shm-size': '128m' };
     await daemon.host.out(['sh', '-c', 'cat >/run/daemon.json'], { input: JSON.stringify(other) });
     await daemon.stop('SIGTERM');
     await daemon.start(['--config-file', '/run/daemon.json']);
@@ -176,6 +177,11 @@ describe('options of docker run that change what a container shares with its hos
     assert.equal(await inspect('donor', 'IpcMode'), '"shareable"');
     assert.equal(await run(['--ipc', 'container:donor'], 'ls -d /dev/shm'), '/dev/shm');
     assert.equal(await inspect('donor', 'CgroupnsMode'), '"private"');
+    assert.equal(await inspect('donor', 'ShmSize'), String(128 << 20));
+    const size = 'df -k /dev/shm | tail -n 1 | tr -s " " | cut -d " " -f 2';
+    assert.equal(await run([], size), String(128 << 10));
+    assert.equal(await run(['--ipc', 'private'], size), String(128 << 10));
+    assert.equal(await run(['--shm-size', '1m'], size), '1024');
     assert.notEqual(await run([], 'readlink /proc/self/ns/cgroup'), await hostNamespace('cgroup'));
     await daemon.ok('create', '--name', 'asks', '--ipc', 'private', '--cgroupns', 'host', 'busybox');
     assert.equal(await inspect('asks', 'IpcMode'), '"private"');

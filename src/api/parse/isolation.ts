@@ -1,10 +1,4 @@
-import {
-  DEFAULT_SHM_SIZE,
-  type DeviceMapping,
-  type Isolation,
-  type NamespaceMode,
-  type Ulimit,
-} from '../../model/isolation.ts';
+import type { DeviceMapping, Isolation, NamespaceMode, Ulimit } from '../../model/isolation.ts';
 import { invalid } from '../status.ts';
 import type { Fields } from './fields.ts';
 
@@ -32,7 +26,7 @@ export function parseIsolation(fields: Fields): Isolation {
     ...parseIpc(fields.text('IpcMode')),
     hostUts: parseHostOnly(fields.text('UTSMode'), 'UTS'),
     hostUser: parseHostOnly(fields.text('UsernsMode'), 'user namespace'),
-    shmSize: shmSize === 0 ? DEFAULT_SHM_SIZE : shmSize,
+    shmSize,
     ulimits: fields.children('Ulimits').map(parseUlimit),
     sysctls: fields.map('Sysctls'),
     devices: fields.children('Devices').map(parseDevice),

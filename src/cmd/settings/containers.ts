@@ -46,6 +46,13 @@ export const CONTAINER_SETTINGS = {
     value: 'mode',
     help: 'cgroup namespace of containers that ask for none: host or private (default private with cgroup v2, else host)',
   },
+  defaultShmSize: {
+    flag: 'default-shm-size',
+    key: 'default-shm-size',
+    kind: 'text',
+    value: 'bytes',
+    help: '/dev/shm of containers that ask for no other size (default 64m)',
+  },
   runtimes: {
     flag: 'add-runtime',
     key: 'runtimes',

@@ -186,11 +186,4 @@ export const REFUSED_SETTINGS = {
     help: 'refused: requests are not shown to plugins',
   },
   rootless: { flag: 'rootless', kind: 'flag', help: 'refused: the daemon needs root' },
-  defaultShmSize: {
-    flag: 'default-shm-size',
-    key: 'default-shm-size',
-    kind: 'text',
-    value: 'bytes',
-    help: '64m, which every container gets that asks for no other size',
-  },
 } as const satisfies Settings;

@@ -1,5 +1,6 @@
 import type { LogConfig } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
+import { parseSize } from '../../model/size.ts';
 
 /** Which files a log consists of. */
 export interface Rotation {
@@ -76,7 +77,7 @@ export function delivery(options: LogConfig['options']): Delivery {
   if (size !== undefined && mode !== 'non-blocking') {
     throw invalid("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
   }
-  const limit = size === undefined ? BUFFER_SIZE : parseSize('max-buffer-size', size, 1024);
+  const limit = size === undefined ? BUFFER_SIZE : sizeOf('max-buffer-size', size, 1024);
   return mode === 'non-blocking' ? { dropBeyond: limit } : {};
 }
 
@@ -85,7 +86,7 @@ export function rotation(driver: string, options: LogConfig['options']): Rotatio
   const local = driver === 'local';
   const given = options['max-size'] ?? (local ? '20m' : undefined);
   // Docker reads one with 1000, the other with 1024.
-  const maxSize = given === undefined ? undefined : parseSize('max-size', given, local ? 1024 : 1000);
+  const maxSize = given === undefined ? undefined : sizeOf('max-size', given, local ? 1024 : 1000);
   if (maxSize !== undefined && maxSize <= 0) throw invalid('max-size must be a positive number');
   const maxFiles = parseCount(options['max-file'] ?? (local ? '5' : '1'));
   const compress = parseBoolean(options['compress'] ?? String(local && maxFiles > 1));
@@ -110,12 +111,11 @@ function parseBoolean(text: string): boolean {
   throw invalid(`strconv.ParseBool: parsing "${text}": invalid syntax`);
 }
 
-/** "10m", "1.5 GB", "512" */
-function parseSize(name: string, text: string, kilo: 1000 | 1024): number {
-  const match = /^(-?\d+(?:\.\d+)?) ?([kmgtp])?i?b?$/i.exec(text);
-  if (match === null) throw invalid(`invalid size for ${name}: '${text}'`);
-  const power = 'kmgtp'.indexOf((match[2] ?? '').toLowerCase()) + 1;
-  return Math.floor(Number(match[1]) * (match[2] === undefined ? 1 : kilo ** power));
+/** @throws EngineError invalidArgument */
+function sizeOf(name: string, text: string, kilo: 1000 | 1024): number {
+  const size = parseSize(text, kilo);
+  if (size === undefined) throw invalid(`invalid size for ${name}: '${text}'`);
+  return size;
 }
 
 /** Go's expressions and JavaScript's agree on what people write here. @throws EngineError invalidArgument */
