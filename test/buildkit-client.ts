@@ -57,18 +57,24 @@ export class BuildKitClient implements AsyncDisposable {
 
   /** Builds with these folders. @returns the answer @throws GrpcError */
   async solve(folders: Readonly<Record<string, Folder>>, options: Readonly<Record<string, string>> = {}) {
-    const id = randomUUID();
-    const methods = ['/moby.filesync.v1.FileSync/DiffCopy'];
-    const session = await upgrade(this.#socketPath, '/session', {
-      'X-Docker-Expose-Session-Uuid': id,
-      'X-Docker-Expose-Session-Grpc-Method': methods,
-    });
+    const id = await this.session(folders);
     const control = await upgrade(this.#socketPath, '/grpc', {});
-    this.#sockets.push(session, control);
-    serve(session, folders);
+    this.#sockets.push(control);
     const { solve } = bind(new Connection(control, 'control'), controlService);
     const ref = randomUUID();
     return solve({ ref, session: id, frontend: 'dockerfile.v0', frontendAttributes: options });
+  }
+
+  /** Opens a session with these folders. @returns its id */
+  async session(folders: Readonly<Record<string, Folder>>): Promise<string> {
+    const id = randomUUID();
+    const session = await upgrade(this.#socketPath, '/session', {
+      'X-Docker-Expose-Session-Uuid': id,
+      'X-Docker-Expose-Session-Grpc-Method': ['/moby.filesync.v1.FileSync/DiffCopy'],
+    });
+    this.#sockets.push(session);
+    serve(session, folders);
+    return id;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

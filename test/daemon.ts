@@ -183,6 +183,8 @@ export class TestDaemon implements AsyncDisposable {
       DOCKER_HOST: `unix://${SOCKET}`,
       DOCKER_CONFIG: '/run/docker-config',
       DOCKER_CLI_HINTS: 'false',
+      // The CLI asks for BuildKit, when it has buildx and is not told otherwise.
+      DOCKER_BUILDKIT: '0',
       ...runtime,
     };
   }

@@ -1,8 +1,10 @@
-import type { BuildListener, BuildRequest, BuildSource, Builds } from '../engine/builds.ts';
+import { Readable } from 'node:stream';
+import type { BuildListener, BuildOutput, BuildSource, Builds } from '../engine/builds.ts';
 import { fullReference, parseIgnoreFile } from '../engine/builds.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Progress as PullProgress } from '../model/registry.ts';
 import { receiveTar, receiveTexts } from './client-files.ts';
+import { sendFile, sendFolder } from './export.ts';
 import { failureWords, solveError } from './failure.ts';
 import { type FrontendOptions, refuseOtherFrontend } from './options.ts';
 import type { Progress, Step } from './progress.ts';
@@ -13,6 +15,8 @@ export interface Wish {
   readonly options: FrontendOptions;
   /** Of the client */
   readonly session: string;
+  /** The context, when it comes otherwise than by the session: a tar with the Dockerfile in it */
+  readonly context?: Readable | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -22,6 +26,13 @@ export type BuildsSurface = Pick<Builds, 'build' | 'usage' | 'prune' | 'hostGate
 /** The folder of a client's that is the context */
 const CONTEXT = 'context';
 const IGNORE_FILE = '.dockerignore';
+
+const EXPORTS: Readonly<Record<BuildOutput['kind'], string>> = {
+  image: 'exporting to image',
+  tar: 'exporting to client tarball',
+  folder: 'exporting to client directory',
+  nothing: 'keeping what was built in the cache',
+};
 
 interface Definition {
   readonly name: string;
@@ -35,22 +46,22 @@ interface Definition {
  * @returns the image's id
  * @throws SolveError with BuildKit's words
  */
-export async function build(builds: BuildsSurface, sessions: Sessions, solve: Wish): Promise<string> {
-  const { options, progress, signal } = solve;
-  const open = (folder: string) => sessions.find(options.sessions.get(folder) ?? solve.session, signal);
-  const { dockerfile: name } = options.request;
-  const definition = await progress.during(`[internal] load build definition from ${name}`, async (step) => {
-    for (const warning of options.warnings) step.warn(warning);
-    return readDefinition(await open(options.dockerfileFolder), options, signal);
-  });
+export async function build(builds: BuildsSurface, sessions: Sessions, wish: Wish): Promise<string> {
+  const { options, progress, signal } = wish;
+  const session = await sessions.find(wish.session, signal);
+  const { upload } = options;
+  const tar =
+    upload === undefined ? wish.context : Readable.from(session.upload(upload, signal), { objectMode: false });
+  let definition: Definition = { name: options.request.dockerfile, text: '', ignored: undefined };
   try {
+    if (tar !== undefined) return await run(builds, { context: () => told(tar, progress) }, session, wish);
+    const open = (folder: string) => sessions.find(options.sessions.get(folder) ?? wish.session, signal);
+    definition = await progress.during(`[internal] load build definition from ${definition.name}`, async (step) => {
+      for (const warning of options.warnings) step.warn(warning);
+      return readDefinition(await open(options.dockerfileFolder), options, signal);
+    });
     refuseOtherSyntax(definition.text);
-    const session = await open(CONTEXT);
-    const excluded = await progress.during(`[internal] load ${IGNORE_FILE}`, () =>
-      readIgnored(session, definition, signal),
-    );
-    const source = sourceOf(definition, excluded, session, solve);
-    return await run(builds, source, { ...solve, session: await sessions.find(solve.session, signal) });
+    return await run(builds, await sourceOf(definition, await open(CONTEXT), wish), session, wish);
   } catch (error) {
     signal.throwIfAborted();
     throw solveError(error, definition);
@@ -89,38 +100,42 @@ function refuseOtherSyntax(text: string): void {
   }
 }
 
-function sourceOf(
-  { text }: Definition,
-  exclude: readonly string[],
-  session: Session,
-  { progress, signal }: Wish,
-): BuildSource {
+async function sourceOf(definition: Definition, session: Session, { progress, signal }: Wish): Promise<BuildSource> {
+  const exclude = await progress.during(`[internal] load ${IGNORE_FILE}`, () =>
+    readIgnored(session, definition, signal),
+  );
   return {
-    dockerfile: text,
-    context: (follow) => {
-      const step = progress.step('[internal] load build context');
-      const tar = receiveTar(session, { name: CONTEXT, exclude, follow }, signal);
-      let error = '';
-      tar.once('error', (failed) => {
-        error = failed.message;
-      });
-      return tar.once('close', () => step.end({ error }));
-    },
+    dockerfile: definition.text,
+    context: (follow) => told(receiveTar(session, { name: CONTEXT, exclude, follow }, signal), progress),
   };
 }
 
-async function run(
-  builds: BuildsSurface,
-  source: BuildSource,
-  { options, session, progress, signal }: Omit<Wish, 'session'> & { readonly session: Session },
-): Promise<string> {
-  const follower = new Follower(progress, session, signal);
+/** A context that is told of as long as it comes. */
+function told(tar: Readable, progress: Progress): Readable {
+  const step = progress.step('[internal] load build context');
+  let error = '';
+  tar.once('error', (failed) => {
+    error = failed.message;
+  });
+  return tar.once('close', () => step.end({ error }));
+}
+
+async function run(builds: BuildsSurface, source: BuildSource, session: Session, wish: Wish): Promise<string> {
+  const { options, signal } = wish;
+  const follower = new Follower(wish, session);
+  const request = { ...options.request, output: outputOf(options.output, session, signal) };
   try {
-    return await builds.build(source, options.request satisfies BuildRequest, follower.listener);
+    return await builds.build(source, request, follower.listener);
   } catch (error) {
     follower.fail(failureWords(error));
     throw error;
   }
+}
+
+function outputOf(kind: BuildOutput['kind'], session: Session, signal: AbortSignal): BuildOutput {
+  if (kind === 'tar') return { kind, send: (path) => sendFile(session, path, signal) };
+  if (kind === 'folder') return { kind, send: (path) => sendFolder(session, path, signal) };
+  return { kind };
 }
 
 /** Tells a build's client of it. */
@@ -132,10 +147,13 @@ class Follower {
   /** What goes on beside the Dockerfile's */
   #step: Step | undefined;
 
-  constructor(progress: Progress, session: Session, signal: AbortSignal) {
+  readonly #output: BuildOutput['kind'];
+
+  constructor({ progress, signal, options }: Wish, session: Session) {
     this.#progress = progress;
     this.#session = session;
     this.#signal = signal;
+    this.#output = options.output;
   }
 
   get listener(): BuildListener {
@@ -153,7 +171,7 @@ class Follower {
       credentials: (registry) => session.credentials(registry, signal),
       secret: (id) => session.secret(id, signal),
       made: (id, names) => {
-        this.#step?.part(`writing image ${id}`, { done: true });
+        if (this.#output === 'image') this.#step?.part(`writing image ${id}`, { done: true });
         for (const name of names) this.#step?.part(`naming to ${fullReference(name)}`, { done: true });
         this.#step?.end();
       },
@@ -170,7 +188,7 @@ class Follower {
   /** Ends when the image has its names. */
   #take<T>(work: () => Promise<T>): Promise<T> {
     this.#steps?.close();
-    this.#step = this.#progress.step('exporting to image');
+    this.#step = this.#progress.step(EXPORTS[this.#output]);
     return work();
   }
 

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import type { Stat } from './protos/session.ts';
 
 export type SyncedType = 'file' | 'directory' | 'symlink' | 'link' | 'character-device' | 'block-device' | 'fifo';
@@ -31,6 +32,12 @@ const SETGID = 1 << 22;
 const CHARACTER_DEVICE = 1 << 21;
 const STICKY = 1 << 20;
 const IRREGULAR = 1 << 19;
+/** With what chmod(2) calls them */
+const SPECIAL = [
+  [SETUID, 0o4000],
+  [SETGID, 0o2000],
+  [STICKY, 0o1000],
+] as const;
 
 /** @returns undefined for what no tar has: sockets, and files of no known kind */
 export function typeOf({ mode, linkName }: Stat): SyncedType | undefined {
@@ -43,10 +50,22 @@ export function typeOf({ mode, linkName }: Stat): SyncedType | undefined {
 }
 
 export function modeOf(mode: number): number {
-  const special = [
-    [SETUID, 0o4000],
-    [SETGID, 0o2000],
-    [STICKY, 0o1000],
-  ] as const;
-  return special.reduce((bits, [theirs, ours]) => ((mode & theirs) === 0 ? bits : bits | ours), mode & 0o777);
+  return SPECIAL.reduce((bits, [theirs, ours]) => ((mode & theirs) === 0 ? bits : bits | ours), mode & 0o777);
 }
+
+/** The mode of a file as Go has it. */
+export function goMode(stats: Stats): number {
+  const permissions = stats.mode & 0o777;
+  const special = SPECIAL.reduce((bits, [theirs, ours]) => ((stats.mode & ours) === 0 ? bits : bits | theirs), 0);
+  const [type] = TYPES.find(([, is]) => is(stats)) ?? [0];
+  return (permissions | special | type) >>> 0;
+}
+
+const TYPES: readonly (readonly [number, (stats: Stats) => boolean])[] = [
+  [DIRECTORY, (stats) => stats.isDirectory()],
+  [SYMLINK, (stats) => stats.isSymbolicLink()],
+  [NAMED_PIPE, (stats) => stats.isFIFO()],
+  [SOCKET, (stats) => stats.isSocket()],
+  [DEVICE | CHARACTER_DEVICE, (stats) => stats.isCharacterDevice()],
+  [DEVICE, (stats) => stats.isBlockDevice()],
+];

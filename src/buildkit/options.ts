@@ -1,4 +1,4 @@
-import type { BuildRequest } from '../engine/builds.ts';
+import type { BuildOutput, BuildRequest } from '../engine/builds.ts';
 import { isIpAddress } from '../model/address.ts';
 import type { NetworkMode } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
@@ -6,7 +6,10 @@ import type { Attributes } from './protos/control.ts';
 
 /** What a frontend is asked for, beside what the engine's request has. */
 export interface FrontendOptions {
-  readonly request: BuildRequest;
+  readonly request: Omit<BuildRequest, 'output'>;
+  readonly output: BuildOutput['kind'];
+  /** The context, with the Dockerfile in it, is a tar that the client has on its standard input; undefined: folders of its */
+  readonly upload: URL | undefined;
   /** Names of the client's folders in its session */
   readonly dockerfileFolder: string;
   /** Sessions by folder, where it is not the request's own */
@@ -18,10 +21,13 @@ export interface FrontendOptions {
 /** What changes nothing here. `vcs:` is for attestations, `attest:` asks for them: dockerd's own store keeps none either. */
 const IGNORED = /^(vcs:|sharedkey:|frontend\.caps$|attest:provenance$|attest:sbom$|contextkey$|source$|cmdline$)/;
 
+/** The host of addresses that mean the client itself (buildkit, session/upload). */
+const UPLOADS = 'buildkit-session';
+
 /** How options are called by whoever has given them. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^context:/, '--build-context'],
-  [/^context$|^input:|^contextsubdir$/, 'a remote build context'],
+  [/^input:|^contextsubdir$/, 'a remote build context'],
   [/^requestid$/, '--check, or another --call,'],
   [/^cgroup-parent$/, '--cgroup-parent'],
   [/^hostname$/, 'BUILDKIT_SANDBOX_HOSTNAME'],
@@ -67,8 +73,9 @@ export function parseOptions(
     return Object.fromEntries(found.map(([name, value]) => [name.slice(prefix.length), value]));
   };
   const flags = [...limits(take), ...csv(take('ulimit')).map((limit) => `--ulimit=${ulimit(limit)}`)];
-  const request: BuildRequest = {
-    tags: exportedNames(exporters),
+  const exported = parseExporters(exporters);
+  const request = {
+    tags: exported.names,
     dockerfile: take('filename') || 'Dockerfile',
     arguments: prefixed('build-arg:'),
     labels: prefixed('label:'),
@@ -88,21 +95,47 @@ export function parseOptions(
   const warnings = cacheWarnings([take('cache-imports'), take('cache-from')], cache);
   const sessions = new Map(Object.entries(prefixed('local-sessionid:')));
   const dockerfileFolder = take('dockerfilekey') || 'dockerfile';
+  const upload = uploadOf(take('context'));
   refuseRest([...rest.keys()]);
-  return { request, dockerfileFolder, sessions, warnings };
+  return { request, output: exported.output, upload, dockerfileFolder, sessions, warnings };
 }
 
-/** Exporters that put the image into this store, by their names; what is to be done with it otherwise is the client's. */
-const STORE_EXPORTERS = new Set(['moby', 'image', 'docker']);
+/** @throws EngineError for a context that is elsewhere */
+function uploadOf(context: string): URL | undefined {
+  if (context === '') return undefined;
+  const url = URL.parse(context);
+  if (url?.host !== UPLOADS) throw unsupported('a remote build context');
+  return url;
+}
 
-function exportedNames(exporters: readonly Attributes[]): string[] {
-  if (exporters.length > 1) throw unsupported('more than one --output');
-  return exporters.flatMap(({ type, attributes }) => {
-    if (!STORE_EXPORTERS.has(type)) throw unsupported(`--output type=${type}`);
-    // Clients push by themselves what is asked of "moby".
-    if (type !== 'moby' && attributes['push'] === 'true') throw unsupported('--push by this exporter');
-    return csv(attributes['name'] ?? '');
-  });
+const OUTPUTS: ReadonlyMap<string, BuildOutput['kind']> = new Map([
+  ['moby', 'image'],
+  ['image', 'image'],
+  ['docker', 'image'],
+  ['local', 'folder'],
+  ['tar', 'tar'],
+  ['cacheonly', 'nothing'],
+]);
+
+/** @param more there are further ones @throws EngineError for what no exporter here makes */
+export function outputOfType(type: string, more: boolean): BuildOutput['kind'] {
+  const output = OUTPUTS.get(type);
+  if (more) throw unsupported('more than one --output');
+  if (output === undefined) throw unsupported(`--output type=${type}`);
+  return output;
+}
+
+function parseExporters(exporters: readonly Attributes[]): {
+  readonly output: BuildOutput['kind'];
+  readonly names: readonly string[];
+} {
+  const [exporter] = exporters;
+  if (exporter === undefined) return { output: 'nothing', names: [] };
+  const { type, attributes } = exporter;
+  const output = outputOfType(type, exporters.length > 1);
+  // Clients push by themselves what is asked of "moby".
+  if (type !== 'moby' && attributes['push'] === 'true') throw unsupported('--push by this exporter');
+  return { output, names: output === 'image' ? csv(attributes['name'] ?? '') : [] };
 }
 
 function networkMode(text: string): NetworkMode {

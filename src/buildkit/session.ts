@@ -6,7 +6,7 @@ import { bind, type Service } from '../grpc/service.ts';
 import { EngineError } from '../model/errors.ts';
 import { ANONYMOUS, type RegistryAuth } from '../model/registry.ts';
 import { healthService } from './protos/control.ts';
-import { authService, fileSyncService, secretsService } from './protos/session.ts';
+import { authService, fileSendService, fileSyncService, secretsService, uploadService } from './protos/session.ts';
 import type { SessionHeaders } from './session-headers.ts';
 
 /** What a client is asked for has these, in ms: one that keeps silent about its health twice is gone (buildkit, session/grpc.go). */
@@ -21,6 +21,8 @@ const LARGEST_SECRET = 500 << 10;
 /** What a client offers a build: its files, secrets and credentials, for as long as the connection is there. */
 export class Session {
   readonly files: Service<typeof fileSyncService, ConnectionOptions>;
+  readonly target: Service<typeof fileSendService, ConnectionOptions>;
+  readonly #uploads: Service<typeof uploadService, ConnectionOptions>;
   readonly #auth: Service<typeof authService, ConnectionOptions>;
   readonly #secrets: Service<typeof secretsService, ConnectionOptions>;
   readonly #health: Service<typeof healthService, ConnectionOptions>;
@@ -33,9 +35,22 @@ export class Session {
     this.#connection = new Connection(socket, 'session');
     this.#methods = new Set(methods.map((method) => method.toLowerCase()));
     this.files = bind(this.#connection, fileSyncService);
+    this.target = bind(this.#connection, fileSendService);
+    this.#uploads = bind(this.#connection, uploadService);
     this.#auth = bind(this.#connection, authService);
     this.#secrets = bind(this.#connection, secretsService);
     this.#health = bind(this.#connection, healthService);
+  }
+
+  /** What the client has on its standard input. @param url as it names it: "http://buildkit-session/id" @throws GrpcError */
+  async *upload(url: URL, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+    const metadata = { urlpath: url.pathname, urlhost: url.host };
+    const conversation = this.#uploads.pull({ signal, metadata });
+    try {
+      for await (const { data } of conversation.rest()) yield data;
+    } finally {
+      conversation.close();
+    }
   }
 
   /** What the client's configuration has for a registry. @param registry "docker.io", "registry.example:5000" */

@@ -3,7 +3,7 @@ import type { NetworkMode } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { ProgressListener, RegistryAuth } from '../model/registry.ts';
 import type { LayerUsage } from '../runtime/build/buildah.ts';
-import type { Builder, BuildHooks, BuildSettings, BuildSource } from '../runtime/build/builder.ts';
+import type { Builder, BuildHooks, BuildOutput, BuildSettings, BuildSource } from '../runtime/build/builder.ts';
 import type { Instruction } from '../runtime/build/dockerfile.ts';
 import type { BuildEvent } from '../runtime/build/events.ts';
 import { BuildError } from '../runtime/build/failure.ts';
@@ -32,7 +32,7 @@ export interface BuildRequest extends BuildSettings {
   readonly extraHosts: readonly string[];
 }
 
-export type { BuildEvent, BuildPlan, BuildSource, Instruction, LayerUsage, Stage };
+export type { BuildEvent, BuildOutput, BuildPlan, BuildSource, Instruction, LayerUsage, Stage };
 export { BuildError, parseIgnoreFile };
 
 /** Whoever wants a build and follows it. */

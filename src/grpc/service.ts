@@ -53,6 +53,10 @@ export interface Conversation<In, Out> {
   send(request: In): Promise<void>;
   /** The next answer. @throws GrpcError, also when there is none left */
   receive(): Promise<Out>;
+  /** The rest of the answers; it ends with the call. @throws GrpcError when that ends badly */
+  rest(): AsyncGenerator<Out>;
+  /** Says that no further request comes. */
+  finish(): void;
   close(): void;
 }
 
@@ -131,6 +135,10 @@ function converse(call: Call, path: string, m: AnyMethod): Conversation<never, u
       if (next.done === true) throw new GrpcError('INTERNAL', path, 'no further answer');
       return m.decode(next.value);
     },
+    async *rest() {
+      for await (const answer of answers) yield m.decode(answer);
+    },
+    finish: () => call.finish(),
     close: () => call.cancel(),
   };
 }

@@ -1,53 +1,23 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { BuildKitClient, directory, type Folder, file, folderOf } from '../buildkit-client.ts';
 import { Builds } from '../builds.ts';
+import { Buildx, told } from '../buildx.ts';
 import { SOCKET, TestDaemon } from '../daemon.ts';
-import { eventually, type Finished } from '../host.ts';
-
-/** buildx is a plugin of the docker CLI; tools/setup.sh leaves it here. BUILDX names another one. */
-const PLUGIN = process.env['BUILDX'] ?? join(import.meta.dirname, '../../.cache/clients/docker-buildx');
-/** In ms */
-const LONGEST = 200_000;
+import { eventually } from '../host.ts';
 
 describe('docker build by BuildKit', () => {
   let daemon: TestDaemon;
   let builds: Builds;
+  let buildx: Buildx;
   before(async () => {
     daemon = await TestDaemon.create();
     builds = new Builds(daemon);
-    const plugins = daemon.host.path('/run/docker-config/cli-plugins');
-    mkdirSync(plugins, { recursive: true });
-    symlinkSync(PLUGIN, join(plugins, 'docker-buildx'));
+    buildx = new Buildx(daemon);
   });
   after(() => daemon[Symbol.asyncDispose]());
 
-  const docker = (...args: string[]): Promise<Finished> =>
-    daemon.docker(args, { timeout: LONGEST, env: { DOCKER_BUILDKIT: '1' } });
   const run = (image: string, script: string) => daemon.ok('run', '--rm', image, 'sh', '-c', script);
-
-  /** `docker build` that must succeed. @returns what it tells of its steps, without times and numbers */
-  async function ok(...args: string[]): Promise<string> {
-    const { code, stderr } = await docker('build', '--progress=plain', ...args);
-    assert.equal(code, 0, `${stderr}${daemon.log.slice(-3000)}`);
-    return told(stderr);
-  }
-
-  async function fails(...args: string[]): Promise<string> {
-    const { code, stderr } = await docker('build', '--progress=plain', ...args);
-    assert.equal(code, 1, stderr);
-    return stderr;
-  }
-
-  const told = (text: string) =>
-    text
-      .split('\n')
-      .filter((line) => !/^#\d+ (DONE|\.\.\.)|^$|^#0 /.test(line))
-      .map((line) => line.replace(/^#\d+ (\d+\.\d+ )?/, '').replace(/( \d+\.\d+s)? done$/, ''))
-      .join('\n')
-      .replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:ID');
 
   test('tells what it does as BuildKit; what is known is not done again', async () => {
     const folder = builds.context({
@@ -67,7 +37,7 @@ CMD ["cat","/word"]
     });
     const args = ['-t', 'told:1', '-t', 'told', '--build-arg', 'WORD=given', '--label', 'l=1', folder];
     assert.equal(
-      await ok(...args),
+      await buildx.ok(...args),
       `[internal] load build definition from Dockerfile
 [internal] load .dockerignore
 [internal] load metadata for docker.io/library/busybox:latest
@@ -87,16 +57,16 @@ naming to docker.io/library/told:latest`,
     assert.equal(await daemon.ok('run', '--rm', 'told:1'), 'given');
     assert.equal(await run('told', 'cat one; echo $A'), 'given\n1');
     assert.equal(await daemon.ok('image', 'inspect', '-f', '{{json .Config.Labels}}', 'told'), '{"l":"1"}');
-    assert.equal((await ok(...args)).match(/^CACHED$/gm)?.length, 4);
+    assert.equal((await buildx.ok(...args)).match(/^CACHED$/gm)?.length, 4);
     const id = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'told');
-    const quiet = await docker('build', '-q', '--build-arg', 'WORD=given', '--label', 'l=1', folder);
+    const quiet = await buildx.docker('build', '-q', '--build-arg', 'WORD=given', '--label', 'l=1', folder);
     assert.equal(quiet.stdout, `${id}\n`);
     const env = { DOCKER_BUILDKIT: '0' };
     const known = ['--build-arg', 'WORD=given', '--label', 'l=1', folder];
-    await ok('--target', 'made', ...known);
+    await buildx.ok('--target', 'made', ...known);
     const classic = (await daemon.docker(['build', '-t', 'classic', '--target', 'made', ...known], { env })).stdout;
     assert.equal(classic.match(/Using cache/g)?.length, 5, 'both builders have one cache');
-    assert.doesNotMatch(await ok('--no-cache', ...args), /CACHED/);
+    assert.doesNotMatch(await buildx.ok('--no-cache', ...args), /CACHED/);
     await daemon.ok('rmi', 'told:1', 'told', 'classic');
     await builds.nothingLeft();
   });
@@ -107,14 +77,14 @@ naming to docker.io/library/told:latest`,
         'FROM busybox AS first\nRUN ls /sys/class/net | tr "\\n" " "; cat /etc/hosts; ulimit -n; df -m /dev/shm\nFROM nosuch\n',
     });
     const args = ['--no-cache', '--target', 'first', folder];
-    const plain = await ok('--add-host', 'db:10.1.2.3', '--ulimit', 'nofile=99:99', '--shm-size', '8m', ...args);
+    const plain = await buildx.ok('--add-host', 'db:10.1.2.3', '--ulimit', 'nofile=99:99', '--shm-size', '8m', ...args);
     assert.match(plain, /^eth0 lo /m);
     assert.match(plain, /^10\.1\.2\.3\s+db$/m);
     assert.match(plain, /^99$/m);
     assert.match(plain, /^shm +8 /m);
-    assert.doesNotMatch(await ok('--network', 'none', ...args), /eth0/);
-    assert.match(await ok('--network', 'host', ...args), /docker0/);
-    assert.match(await ok('--add-host', 'up:host-gateway', ...args), /^172\.\d+\.0\.1\s+up$/m);
+    assert.doesNotMatch(await buildx.ok('--network', 'none', ...args), /eth0/);
+    assert.match(await buildx.ok('--network', 'host', ...args), /docker0/);
+    assert.match(await buildx.ok('--add-host', 'up:host-gateway', ...args), /^172\.\d+\.0\.1\s+up$/m);
   });
 
   test('ignored files are not sent, and only what is copied is', async () => {
@@ -131,18 +101,17 @@ naming to docker.io/library/told:latest`,
     };
     const folder = builds.context(files);
     assert.match(
-      await ok(folder),
+      await buildx.ok(folder),
       /\n\/all\/\.dockerignore\n\/all\/Dockerfile\n\/all\/src\/a\.c\n\/all\/src\/b\.c\n\/all\/src\/ü\.h\n/,
     );
-    assert.match(await ok('-f', `${folder}/Part.Dockerfile`, folder), /\n\/part\/a\.c\n\/part\/b\.c\n/);
-    assert.match(await ok('-f', `${folder}/Own.Dockerfile`, folder), /sort\n\/own\/src\/b\.c\nexporting/);
-    const missing = await fails('-f', `${folder}/Nosuch`, folder);
+    assert.match(await buildx.ok('-f', `${folder}/Part.Dockerfile`, folder), /\n\/part\/a\.c\n\/part\/b\.c\n/);
+    assert.match(await buildx.ok('-f', `${folder}/Own.Dockerfile`, folder), /sort\n\/own\/src\/b\.c\nexporting/);
+    const missing = await buildx.fails('-f', `${folder}/Nosuch`, folder);
     assert.match(missing, /failed to read dockerfile: open Nosuch: no such file or directory/);
     const elsewhere = builds.context({ Other: 'FROM busybox\nCOPY src/a.c /a\nRUN cat /a; echo .\n' });
-    assert.match(await ok('-f', `${elsewhere}/Other`, folder), /^a\.$/m);
+    assert.match(await buildx.ok('-f', `${elsewhere}/Other`, folder), /^a\.$/m);
     const stdin = `docker build --progress=plain -f - ${folder} <<E\nFROM busybox\nCOPY src/b.c /b\nRUN cat /b; echo .\nE`;
-    const env = { ...daemon.env(), DOCKER_BUILDKIT: '1' };
-    const piped = await daemon.host.exec(['sh', '-c', stdin], { env, timeout: LONGEST });
+    const piped = await buildx.shell(stdin);
     assert.match(told(piped.stderr), /^b\.$/m, piped.stderr);
   });
 
@@ -158,7 +127,7 @@ naming to docker.io/library/told:latest`,
     const expected = await host.shell(
       `cd ${folder}; find . -type f ! -name Dockerfile | sort | xargs sha256sum | sha256sum`,
     );
-    const output = await ok('-t', 'files', folder);
+    const output = await buildx.ok('-t', 'files', folder);
     assert.ok(output.includes(expected.split(' ')[0] ?? ''), output);
     assert.match(output, /^lrwxrwxrwx .* link -> many\/file-1$/m);
     assert.match(output, /^-rwxr-x--x +2 .* run\.sh$/m);
@@ -171,7 +140,7 @@ naming to docker.io/library/told:latest`,
         'FROM busybox\nRUN --mount=type=secret,id=token --mount=type=secret,id=other,target=/o,required=false cat /run/secrets/token; ls -l /o || true\nRUN ls /run/secrets; true\n',
       token: 'h1dden-token\n',
     });
-    const output = await ok('--no-cache', '--secret', `id=token,src=${folder}/token`, '-t', 'secret', folder);
+    const output = await buildx.ok('--no-cache', '--secret', `id=token,src=${folder}/token`, '-t', 'secret', folder);
     assert.match(output, /\nh1dden-token\n/);
     assert.match(output, /ls: \/o: No such file/);
     assert.equal((await run('secret', 'grep -r h1dden-token /run /root /etc /tmp; true')).includes('h1dden'), false);
@@ -181,7 +150,7 @@ naming to docker.io/library/told:latest`,
 
   test('failures have BuildKit’s words, the step and the lines', async () => {
     const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo before \\\n  && exit 3\nRUN never\n' });
-    const failed = await fails('--no-cache', folder);
+    const failed = await buildx.fails('--no-cache', folder);
     assert.match(
       failed,
       /#\d+ \[2\/3\] RUN echo before +&& exit 3\n#\d+ \d\.\d+ before\n#\d+ ERROR: process "\/bin\/sh -c echo before +&& exit 3" did not complete successfully: exit code: 3\n/,
@@ -195,12 +164,12 @@ naming to docker.io/library/told:latest`,
       failed,
       /ERROR: (?:failed to build: )?failed to solve: process "\/bin\/sh -c echo before +&& exit 3" did not complete successfully: exit code: 3\n/,
     );
-    const missing = await fails(builds.context({ Dockerfile: 'FROM busybox\nCOPY nosuch /x\n' }));
+    const missing = await buildx.fails(builds.context({ Dockerfile: 'FROM busybox\nCOPY nosuch /x\n' }));
     assert.match(missing, /failed to solve: failed to compute cache key: "\/nosuch": not found/);
-    const wrong = await fails(builds.context({ Dockerfile: 'FROM busybox\nFLY away\n' }));
+    const wrong = await buildx.fails(builds.context({ Dockerfile: 'FROM busybox\nFLY away\n' }));
     assert.match(wrong, />>> FLY away\n[\s\S]*dockerfile parse error on line 2: unknown instruction: FLY/);
     assert.match(
-      await fails(builds.context({ Dockerfile: 'FROM localhost:1/x\n' })),
+      await buildx.fails(builds.context({ Dockerfile: 'FROM localhost:1/x\n' })),
       /ERROR: (?:failed to build: )?failed to solve: .*localhost:1/,
     );
   });
@@ -208,21 +177,21 @@ naming to docker.io/library/told:latest`,
   test('what is not supported is refused by its name', async () => {
     const folder = builds.context({ Dockerfile: 'FROM busybox\n' });
     const other = builds.context({ Dockerfile: '# syntax=example.org/other:1\nFROM busybox\n' });
-    assert.match(await fails(other), /the frontend example\.org\/other:1 is not supported by Fairway yet/);
+    assert.match(await buildx.fails(other), /the frontend example\.org\/other:1 is not supported by Fairway yet/);
     for (const [words, args] of [
       [/--platform linux\/s390x/, ['--platform', 'linux/s390x']],
       [/--no-cache-filter/, ['--no-cache-filter', 'x']],
       [/--cgroup-parent/, ['--cgroup-parent', '/x']],
       [/the frontend x/, ['--build-arg', 'BUILDKIT_SYNTAX=x']],
     ] as const) {
-      const said = await fails(...args, folder);
+      const said = await buildx.fails(...args, folder);
       assert.match(said, words);
       assert.match(said, /is not supported by Fairway yet/);
     }
     await using client = new BuildKitClient(daemon.host.path(SOCKET));
     const checked = client.solve({}, { requestid: 'frontend.lint' });
     await assert.rejects(checked, /--check, or another --call, is not supported by Fairway yet/);
-    const hinted = await ok('--cache-from', 'busybox', '--build-arg', 'BUILDKIT_INLINE_CACHE=1', folder);
+    const hinted = await buildx.ok('--cache-from', 'busybox', '--build-arg', 'BUILDKIT_INLINE_CACHE=1', folder);
     assert.match(hinted, /WARN: --cache-from has no effect/);
     assert.match(hinted, /WARN: --cache-to type=inline has no effect/);
   });
@@ -230,7 +199,7 @@ naming to docker.io/library/told:latest`,
   test('a client that leaves ends its build', async () => {
     const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 987\n' });
     const command = ['sh', '-c', 'echo $$; exec "$@"', 'sh', 'docker', 'build', '--progress=plain', folder];
-    const client = daemon.host.spawn(command, { ...daemon.env(), DOCKER_BUILDKIT: '1' });
+    const client = daemon.host.spawn(command, buildx.env);
     let heard = '';
     for (const stream of [client.stdout, client.stderr])
       stream?.on('data', (chunk: Buffer) => (heard += chunk.toString()));
@@ -257,17 +226,16 @@ target "b" {
 }
 `,
     });
-    const command = `cd ${folder} && docker buildx bake --progress=plain`;
-    const baked = await daemon.host.exec(['sh', '-c', command], { env: daemon.env(), timeout: LONGEST });
+    const baked = await buildx.shell(`cd ${folder} && docker buildx bake --progress=plain`);
     assert.equal(baked.code, 0, baked.stderr);
     assert.equal(await run('baked:a', 'cat /n'), 'one 1');
     assert.equal(await run('baked:b', 'cat /n'), 'one 2\ntwo');
-    assert.match((await docker('buildx', 'ls')).stdout, /default +running +\S+ +linux\/\w+/);
-    assert.match((await docker('buildx', 'inspect')).stdout, /Driver: +docker\n[\s\S]*Status: +running/);
-    assert.match((await docker('buildx', 'du')).stdout, /Total:\t\t\d/);
-    const pruned = await docker('buildx', 'prune', '-f', '--all');
+    assert.match((await buildx.docker('buildx', 'ls')).stdout, /default +running +\S+ +linux\/\w+/);
+    assert.match((await buildx.docker('buildx', 'inspect')).stdout, /Driver: +docker\n[\s\S]*Status: +running/);
+    assert.match((await buildx.docker('buildx', 'du')).stdout, /Total:\t\t\d/);
+    const pruned = await buildx.docker('buildx', 'prune', '-f', '--all');
     assert.match(pruned.stdout, /Total:\t\d/, pruned.stderr);
-    assert.match((await docker('buildx', 'du')).stdout, /Total:\t\t0B/);
+    assert.match((await buildx.docker('buildx', 'du')).stdout, /Total:\t\t0B/);
   });
 
   describe('hostile clients', () => {
@@ -359,7 +327,7 @@ target "b" {
       const silent = client
         .solve({ dockerfile: definition, context: () => undefined })
         .catch((error: Error) => error.message);
-      await ok(builds.context({ Dockerfile: 'FROM busybox\n' }));
+      await buildx.ok(builds.context({ Dockerfile: 'FROM busybox\n' }));
       await client[Symbol.asyncDispose]();
       assert.match(String(await silent), /control: /);
       await builds.nothingLeft();

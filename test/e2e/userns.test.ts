@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Builds } from '../builds.ts';
+import { Buildx } from '../buildx.ts';
 import { TestDaemon } from '../daemon.ts';
 import { eventually, type TestHost } from '../host.ts';
 
@@ -243,6 +244,23 @@ COPY --from=one /w /tool /last/
     const kept = await daemon.host.shell(`stat -c %u:%g ${ROOT}/builds/storage/overlay/*/diff/tool`);
     assert.match(kept, /^200007:200008$/m);
     assert.equal((await builds.ok('--network', 'app', folder)).match(/Using cache/g)?.length, 5);
+  });
+
+  test('docker build by BuildKit: files come from and go to the client, secrets are the remapped root’s', async () => {
+    const folder = builds.context({
+      Dockerfile:
+        'FROM busybox\nCOPY --chown=33:44 f /f\nRUN --mount=type=secret,id=s cat /run/secrets/s; stat -c "%u:%g %n" /f /run/secrets/s\n',
+      f: 'f',
+      s: 'hidden\n',
+    });
+    const buildx = new Buildx(daemon);
+    const output = await buildx.ok('--secret', `id=s,src=${folder}/s`, '-o', '/run/remapped', folder);
+    assert.match(output, /\nhidden\n33:44 \/f\n0:0 \/run\/secrets\/s\n/);
+    assert.equal(await daemon.host.shell('cat /run/remapped/f'), 'f');
+    await buildx.ok('--secret', `id=s,src=${folder}/s`, '-o', 'type=tar,dest=/run/remapped.tar', folder);
+    assert.match(await daemon.host.shell('tar -tvf /run/remapped.tar --numeric-owner'), / 33\/44 .* f$/m);
+    assert.match(await buildx.fails('--network', 'host', folder), /cannot share the host's network namespace/);
+    await builds.nothingLeft();
   });
 
   test('docker build: a hostile command has no more rights than a container’s; the host’s network is refused', async () => {

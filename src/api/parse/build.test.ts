@@ -24,6 +24,7 @@ describe('POST /build', () => {
       target: '',
       useCache: true,
       skipUnused: false,
+      output: { kind: 'image' },
       pull: false,
       auths: new Map(),
       networkMode: { kind: 'network', name: 'bridge' },
@@ -52,7 +53,6 @@ describe('POST /build', () => {
 
   test('what is not supported is refused by name', () => {
     const refused: Readonly<Record<string, readonly [string, RegExp]>> = {
-      version: ['2', /DOCKER_BUILDKIT=0/],
       remote: ['https://example.org', /a remote build context/],
       squash: ['1', /experimental mode/],
       platform: ['linux/arm64', /--platform linux\/arm64/],

@@ -8,10 +8,6 @@ import { parseNetworkMode } from './mode.ts';
 import { queryFlag, queryText } from './query.ts';
 import { parseRegistryConfig } from './registry-auth.ts';
 
-/** What BuildKit clients must do here, for every door they may come by. */
-const NO_BUILDKIT =
-  'BuildKit is not supported by Fairway yet: set DOCKER_BUILDKIT=0, or let BuildKit run in a container: docker buildx create --driver docker-container --use';
-
 /** buildah's flags by the query's names; values are numbers that buildah takes as they are: bytes, shares, microseconds. */
 const LIMITS: Readonly<Record<string, string>> = {
   memory: 'memory',
@@ -25,15 +21,63 @@ const SETS: Readonly<Record<string, string>> = { cpusetcpus: 'cpuset-cpus', cpus
 
 /** What is set to this, or not at all, asks for what happens anyway. */
 const UNSUPPORTED: Readonly<Record<string, { readonly flag: string; readonly allowed?: string }>> = {
-  remote: { flag: 'a remote build context' },
   cgroupparent: { flag: '--cgroup-parent' },
   isolation: { flag: '--isolation', allowed: 'default' },
-  outputs: { flag: '--output' },
 };
 
 export interface ClassicRequest extends BuildRequest {
   /** By registry: "registry.example:5000"; Docker Hub by the address of its first API */
   readonly auths: ReadonlyMap<string, RegistryAuth>;
+}
+
+/** What a client of BuildKit's says beside it, when it is one of Docker 20.10's time: its progress comes in the answer. */
+export interface SessionRequest {
+  readonly request: ClassicRequest;
+  readonly session: string;
+  /** By which the build may be cancelled, and finds its context; '': by nothing */
+  readonly buildId: string;
+  /** The context is the body of another request */
+  readonly uploaded: boolean;
+  /** As `--output` names it */
+  readonly outputs: readonly string[];
+}
+
+/** Whether it asks for BuildKit. */
+export function asksForBuildKit(query: URLSearchParams): boolean {
+  return query.get('version') === '2';
+}
+
+/** The id of a build whose context is in this request's body; undefined: it is no such request. */
+export function uploadFor(query: URLSearchParams): string | undefined {
+  return /^upload-request:(.+)$/.exec(query.get('buildid') ?? '')?.[1];
+}
+
+/**
+ * POST /build with version=2.
+ * @throws EngineError as parseBuild
+ */
+export function parseSessionBuild(
+  query: URLSearchParams,
+  headers: IncomingHttpHeaders,
+  platform: string,
+): SessionRequest {
+  const remote = queryText(query, 'remote');
+  if (remote === undefined) throw invalid('a build with version=2 needs remote=client-session, or upload-request');
+  if (remote !== 'client-session' && remote !== 'upload-request') throw unsupportedOption('a remote build context');
+  const outputs = list(query, 'outputs').map((item) => {
+    const fields = new Fields(item, 'Outputs');
+    const type = fields.text('Type');
+    fields.ignore('Attrs');
+    fields.close();
+    return type;
+  });
+  return {
+    request: { ...parse(query, headers, platform), skipUnused: true },
+    session: query.get('session') ?? '',
+    buildId: query.get('buildid') ?? '',
+    uploaded: remote === 'upload-request',
+    outputs,
+  };
 }
 
 /**
@@ -42,6 +86,12 @@ export interface ClassicRequest extends BuildRequest {
  * @throws EngineError invalidArgument for what is malformed, and for options Fairway does not know, naming them
  */
 export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): ClassicRequest {
+  if (queryText(query, 'remote') !== undefined) throw unsupportedOption('a remote build context');
+  if (list(query, 'outputs').length > 0) throw unsupportedOption('--output');
+  return parse(query, headers, platform);
+}
+
+function parse(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): ClassicRequest {
   refuse(query, platform);
   return {
     tags: query.getAll('t').filter((tag) => tag !== ''),
@@ -51,6 +101,7 @@ export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders,
     target: query.get('target') ?? '',
     useCache: !queryFlag(query, 'nocache'),
     skipUnused: false,
+    output: { kind: 'image' },
     pull: queryFlag(query, 'pull'),
     auths: parseRegistryConfig(headers),
     networkMode: parseNetworkMode(query.get('networkmode') ?? ''),
@@ -59,14 +110,13 @@ export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders,
   };
 }
 
-/** What is said before the first step, as Docker warns of arguments that nobody uses. */
+/** What is to be said before the first step; '': nothing. */
 export function noteOnCache(query: URLSearchParams): string {
   if (list(query, 'cachefrom').length === 0) return '';
-  return '[Warning] --cache-from has no effect: the cache is what was built here, images are not looked through\n';
+  return '--cache-from has no effect: the cache is what was built here, images are not looked through';
 }
 
 function refuse(query: URLSearchParams, platform: string): void {
-  if ((query.get('version') ?? '1') === '2' || query.has('session')) throw invalid(NO_BUILDKIT);
   for (const [name, { flag, allowed }] of Object.entries(UNSUPPORTED)) {
     const value = queryText(query, name);
     if (value !== undefined && value !== allowed && value !== '[]') throw unsupportedOption(flag);

@@ -15,7 +15,7 @@ const PING_HEADERS = {
   'Cache-Control': 'no-cache, no-store, must-revalidate',
   Pragma: 'no-cache',
   'Content-Type': 'text/plain; charset=utf-8',
-  // The classic builder: a CLI with buildx would otherwise ask for BuildKit.
+  // For the CLI of 20.10 and older, whose own daemon says the same; newer ones ask for BuildKit as soon as they have buildx.
   'Builder-Version': '1',
   Swarm: 'inactive',
 };

@@ -76,7 +76,7 @@ const VertexLog = message({
 });
 const VertexWarning = message({ vertex: string(1), level: integer(2), short: bytes(3) });
 
-const StatusResponse = message({
+export const StatusResponse = message({
   vertexes: repeated(1, Vertex),
   statuses: repeated(2, VertexStatus),
   logs: repeated(3, VertexLog),

@@ -29,6 +29,20 @@ export const fileSyncService = {
   duplex: { diffCopy: duplex('DiffCopy', Packet, Packet) },
 } as const;
 
+const BytesMessage = message({ data: bytes(1) });
+
+/** A client's folder that is written to, in packets; or its file, in bytes: the client knows which it has offered. */
+export const fileSendService = {
+  name: 'moby.filesync.v1.FileSend',
+  duplex: { packets: duplex('DiffCopy', Packet, Packet), bytes: duplex('DiffCopy', BytesMessage, BytesMessage) },
+} as const;
+
+/** What a client has on its standard input. */
+export const uploadService = {
+  name: 'moby.upload.v1.Upload',
+  duplex: { pull: duplex('Pull', BytesMessage, BytesMessage) },
+} as const;
+
 export const authService = {
   name: 'moby.filesync.v1.Auth',
   unary: {

@@ -37,9 +37,19 @@ export interface BuildSettings {
   readonly useCache: boolean;
   /** Stages that the target does not need are left out */
   readonly skipUnused: boolean;
+  readonly output: BuildOutput;
   /** Limits of commands, as buildah's flags: --memory=1g */
   readonly flags: readonly string[];
 }
+
+/** What becomes of what was built. */
+export type BuildOutput =
+  /** An image of this engine's */
+  | { readonly kind: 'image' }
+  /** It stays in the cache alone */
+  | { readonly kind: 'nothing' }
+  /** Its files go to whoever wants them, as a tar or as a folder, which is there as long as `send` takes. @param path of it */
+  | { readonly kind: 'tar' | 'folder'; readonly send: (path: string) => Promise<void> };
 
 /** Where commands of a build run. */
 export interface BuildPlace extends AsyncDisposable {
@@ -68,7 +78,7 @@ export interface BuildHooks {
 
 type BuildPhase =
   | { readonly kind: 'base'; readonly reference: string }
-  /** The image is taken over. Its id: "sha256:…" */
+  /** What was built goes where it is to go. Its id: "sha256:…" */
   | { readonly kind: 'take'; readonly id: string };
 
 export interface BuilderOptions {
@@ -187,10 +197,15 @@ export class Builder {
     writeFileSync(work.ignored, beside ? '' : readIgnored(work.context).join('\n'));
     const result = await this.#run(plan, bases, settings, hooks, work);
     const id = `sha256:${result}`;
-    await hooks.during({ kind: 'take', id }, async () => {
-      if (!(await this.#options.images.has(id))) await takeImage(this.#transfer, result, work, hooks.signal);
-    });
+    await hooks.during({ kind: 'take', id }, () => this.#hand(settings.output, result, work, hooks.signal));
     return id;
+  }
+
+  /** @param result 64 hexadecimal digits */
+  async #hand(output: BuildOutput, result: string, work: WorkFolder, signal: AbortSignal): Promise<void> {
+    if (output.kind === 'tar' || output.kind === 'folder') await output.send(work.output);
+    if (output.kind !== 'image' || (await this.#options.images.has(`sha256:${result}`))) return;
+    await takeImage(this.#transfer, result, work, signal);
   }
 
   /** @returns ids of the images the plan needs, by reference; buildah has them then */
@@ -235,6 +250,7 @@ export class Builder {
       ...this.#buildah.runFlags(work, host),
       ...placeFlags(place, work),
       ...secrets,
+      ...outputFlags(settings.output, work),
     ];
     const command = ['build', ...flags, '--file', work.dockerfile, '--ignorefile', work.ignored, work.context];
     try {
@@ -304,6 +320,12 @@ function commonFlags(policy: string, settings: BuildSettings): string[] {
     ),
     ...flags,
   ];
+}
+
+/** buildah writes the files by itself, besides the image. */
+function outputFlags({ kind }: BuildOutput, work: WorkFolder): string[] {
+  if (kind !== 'tar' && kind !== 'folder') return [];
+  return ['--output', `type=${kind === 'tar' ? 'tar' : 'local'},dest=${work.output}`];
 }
 
 /** Secrets are files for as long as the build takes; nobody but who works there can read them. */

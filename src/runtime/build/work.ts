@@ -10,7 +10,7 @@ import { delegateCgroup } from './delegation.ts';
 
 /** Of our cgroups below Fairway's parent */
 const PREFIX = 'build-';
-const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc', 'cgroups', 'empty', 'blobs'];
+const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc', 'cgroups', 'empty', 'blobs', 'out'];
 /** Processes that were killed may take a moment to go. */
 const ATTEMPTS = 50;
 const ATTEMPT_MS = 20;
@@ -55,6 +55,11 @@ export class WorkFolder implements AsyncDisposable {
   /** And back. */
   get result(): string {
     return join(this.path, 'result');
+  }
+
+  /** Where what was built is written to, as a file or a folder. */
+  get output(): string {
+    return join(this.path, 'out', 'root');
   }
 
   get dockerfile(): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { parseDetachKeys } from '../../../src/api/detach.ts';
 import { parseAttachRequest, parseLinkRequest } from '../../../src/api/parse/attachment.ts';
-import { parseBuild } from '../../../src/api/parse/build.ts';
+import { asksForBuildKit, parseBuild, parseSessionBuild } from '../../../src/api/parse/build.ts';
 import { parseCommit } from '../../../src/api/parse/commit.ts';
 import { parseContainerSpec } from '../../../src/api/parse/container.ts';
 import { parseExec, parseExecStart } from '../../../src/api/parse/exec.ts';
@@ -69,7 +69,9 @@ function useFilters(text: string): void {
 /** A query, and headers behind the first line. */
 function askBuild(text: string): void {
   const [query = '', config = ''] = text.split('\n');
-  parseBuild(new URLSearchParams(query), { 'x-registry-config': config }, 'linux/amd64');
+  const parameters = new URLSearchParams(query);
+  const parse = asksForBuildKit(parameters) ? parseSessionBuild : parseBuild;
+  parse(parameters, { 'x-registry-config': config }, 'linux/amd64');
 }
 
 function askQuery(text: string): void {
@@ -136,6 +138,7 @@ export const targets: readonly Target[] = [
     askBuild,
     [
       `t=a&buildargs={"A":"b"}&labels={"c":"d"}&memory=1&cpusetcpus=0-1&ulimits=[{"Name":"nofile","Soft":1,"Hard":2}]\n${base64({ 'r.example': AUTH })}`,
+      'version=2&remote=client-session&session=s&buildid=b&outputs=[{"Type":"tar","Attrs":{}}]',
     ],
     'cachefrom=[] platform=linux/amd64 networkmode=host extrahosts=a:1.2.3.4 squash=1 outputs=[] version=2 %22',
   ),

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { StatusResponse } from '../../src/buildkit/protos/control.ts';
+import { BuildKitClient, folderOf } from '../buildkit-client.ts';
+import { Builds } from '../builds.ts';
+import { Buildx, told } from '../buildx.ts';
+import { SOCKET, TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
+import { TestRegistry } from '../registry.ts';
+
+/** htpasswd(1) with bcrypt: user, secret */
+const HTPASSWD = 'user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';
+
+describe('where builds by BuildKit come from and go to', () => {
+  let daemon: TestDaemon;
+  let builds: Builds;
+  let buildx: Buildx;
+  before(async () => {
+    daemon = await TestDaemon.create();
+    builds = new Builds(daemon);
+    buildx = new Buildx(daemon);
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+  const images = () => daemon.ok('images', '-aq');
+
+  test('files go to the client, as a folder or as a tar; the cache alone is an output, too', async () => {
+    const folder = builds.context({
+      Dockerfile:
+        'FROM busybox AS made\nRUN mkdir -p /out/a-b /out/a/sub && cd /out && echo x > a/sub/x && echo y > a-b/y && ln -s a/sub/x link && chmod 750 a && head -c 3000000 /dev/zero > zeros && chown 7:8 a-b/y\nFROM scratch\nCOPY --from=made /out /\n',
+    });
+    const before = await images();
+    assert.match(await buildx.ok('-o', '/run/out', folder), /^exporting to client directory$/m);
+    const look =
+      'cd /run/out; find . | sort; cat a/sub/x a-b/y; readlink link; stat -c "%a" a; wc -c < zeros; sha256sum zeros';
+    const zeros = (await daemon.host.shell('head -c 3000000 /dev/zero | sha256sum')).split(' ')[0];
+    assert.deepEqual((await daemon.host.shell(look)).trim().split('\n'), [
+      ...['.', './a', './a-b', './a-b/y', './a/sub', './a/sub/x', './link', './zeros'],
+      ...['x', 'y', 'a/sub/x', '750', '3000000', `${zeros}  zeros`],
+    ]);
+    await buildx.ok('-o', 'type=tar,dest=/run/out.tar', folder);
+    const listed = (await daemon.host.shell('tar -tvf /run/out.tar --numeric-owner')).split('\n');
+    assert.equal(listed.filter((line) => /^-.* 7\/8 .* a-b\/y$/.test(line)).length, 1, listed.join('\n'));
+    const piped = await buildx.shell(`docker build -q -o - ${folder} | tar -xO a/sub/x`);
+    assert.equal(piped.stdout, 'x\n', piped.stderr);
+    assert.match(await buildx.ok('-o', 'type=cacheonly', folder), /^keeping what was built in the cache$/m);
+    assert.equal(await images(), before, 'no image is made of it');
+    assert.match(await buildx.fails('-o', 'type=oci,dest=/run/x', folder), /not.*support/i);
+    await builds.nothingLeft();
+  });
+
+  test('a context may come as a tar, and a Dockerfile alone', async () => {
+    const folder = builds.context({
+      'sub/Other': 'FROM busybox\nCOPY . /all\nRUN ls -A /all\n',
+      '.dockerignore': 'secret\n',
+      secret: 's',
+      kept: 'k',
+    });
+    const piped = await buildx.shell(`cd ${folder} && tar cz . | docker build --progress=plain -f sub/Other -`);
+    assert.match(told(piped.stderr), /\n\.dockerignore\nkept\nsub\nexporting/, piped.stderr);
+    const alone = await buildx.shell('printf "FROM busybox\\nRUN echo al\'\'one\\n" | docker build --progress=plain -');
+    assert.match(told(alone.stderr), /^alone$/m, alone.stderr);
+    assert.match(
+      await buildx.fails('https://example.org/x.git'),
+      /a remote build context is not supported by Fairway yet|git/,
+    );
+  });
+
+  test('credentials are asked of the client, for a base and for a push', async () => {
+    await daemon.host.out(['sh', '-c', 'cat > /run/htpasswd'], { input: `${HTPASSWD}\n` });
+    const auth = '  htpasswd: {realm: test, path: /run/htpasswd}';
+    const registry = await TestRegistry.start(daemon.host, { port: 5000, auth, user: 'user:secret' });
+    const name = `${registry.address}/team/base`;
+    const base = builds.context({ Dockerfile: 'FROM busybox\nENV WORD=pulled\n' });
+    assert.match(await buildx.fails('--push', '-t', name, base), /no basic auth credentials|unauthorized|401/i);
+    const login = ['login', '-u', 'user', '--password-stdin', registry.address];
+    await daemon.docker(login, { input: 'secret' });
+    await buildx.ok('--push', '-t', name, base);
+    await daemon.ok('rmi', name);
+    const folder = builds.context({ Dockerfile: `FROM ${name}\nRUN echo $WORD\n` });
+    const pulled = await buildx.ok('--pull', folder);
+    assert.match(pulled, new RegExp(`load metadata for ${name}:latest\n`));
+    assert.match(pulled, /\npulled\n/);
+    await daemon.ok('rmi', '-f', name);
+    await daemon.ok('logout', registry.address);
+    assert.match(await buildx.fails('--pull', folder), /no basic auth credentials/);
+  });
+
+  describe('as the CLI of Docker 20.10 asks', () => {
+    const query = (more: Readonly<Record<string, string>>) =>
+      new URLSearchParams({ version: '2', remote: 'client-session', ...more }).toString();
+    const lines = (body: string) =>
+      body
+        .split('\r\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+
+    test('progress and the image’s id come in the answer', async () => {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const text = 'FROM busybox\nCOPY f /f\nRUN cat /f\n';
+      const session = await client.session({
+        dockerfile: folderOf({ Dockerfile: text }),
+        context: folderOf({ f: 'legacy' }),
+      });
+      const { status, body } = await daemon.api('POST', `/build?${query({ session, t: 'legacy', buildid: 'b1' })}`);
+      assert.equal(status, 200);
+      const all = lines(body);
+      const traces = all.filter(({ id }) => id === 'moby.buildkit.trace');
+      const updates = traces.map(({ aux }) => StatusResponse.decode(Buffer.from(aux, 'base64')));
+      const names = updates.flatMap(({ vertexes }) => vertexes.map(({ name }) => name));
+      assert.ok(names.includes('[2/3] COPY f /f') && names.includes('exporting to image'), names.join());
+      assert.match(updates.flatMap(({ logs }) => logs.map(({ message }) => message.toString())).join(''), /legacy/);
+      const id = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'legacy');
+      assert.deepEqual(all.at(-1), { id: 'moby.image.id', aux: { ID: id } });
+      const failing = await client.session({
+        dockerfile: folderOf({ Dockerfile: 'FROM busybox\nRUN exit 7\n' }),
+        context: folderOf({}),
+      });
+      const failed = lines((await daemon.api('POST', `/build?${query({ session: failing })}`)).body);
+      assert.equal(failed.at(-1).error, 'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7');
+    });
+
+    test('a context comes by a request of its own; a build is cancelled by another', async () => {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const session = await client.session({});
+      const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN echo uploaded; sleep 986\n' });
+      await daemon.host.shell(`tar -C ${folder} -cf /run/uploaded.tar .`);
+      const path = '/run/fairway/fairway.sock';
+      const sending = daemon.host.shell(
+        `curl -s --unix-socket ${path} -T /run/uploaded.tar -X POST "http://d/build?version=2&buildid=upload-request:b2"`,
+      );
+      const building = daemon.api('POST', `/build?${query({ session, remote: 'upload-request', buildid: 'b2' })}`);
+      await sending;
+      await eventually('it runs', async () => (await daemon.host.shell('ps ax')).includes('sleep 986'));
+      assert.equal((await daemon.api('POST', '/build/cancel?id=b2')).status, 200);
+      assert.match((await building).body, /the build was cancelled/);
+      await builds.nothingLeft();
+      const alone = await daemon.api('POST', `/build?${query({ session, remote: 'upload-request', buildid: 'b3' })}`);
+      assert.match(alone.body, /the build context did not come/);
+    });
+  });
+});
