@@ -196,12 +196,20 @@ function clash({ protocol, hostAddresses: addresses }: PortWish, port: number, t
 
 /** 0.0.0.0 and :: stand for every address of their family: they exclude, and are excluded by, the same port on any of them. */
 class TakenPorts {
-  readonly #ranges: readonly HeldPort[];
+  /** By the block that they have ports in, so that few are looked at for each port, however many there are */
+  readonly #blocks = new Map<number, HeldPort[]>();
   /** Of the asker, by port */
   readonly #own = new Map<number, { readonly protocol: TransportProtocol; readonly address: IpAddress }[]>();
 
   constructor(held: Iterable<HeldPort>) {
-    this.#ranges = [...held];
+    for (const range of held) {
+      const last = blockOf(range.hostPort + range.count - 1);
+      for (let block = blockOf(range.hostPort); block <= last; block++) {
+        const others = this.#blocks.get(block);
+        if (others === undefined) this.#blocks.set(block, [range]);
+        else others.push(range);
+      }
+    }
   }
 
   take(protocol: TransportProtocol, address: IpAddress, port: number): void {
@@ -216,14 +224,20 @@ class TakenPorts {
     const clashes = (other: IpAddress) =>
       familyOf(other) === familyOf(address) && (other === address || isAny(other) || isAny(address));
     if (this.#own.get(port)?.some((own) => own.protocol === protocol && clashes(own.address))) return {};
-    return this.#ranges.find(
-      (range) =>
-        range.protocol === protocol &&
-        port >= range.hostPort &&
-        port < range.hostPort + range.count &&
-        clashes(range.hostAddress),
-    );
+    return this.#blocks
+      .get(blockOf(port))
+      ?.find(
+        (range) =>
+          range.protocol === protocol &&
+          port >= range.hostPort &&
+          port < range.hostPort + range.count &&
+          clashes(range.hostAddress),
+      );
   }
+}
+
+function blockOf(port: number): number {
+  return port >>> 6;
 }
 
 /** Neighbours on both sides become one range: one firewall element, however many ports. */
