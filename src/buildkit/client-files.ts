@@ -23,6 +23,9 @@ export interface Wanted {
 /** Bytes; the same for a Dockerfile as of the classic request */
 const LARGEST_TEXT = 1 << 20;
 
+/** What a client may send where some texts are wanted, links and their targets with them */
+const MOST_FILES = 100;
+
 /** Files by their paths: those that are wanted and are there. @throws GrpcError */
 export async function receiveTexts(
   session: Session,
@@ -31,13 +34,13 @@ export async function receiveTexts(
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const links = new Map<string, string>();
+  let count = 0;
   try {
     for await (const { path, type, size, content, linkName } of open(session, wanted, signal)) {
+      if (++count > MOST_FILES) throw invalid('the client sent more files than it was asked for');
       if (type === 'symlink') links.set(path, linkName);
       if (type !== 'file') continue;
-      if (!Buffer.isBuffer(content) && size > LARGEST_TEXT) {
-        throw invalid(`Cannot read ${path}: it must be a file of at most ${LARGEST_TEXT} bytes`);
-      }
+      if (size > LARGEST_TEXT) throw invalid(`Cannot read ${path}: it must be a file of at most ${LARGEST_TEXT} bytes`);
       found.set(path, (Buffer.isBuffer(content) ? content : await collect(content)).toString());
     }
   } catch (error) {

@@ -7,15 +7,22 @@ import type { Stat } from './protos/session.ts';
 const LONGEST_NAME = 255;
 const LONGEST_PATH = 4095;
 
-/**
- * Names as fsutil's sender makes them: clean, relative, below a folder that was described before.
- * @param folders described so far @throws GrpcError
- */
-export function checkPath({ path, linkName, size }: Stat, type: SyncedType, folders: ReadonlySet<string>): void {
-  if (!isClean(path)) throw bad(`the client sent a file with the name ${quote(path)}`);
-  if (!folders.has(posix.dirname(path))) {
-    throw bad(`the client sent ${quote(path)} without the folder it is in`);
+/** The folder that files are in which come now, and those it is in: a client walks a tree depth-first. */
+export class Trail {
+  readonly #folders: string[] = ['.'];
+
+  /** @throws GrpcError for a file whose folder was not described before, or was left */
+  enter(path: string, type: SyncedType): void {
+    const parent = posix.dirname(path);
+    while (this.#folders.length > 0 && this.#folders.at(-1) !== parent) this.#folders.pop();
+    if (this.#folders.length === 0) throw bad(`the client sent ${quote(path)} without the folder it is in`);
+    if (type === 'directory') this.#folders.push(path);
   }
+}
+
+/** Names as fsutil's sender makes them: clean, and relative. @throws GrpcError */
+export function checkPath({ path, linkName, size }: Stat, type: SyncedType): void {
+  if (!isClean(path)) throw bad(`the client sent a file with the name ${quote(path)}`);
   if (type === 'link' && !isClean(linkName))
     throw bad(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
   if (type === 'symlink' && (linkName === '' || !isText(linkName))) {

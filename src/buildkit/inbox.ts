@@ -1,6 +1,6 @@
 import { GrpcError } from '../grpc/error.ts';
 import { type SyncedType, typeOf } from './file-mode.ts';
-import { checkPath } from './file-names.ts';
+import { checkPath, Trail } from './file-names.ts';
 import type { Packet, Stat } from './protos/session.ts';
 
 /** Files up to this size, in bytes, are kept whole until it is their turn. */
@@ -31,7 +31,7 @@ export interface Pending {
 
 /** What a client sends of its files, checked: names, order, sizes, and that it was asked for. */
 export class Inbox {
-  readonly #folders = new Set<string>(['.']);
+  readonly #trail = new Trail();
   readonly #queue: Pending[] = [];
   readonly #requested = new Map<number, Pending>();
   /** Of the queue */
@@ -90,10 +90,10 @@ export class Inbox {
     const id = this.#next++;
     const type = typeOf(stat);
     if (type === undefined) return;
-    checkPath(stat, type, this.#folders);
+    checkPath(stat, type);
+    this.#trail.enter(stat.path, type);
     this.#listing += sizeOf(stat);
     if (this.#listing > LARGEST_LISTING) throw invalid('the client described too many files at once');
-    if (type === 'directory') this.#folders.add(stat.path);
     this.#queue.push({ id, stat, type, chunks: [], received: 0, requested: false, complete: type !== 'file' });
   }
 

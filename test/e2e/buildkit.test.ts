@@ -281,6 +281,8 @@ target "b" {
       }
       const through = [file('a', 0, { mode: 2 ** 27 + 0o777, linkName: '/run' }), file('a/x', 1)];
       assert.match(await refused(describing(...through)), /without the folder it is in/);
+      const left = [directory('a'), directory('b'), file('a/x', 1)];
+      assert.match(await refused(describing(...left)), /without the folder it is in/);
       for (const linkName of ['../x', '/etc/passwd']) {
         assert.match(await refused(describing(file('a', 0, { linkName }))), /sent "a" as a link to/);
       }
@@ -320,6 +322,20 @@ target "b" {
       };
       assert.match(await refused(flood), /described too many files at once/);
       assert.equal((await daemon.api('GET', '/_ping')).body, 'OK');
+    });
+
+    test('more files than a Dockerfile is', async () => {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const many: Folder = async (sender) => {
+        for (let n = 0; n < 1000; n++) sender.send({ type: 'stat', stat: file(`f${n}`, 1) });
+        sender.send({ type: 'stat' });
+        for (;;) {
+          const { id } = await sender.receive();
+          sender.send({ type: 'data', id, data: Buffer.from('x') });
+          sender.send({ type: 'data', id });
+        }
+      };
+      await assert.rejects(client.solve({ dockerfile: many }), /more files than it was asked for/);
     });
 
     test('one that never answers holds nobody else, and leaves nothing', async () => {
