@@ -65,6 +65,63 @@ describe('where builds by BuildKit come from and go to', () => {
     );
   });
 
+  test('here-documents are scripts, programs and files, for both builders', async () => {
+    const folder = builds.context({
+      Dockerfile: `FROM busybox AS base
+ENV A=1
+FROM base
+ARG B=2
+COPY <<EOF /etc/conf
+a=$A b=$B
+EOF
+COPY --chmod=700 <<x <<"y" /to/
+x $A
+x
+y $A
+y
+RUN <<EOF
+echo $A "$B" | tee /said
+EOF
+RUN cat <<E > /e && cat /e /etc/conf /to/* && stat -c %a /to/x
+text $A
+E
+RUN <<S
+#!/bin/sh -e
+echo program
+S
+`,
+    });
+    const lines = '1 2\ntext 1\na=1 b=2\nx 1\ny $A\n700\nprogram\n';
+    const output = await buildx.ok('--no-cache', '-t', 'documents', folder);
+    assert.equal(
+      output
+        .split('\n')
+        .filter((line) => lines.split('\n').includes(line))
+        .join('\n'),
+      lines.trim(),
+    );
+    assert.equal(await daemon.ok('run', '--rm', 'documents', 'cat', '/said', '/etc/conf'), '1 2\na=1 b=2');
+    await buildx.ok('-o', 'type=tar,dest=/run/documents.tar', folder);
+    assert.equal(await daemon.host.shell('tar -tf /run/documents.tar | grep dev/ || true'), '');
+    assert.match(await builds.ok(folder), /Step 9\/9 : RUN <<S\n ---> Using cache\n/);
+    await daemon.host.shell(`sed -i 's/^echo program/echo another/' ${folder}/Dockerfile`);
+    assert.match(await builds.ok(folder), /\nanother\n/);
+    const failing = builds.context({ Dockerfile: 'FROM busybox\nRUN <<EOF\ntrue\nexit 6\nEOF\n' });
+    const failed = await buildx.fails(failing);
+    assert.match(failed, /process "\/bin\/sh -c true\nexit 6" did not complete successfully: exit code: 6/);
+    assert.match(failed, /2 \| >>> RUN <<EOF\n +3 \| >>> true\n +4 \| >>> exit 6\n +5 \| >>> EOF\n/);
+  });
+
+  test('what a command keeps by a cache mount is there for the next build, until it is pruned', async () => {
+    const script = 'RUN --mount=type=cache,target=/kept echo x >> /kept/x; wc -l < /kept/x; ls /kept';
+    const folder = builds.context({ Dockerfile: `FROM busybox\n${script}\nRUN ls -A /kept || echo gone\n` });
+    const count = async () => /^(\d+)$/m.exec(await buildx.ok('--no-cache', '-t', 'keeping', folder))?.[1];
+    assert.deepEqual([await count(), await count(), await count()], ['1', '2', '3']);
+    assert.equal(await daemon.ok('run', '--rm', 'keeping', 'sh', '-c', 'ls -A /kept || echo none'), 'none');
+    await daemon.ok('builder', 'prune', '-f');
+    assert.equal(await count(), '1');
+  });
+
   test('credentials are asked of the client, for a base and for a push', async () => {
     await daemon.host.out(['sh', '-c', 'cat > /run/htpasswd'], { input: `${HTPASSWD}\n` });
     const auth = '  htpasswd: {realm: test, path: /run/htpasswd}';

@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import { rootOf } from '../../model/id-map.ts';
 import type { Logger } from '../../model/logger.ts';
+import type { ConfigSection } from '../images/config.ts';
 import type { Images } from '../images/images.ts';
 import { Queue } from '../images/lease.ts';
 import type { HostFacts } from '../spec/host.ts';
@@ -12,10 +13,13 @@ import type { RemappedUsers } from '../spec/namespaces.ts';
 import { Buildah, type LayerUsage } from './buildah.ts';
 import { readDockerfile, readIgnored, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
+import { Documents } from './documents.ts';
+import type { BaseFacts } from './environment.ts';
 import type { BuildEvent } from './events.ts';
 import { Narrator } from './narrator.ts';
 import { contextPaths, neededSecrets } from './needs.ts';
-import { type BuildPlan, isStep, neededImages, planBuild, renderPlan } from './plan.ts';
+import { type BuildPlan, isStep, neededImages, planBuild } from './plan.ts';
+import { renderPlan } from './render.ts';
 import { giveImage, takeImage } from './transfer.ts';
 import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
 
@@ -92,6 +96,14 @@ export interface BuilderOptions {
   readonly blobs: string | undefined;
 }
 
+interface PreparedPlan {
+  readonly plan: BuildPlan;
+  /** Ids by reference */
+  readonly bases: ReadonlyMap<string, string>;
+  /** Flags of what was kept for its steps */
+  readonly extra: readonly string[];
+}
+
 /** What a network namespace's path begins with for buildah */
 const BY_PATH = 'ns:';
 /** The daemon's end waits for this long at most, in ms. */
@@ -155,7 +167,7 @@ export class Builder {
       const usage = this.usage();
       const trash = join(this.#root, 'trash');
       if (existsSync(this.#buildah.storage)) await rename(this.#buildah.storage, trash);
-      await rm(trash, { recursive: true, force: true });
+      for (const folder of [trash, this.#mounts]) await rm(folder, { recursive: true, force: true });
       return usage;
     });
     return removed ?? [];
@@ -165,9 +177,21 @@ export class Builder {
     return workRoot(this.#options.dataRoot);
   }
 
+  /** What commands keep by `--mount=type=cache`. */
+  get #mounts(): string {
+    return join(this.#root, 'mounts');
+  }
+
   #workFolder(): WorkFolder {
     const { users } = this.#options;
     return new WorkFolder(this.#work, users && rootOf(users.maps));
+  }
+
+  /** buildah keeps cache mounts among its temporary files, which end with the build; from version 1.31 on below another name. */
+  #keepMounts(work: WorkFolder): void {
+    mkdirSync(this.#mounts, { recursive: true, mode: 0o700 });
+    work.own(this.#mounts);
+    for (const name of ['buildah-cache', 'buildah-cache-0']) symlinkSync(this.#mounts, join(work.temporary, name));
   }
 
   async #ready(): Promise<void> {
@@ -181,6 +205,7 @@ export class Builder {
 
   async #build(source: BuildSource, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
     await using work = this.#workFolder();
+    this.#keepMounts(work);
     const receive = (paths?: readonly string[]) =>
       receiveContext(source.context(paths), work.context, { users: this.#options.users, signal: hooks.signal });
     const beside = source.dockerfile !== undefined;
@@ -189,13 +214,15 @@ export class Builder {
     const plan = planBuild(parseDockerfile(text, settings.dockerfile), { ...settings, platform: this.#platform });
     const bases = await this.#findBases(plan, work, hooks);
     if (beside) {
-      const paths = (await this.#haveTriggers(bases)) ? undefined : contextPaths(plan);
+      const paths = this.#haveTriggers(bases) ? undefined : contextPaths(plan);
       if (paths === undefined || paths.length > 0) await receive(paths);
     }
     const ids = new Map(Array.from(bases, ([reference, id]) => [reference, id.replace('sha256:', '')]));
-    writeFileSync(work.dockerfile, renderPlan(plan, ids));
+    const documents = new Documents(work);
+    const facts = (reference: string) => this.#factsOf(bases.get(reference));
+    writeFileSync(work.dockerfile, renderPlan(plan, { ids, bases: facts, ...documents.keepers }));
     writeFileSync(work.ignored, beside ? '' : readIgnored(work.context).join('\n'));
-    const result = await this.#run(plan, bases, settings, hooks, work);
+    const result = await this.#run({ plan, bases, extra: documents.flags }, settings, hooks, work);
     const id = `sha256:${result}`;
     await hooks.during({ kind: 'take', id }, () => this.#hand(settings.output, result, work, hooks.signal));
     return id;
@@ -222,20 +249,24 @@ export class Builder {
   }
 
   /** Whether one of these brings instructions of its own, which may copy anything. */
-  async #haveTriggers(bases: ReadonlyMap<string, string>): Promise<boolean> {
-    for (const id of new Set(bases.values())) {
-      const config: unknown = JSON.parse(this.#buildah.configuration(id.replace('sha256:', '')));
-      const { config: { OnBuild } = {} } = config as {
-        readonly config?: { readonly OnBuild?: readonly string[] | null };
-      };
-      if (OnBuild != null && OnBuild.length > 0) return true;
-    }
-    return false;
+  #haveTriggers(bases: ReadonlyMap<string, string>): boolean {
+    return [...bases.values()].some((id) => (this.#configOf(id).OnBuild ?? []).length > 0);
+  }
+
+  #factsOf(id: string | undefined): BaseFacts | undefined {
+    if (id === undefined) return undefined;
+    const { Env, Shell } = this.#configOf(id);
+    return { env: Env ?? [], shell: Shell ?? undefined };
+  }
+
+  /** Of an image that buildah has. */
+  #configOf(id: string): ConfigSection {
+    const image: unknown = JSON.parse(this.#buildah.configuration(id.replace('sha256:', '')));
+    return (image as { readonly config?: ConfigSection | null }).config ?? {};
   }
 
   async #run(
-    plan: BuildPlan,
-    bases: ReadonlyMap<string, string>,
+    { plan, bases, extra }: PreparedPlan,
     settings: BuildSettings,
     hooks: BuildHooks,
     work: WorkFolder,
@@ -251,6 +282,7 @@ export class Builder {
       ...placeFlags(place, work),
       ...secrets,
       ...outputFlags(settings.output, work),
+      ...extra,
     ];
     const command = ['build', ...flags, '--file', work.dockerfile, '--ignorefile', work.ignored, work.context];
     try {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseDockerfile } from './dockerfile.ts';
-import { neededImages, planBuild, renderPlan } from './plan.ts';
+import { neededImages, planBuild } from './plan.ts';
+import { renderPlan } from './render.ts';
 
 const parse = (text: string) => parseDockerfile(text, 'Dockerfile');
+const PLAIN = { bases: () => undefined, folder: () => 'folder', program: () => '/program' };
 const OPTIONS = { target: '', arguments: {}, labels: {}, skipUnused: false, platform: 'linux/amd64' };
 
 describe('Dockerfiles', () => {
@@ -43,7 +45,11 @@ describe('Dockerfiles', () => {
     assert.equal(wrong('FROM a\nRUN'), on(2, 'RUN requires arguments'));
     assert.equal(wrong('# nothing\n'), 'the Dockerfile (Dockerfile) cannot be empty');
     assert.equal(wrong('ARG A\n'), 'no build stage in current context');
-    assert.equal(wrong('FROM a\nCOPY <<EOF /x\nEOF\n'), on(2, 'here-documents are not supported by Fairway yet'));
+    assert.equal(wrong('FROM a\nCOPY <<EOF /x\nE\n'), on(2, 'unterminated heredoc'));
+    assert.equal(
+      wrong('FROM a\nCOPY b <<EOF /x\nEOF\n'),
+      on(2, 'COPY of here-documents and files is not supported by Fairway yet'),
+    );
     assert.equal(wrong('FROM a\nRUN echo $((1<<3))\n'), 'nothing');
   });
 });
@@ -57,7 +63,7 @@ describe('build plans', () => {
     assert.deepEqual(neededImages(plan), ['a:1', 'b', 'c:2', 'x', 'd']);
     const ids = new Map(neededImages(plan).map((name, index) => [name, String(index).repeat(4)]));
     assert.equal(
-      renderPlan(plan, ids),
+      renderPlan(plan, { ...PLAIN, ids }),
       [
         'ARG V=1',
         'ARG OTHER=b',
@@ -84,5 +90,63 @@ describe('build plans', () => {
     const plan = (platform: string) => planBuild(parse(`FROM --platform=${platform} a\n`), OPTIONS);
     assert.deepEqual(neededImages(plan('$BUILDPLATFORM')), ['a']);
     assert.throws(() => plan('linux/s390x'), /--platform=linux\/s390x is not supported/);
+  });
+
+  test('here-documents become commands and files', () => {
+    const text = `FROM a AS one
+ENV A=1 B="b b"
+SHELL ["/bin/bash", "-c"]
+FROM one
+ARG G=g
+ENV C=$A-$G
+COPY --chown=1 <<x.txt <<-'y' /to/
+$A \${B} "$C" \\$A \${nosuch:-none} \${A:+set}
+x.txt
+\t$A
+\ty
+RUN <<EOF
+echo "one"
+  two \\
+EOF
+RUN cat <<E > /e; cat <<-F 3<<'G'
+# $A
+E
+F
+\tx
+G
+RUN <<S
+#!/usr/bin/env python3
+S
+CMD x
+`;
+    const dockerfile = parse(text);
+    assert.deepEqual(
+      dockerfile.stages[1]?.map(({ line, lastLine }) => `${line}-${lastLine}`),
+      ['4-4', '5-5', '6-6', '7-11', '12-15', '16-21', '22-24', '25-25'],
+    );
+    const kept: unknown[] = [];
+    const plan = planBuild(dockerfile, { ...OPTIONS, arguments: { G: 'given' } });
+    const rendered = renderPlan(plan, {
+      ...PLAIN,
+      ids: new Map([['a', '1']]),
+      folder: (files) => `kept-${kept.push(files)}`,
+    }).split('\n');
+    assert.deepEqual(kept, [{ 'x.txt': '1 b b "1-given" $A none set\n', y: '$A\n' }]);
+    assert.deepEqual(rendered.slice(6), [
+      'COPY --chown=1 --from=kept-1 x.txt y /to/',
+      String.raw`RUN ["/bin/bash","-c","echo \"one\"\n  two \\\n"]`,
+      String.raw`RUN ["/bin/bash","-c","cat <<E > /e; cat <<-F 3<<'G'\n# $A\nE\nF\n\tx\nG"]`,
+      'RUN ["/program"]',
+      'CMD x',
+      '',
+    ]);
+  });
+
+  test('words that look like here-documents are none', () => {
+    const [stage] = parse('FROM a\nRUN echo $((1<<3)) "x <<EOF y" <<<text <<../x <</etc\nCMD x\n').stages;
+    assert.deepEqual(
+      stage?.map(({ heredocs }) => heredocs.length),
+      [0, 0, 0],
+    );
   });
 });

@@ -1,4 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
+import { type Heredoc, isMarker, rawWords, readHeredocs } from './heredoc.ts';
 
 /** One instruction, on one line however many it was written on. */
 export interface Instruction {
@@ -11,6 +12,8 @@ export interface Instruction {
   /** Where it begins, from 1 */
   readonly line: number;
   readonly lastLine: number;
+  /** Lines that follow it and are its own */
+  readonly heredocs: readonly Heredoc[];
 }
 
 /** A Dockerfile as far as a builder must understand it to say what goes on; what instructions mean is buildah's. */
@@ -68,26 +71,33 @@ function* instructions(lines: readonly string[], mark: string): Generator<Instru
   const continued = mark === '\\' ? /\\[ \t]*$/ : /`[ \t]*$/;
   let text = '';
   let begin = 0;
-  for (const [index, line] of lines.entries()) {
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index] ?? '';
     // Comments and empty lines may stand in the middle of a continued line.
     if (line.trim() === '' || /^\s*#/.test(line)) continue;
     if (text === '') begin = index + 1;
     const goesOn = continued.test(line);
     text += goesOn ? line.replace(continued, '') : line;
     if (goesOn) continue;
-    yield instruction(text.trim(), begin, index + 1);
+    const read = instruction(text.trim(), begin, lines, index + 1);
+    yield read;
+    index = read.lastLine - 1;
     text = '';
   }
-  if (text.trim() !== '') yield instruction(text.trim(), begin, lines.length);
+  if (text.trim() !== '') yield instruction(text.trim(), begin, lines, lines.length);
 }
 
-function instruction(text: string, line: number, lastLine: number): Instruction {
-  const [, name = '', args = ''] = /^(\S+)\s*(.*)$/s.exec(text) ?? [];
-  return { name: name.toUpperCase(), args, text, line, lastLine };
+/** @param next index of the line behind it */
+function instruction(text: string, line: number, lines: readonly string[], next: number): Instruction {
+  const [, word = '', args = ''] = /^(\S+)\s*(.*)$/s.exec(text) ?? [];
+  const name = word.toUpperCase();
+  if (!/^(RUN|COPY|ADD)$/.test(name)) return { name, args, text, line, lastLine: next, heredocs: [] };
+  const { heredocs, next: lastLine } = readHeredocs(args, lines, next);
+  return { name, args, text, line, lastLine, heredocs };
 }
 
 /** @throws EngineError invalidArgument in Docker's words (buildkit, frontend/dockerfile/instructions) */
-function check({ name, args, text, line }: Instruction): void {
+function check({ name, args, text, line, heredocs }: Instruction): void {
   if (!NAMES.has(name)) throw parseError(line, `unknown instruction: ${text.split(/\s/)[0]}`);
   if (args === '')
     throw parseError(
@@ -95,9 +105,12 @@ function check({ name, args, text, line }: Instruction): void {
       `${name} requires ${name === 'ARG' || name === 'ENV' ? 'at least one argument' : 'arguments'}`,
     );
   if (name === 'FROM') fromParts(args, line);
-  if (/^(RUN|COPY|ADD)$/.test(name) && /(^|\s)\d*<<-?(['"]?)[a-zA-Z_]\w*\2(\s|$)/.test(args)) {
-    throw parseError(line, 'here-documents are not supported by Fairway yet');
-  }
+  if (name === 'RUN' || heredocs.length === 0) return;
+  const files = rawWords(args)
+    .filter((word) => !word.startsWith('--'))
+    .slice(0, -1);
+  if (!files.every(isMarker))
+    throw parseError(line, `${name} of here-documents and files is not supported by Fairway yet`);
 }
 
 export interface From {

@@ -1,6 +1,7 @@
 import { EngineError } from '../../model/errors.ts';
 import { parseJsonList } from '../images/changes.ts';
 import type { Instruction } from './dockerfile.ts';
+import { isMarker, textOf } from './heredoc.ts';
 import type { Stage } from './plan.ts';
 
 /** Why a build ended, in Docker's words. */
@@ -69,7 +70,9 @@ function commandOf(words: string, step: Instruction | undefined, stage: Stage | 
   if (list !== undefined) return list.join(' ');
   const before = stage.steps.slice(0, stage.steps.indexOf(step));
   const shell = before.findLast(({ name }) => name === 'SHELL');
-  return [...(parseJsonList(shell?.args ?? '') ?? DEFAULT_SHELL), args].join(' ');
+  const [document] = step.heredocs;
+  const script = document !== undefined && isMarker(args.trim()) ? textOf(document).trimEnd() : args;
+  return [...(parseJsonList(shell?.args ?? '') ?? DEFAULT_SHELL), script].join(' ');
 }
 
 function copyFailure(reason: string, step: Instruction | undefined): BuildFailure | undefined {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDockerfile } from './dockerfile.ts';
 import { contextPaths, neededSecrets } from './needs.ts';
-import { neededImages, planBuild, renderPlan } from './plan.ts';
+import { neededImages, planBuild } from './plan.ts';
+import { renderPlan } from './render.ts';
+
+const PLAIN = { bases: () => undefined, folder: () => '', program: () => '' };
 
 function plan(text: string, target = '') {
   const options = { target, arguments: {}, labels: {}, platform: 'linux/amd64', skipUnused: true };
@@ -41,7 +44,7 @@ test('what the target does not need is not looked for', () => {
   assert.deepEqual(neededImages(plan(text, '2')), ['a', 'b', 'c']);
   assert.deepEqual(neededImages(plan(text, 'two')), ['a', 'b']);
   assert.equal(
-    renderPlan(plan(text), new Map([['d', '1']])),
+    renderPlan(plan(text), { ...PLAIN, ids: new Map([['d', '1']]) }),
     'FROM scratch AS one\nFROM scratch AS two\nFROM scratch\nFROM 1\n',
   );
 });

@@ -20,11 +20,11 @@ export function contextPaths(plan: BuildPlan): readonly string[] | undefined {
   return paths.has('') ? undefined : [...paths];
 }
 
-function pathsOf({ name, args }: Instruction): readonly string[] | undefined {
+function pathsOf({ name, args, heredocs }: Instruction): readonly string[] | undefined {
   if (name === 'ONBUILD') return undefined;
   const flags = leadingFlags(args);
   if (name === 'RUN') return mounts(flags).every(isElsewhere) ? [] : undefined;
-  if ((name !== 'COPY' && name !== 'ADD') || /(^|\s)--from=/.test(flags)) return [];
+  if ((name !== 'COPY' && name !== 'ADD') || heredocs.length > 0 || /(^|\s)--from=/.test(flags)) return [];
   const rest = args.slice(flags.length);
   if (rest.includes('$')) return undefined;
   const words = parseJsonList(rest) ?? rest.trim().split(/\s+/);

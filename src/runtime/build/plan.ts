@@ -3,7 +3,7 @@ import { splitWords } from '../images/words.ts';
 import { type Dockerfile, fromParts, type Instruction, parseError } from './dockerfile.ts';
 
 /** Where a stage begins. */
-type Base =
+export type Base =
   | { readonly kind: 'scratch' }
   | { readonly kind: 'stage'; readonly index: number }
   | { readonly kind: 'image'; readonly reference: string };
@@ -21,6 +21,10 @@ export interface BuildPlan {
   readonly arguments: readonly Instruction[];
   readonly stages: readonly Stage[];
   readonly escape: string;
+  /** Build arguments of the client */
+  readonly given: Readonly<Record<string, string>>;
+  /** What FROM may use */
+  readonly variables: ReadonlyMap<string, string>;
   /** All steps, as they are counted for the user */
   readonly total: number;
   /** Steps that buildah puts behind the last: for labels it is given beside the Dockerfile */
@@ -49,7 +53,15 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
   const total = chosen.reduce((sum, { steps }) => sum + steps.length, dockerfile.arguments.length);
   const kept = options.skipUnused ? withoutUnused(chosen) : chosen;
   const appended = Object.entries(options.labels).filter(([name, value]) => !isStep(name, value)).length;
-  return { arguments: dockerfile.arguments, stages: kept, escape: dockerfile.escape, total, appended };
+  return {
+    arguments: dockerfile.arguments,
+    stages: kept,
+    escape: dockerfile.escape,
+    given: options.arguments,
+    variables,
+    total,
+    appended,
+  };
 }
 
 function isTarget(stages: readonly Stage[], index: number, target: string): boolean {
@@ -123,7 +135,10 @@ function withLabels(stage: Stage, { labels }: PlanOptions): Stage {
     .sort(([a], [b]) => (a < b ? -1 : 1));
   if (pairs.length === 0) return stage;
   const args = pairs.map(([name, value]) => `${quote(name)}=${quote(value)}`).join(' ');
-  return { ...stage, steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0, lastLine: 0 }] };
+  return {
+    ...stage,
+    steps: [...stage.steps, { name: 'LABEL', args, text: `LABEL ${args}`, line: 0, lastLine: 0, heredocs: [] }],
+  };
 }
 
 /** Whether a label can be written in a Dockerfile, whose lines end where a line ends. */
@@ -146,8 +161,8 @@ export function neededImages(plan: BuildPlan): string[] {
   return [...needed];
 }
 
-const COPY_SOURCE = /(^|\s)(--from=)(\S+)/g;
-const MOUNT_SOURCE = /(^|\s)(--mount=(?:\S+,)?from=)([^\s,]+)/g;
+export const COPY_SOURCE = /(^|\s)(--from=)(\S+)/g;
+export const MOUNT_SOURCE = /(^|\s)(--mount=(?:\S+,)?from=)([^\s,]+)/g;
 
 /** What COPY --from and RUN --mount=from name. Flags come first. */
 function sources({ name, args }: Instruction): string[] {
@@ -165,38 +180,4 @@ function stageIndex(stages: readonly Stage[], name: string): number {
   return stages.findIndex(
     (stage, index) => (stage.name !== '' && stage.name === name.toLowerCase()) || String(index) === name,
   );
-}
-
-/**
- * The plan as a Dockerfile for buildah, one instruction a line, in which every image is named by its id: so it is the image
- * that was found here, and nothing is ever looked for elsewhere.
- *
- * @param ids of all needed images, as hexadecimal digits
- */
-export function renderPlan(plan: BuildPlan, ids: ReadonlyMap<string, string>): string {
-  const lines = plan.escape === '\\' ? [] : [`# escape=${plan.escape}`];
-  for (const { name, args } of plan.arguments) lines.push(`${name} ${args}`);
-  for (const stage of plan.stages) {
-    const as = stage.name === '' ? '' : ` AS ${stage.name}`;
-    lines.push(`FROM ${baseName(plan, stage.base, ids)}${as}`);
-    for (const step of stage.steps.slice(1)) lines.push(`${step.name} ${substitute(step, ids)}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-function baseName(plan: BuildPlan, base: Base, ids: ReadonlyMap<string, string>): string {
-  if (base.kind === 'scratch') return 'scratch';
-  if (base.kind === 'stage') return plan.stages[base.index]?.name ?? '';
-  return ids.get(base.reference) ?? base.reference;
-}
-
-function substitute({ name, args }: Instruction, ids: ReadonlyMap<string, string>): string {
-  if (name !== 'RUN' && name !== 'COPY') return args;
-  const flags = leadingFlags(args);
-  const pattern = name === 'RUN' ? MOUNT_SOURCE : COPY_SOURCE;
-  const replaced = flags.replace(
-    pattern,
-    (_, blank: string, flag: string, source: string) => `${blank}${flag}${ids.get(source) ?? source}`,
-  );
-  return replaced + args.slice(flags.length);
 }

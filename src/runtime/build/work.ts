@@ -10,7 +10,7 @@ import { delegateCgroup } from './delegation.ts';
 
 /** Of our cgroups below Fairway's parent */
 const PREFIX = 'build-';
-const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc', 'cgroups', 'empty', 'blobs', 'out'];
+const FOLDERS = ['context', 'tmp', 'base', 'result', 'run', 'runc', 'cgroups', 'empty', 'blobs', 'out', 'documents'];
 /** Processes that were killed may take a moment to go. */
 const ATTEMPTS = 50;
 const ATTEMPT_MS = 20;
@@ -55,6 +55,11 @@ export class WorkFolder implements AsyncDisposable {
   /** And back. */
   get result(): string {
     return join(this.path, 'result');
+  }
+
+  /** Here-documents of the Dockerfile. */
+  get documents(): string {
+    return join(this.path, 'documents');
   }
 
   /** Where what was built is written to, as a file or a folder. */

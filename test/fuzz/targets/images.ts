@@ -3,7 +3,6 @@ import { Readable } from 'node:stream';
 import { statusOf } from '../../../src/api/status.ts';
 import { decodeMessage } from '../../../src/grpc/error.ts';
 import { EngineError } from '../../../src/model/errors.ts';
-import { parseDockerfile } from '../../../src/runtime/build/dockerfile.ts';
 import { guarded, TarGuard } from '../../../src/runtime/files/tar-guard.ts';
 import { Archive } from '../../../src/runtime/images/archive.ts';
 import type { Blobs } from '../../../src/runtime/images/blobs.ts';
@@ -240,12 +239,6 @@ export const targets: readonly Target[] = [
       'LABEL a=b\nVOLUME /a\nUSER $A\nWORKDIR b',
     ],
     'CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR --retries= --constructor=1s $ { } :- :+ A \\ NONE $ 0-65535',
-  ),
-  ofText(
-    'images/dockerfile',
-    (text) => parseDockerfile(text, 'Dockerfile'),
-    ['# escape=`\nARG A\nFROM a AS b\nRUN x \\\n # c\n y\nCOPY --from=b . .\n', 'FROM --platform=linux/amd64 a\n'],
-    'FROM AS ARG RUN <<EOF \\ # escape=` ADD',
   ),
   ofBytes('images/archive', readArchive, [TAR], 'ustar ../ / g x L K', isEngineError),
   ofBytes('images/tar-owners', mapOwners, [TAR], 'uid= gid= 999999999', isEngineError),

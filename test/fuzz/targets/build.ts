@@ -6,7 +6,11 @@ import { SolveRequest } from '../../../src/buildkit/protos/control.ts';
 import { Packet } from '../../../src/buildkit/protos/session.ts';
 import { GrpcError } from '../../../src/grpc/error.ts';
 import { Deframer, messagePrefix } from '../../../src/grpc/framing.ts';
-import { isClientError, ofBytes, type Target } from '../target.ts';
+import { parseDockerfile } from '../../../src/runtime/build/dockerfile.ts';
+import { contextPaths, neededSecrets } from '../../../src/runtime/build/needs.ts';
+import { neededImages, planBuild } from '../../../src/runtime/build/plan.ts';
+import { renderPlan } from '../../../src/runtime/build/render.ts';
+import { isClientError, ofBytes, ofText, type Target } from '../target.ts';
 
 const OPTIONS = {
   filename: 'Dockerfile',
@@ -67,10 +71,46 @@ function readSolve(bytes: Buffer): void {
   }
 }
 
+/** What buildah gets has a line for each instruction: nothing that is written in one becomes another. */
+function renderDockerfile(text: string): void {
+  const options = {
+    target: '',
+    arguments: { A: 'x y' },
+    labels: { l: "it's" },
+    platform: 'linux/amd64',
+    skipUnused: true,
+  };
+  const plan = planBuild(parseDockerfile(text, 'Dockerfile'), options);
+  const ids = new Map(neededImages(plan).map((name, index) => [name, String(index)]));
+  contextPaths(plan);
+  neededSecrets(plan);
+  const rendered = renderPlan(plan, {
+    ids,
+    bases: () => ({ env: ['PATH=/bin', 'E=\n'], shell: undefined }),
+    folder: (files) => {
+      for (const name of Object.keys(files)) assert.match(name, /^\w[\w.-]*$/);
+      return 'folder';
+    },
+    program: () => '/program',
+  });
+  const expected = plan.stages.reduce((sum, { steps }) => sum + steps.length, plan.arguments.length);
+  assert.equal(rendered.trimEnd().split('\n').length, expected + (plan.escape === '\\' ? 0 : 1));
+}
+
 const refuses = (thrown: unknown) =>
   thrown instanceof RangeError || thrown instanceof GrpcError || isClientError(thrown);
 
 export const targets: readonly Target[] = [
   ofBytes('buildkit/files', receiveFiles, [SYNC], '.. / ../x', refuses),
+  ofText(
+    'build/dockerfile',
+    renderDockerfile,
+    [
+      '# escape=`\nARG A\nFROM a AS b\nRUN x \\\n # c\n y\nCOPY --from=b . .\n',
+      'FROM --platform=linux/amd64 a\n',
+      'FROM a AS b\nENV A=1 B=$A\nSHELL ["/sh"]\nFROM b\nARG A\nCOPY <<x <<-"y" /to\n$A\nx\n\ty\nRUN <<E\n#!/x\nE\nRUN cat <<E\nE\n',
+    ],
+    'FROM AS ARG RUN <<EOF <<-E \\ # escape=` ADD $ {A :- --from= --mount=type=secret,id=',
+  ),
   ofBytes('buildkit/solve', readSolve, [SOLVE], Object.keys(OPTIONS).join(' '), refuses),
 ];
