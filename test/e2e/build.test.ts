@@ -165,7 +165,7 @@ RUN ["cat", "/one", "/zero"]
       await refused('FROM a b\n'),
       'dockerfile parse error on line 1: FROM requires either one or three arguments',
     );
-    assert.match(await refused('FROM busybox\nRUN <<EOF\ntrue\nEOF\n'), /here-documents are not supported/);
+    assert.match(await refused('FROM busybox\nRUN <<EOF\ntrue\n'), /line 2: unterminated heredoc/);
     assert.match(await refused('FROM busybox\n', '-t', 'UPPER'), /invalid/);
     assert.match(await refused('FROM 127.0.0.1:1/nosuch\n'), /127\.0\.0\.1:1\/v2\/.*connection refused/);
     assert.match(
