@@ -55,18 +55,20 @@ export async function build(builds: BuildsSurface, sessions: Sessions, wish: Wis
   let definition: Definition = { name: options.request.dockerfile, text: '', ignored: undefined };
   try {
     if (tar !== undefined) return await run(builds, { context: () => told(tar, progress) }, session, wish);
-    const open = (folder: string) => sessions.find(options.sessions.get(folder) ?? wish.session, signal);
+    const open: OpenFolder = (folder) => sessions.find(options.sessions.get(folder) ?? wish.session, signal);
     definition = await progress.during(`[internal] load build definition from ${definition.name}`, async (step) => {
       for (const warning of options.warnings) step.warn(warning);
       return readDefinition(await open(options.dockerfileFolder), options, signal);
     });
     refuseOtherSyntax(definition.text);
-    return await run(builds, await sourceOf(definition, await open(CONTEXT), wish), session, wish);
+    return await run(builds, await sourceOf(definition, open, wish), session, wish);
   } catch (error) {
     signal.throwIfAborted();
     throw solveError(error, definition);
   }
 }
+
+type OpenFolder = (folder: string) => Promise<Session>;
 
 async function readDefinition(
   session: Session,
@@ -100,19 +102,43 @@ function refuseOtherSyntax(text: string): void {
   }
 }
 
-async function sourceOf(definition: Definition, session: Session, { progress, signal }: Wish): Promise<BuildSource> {
+/** @param open a folder's session */
+async function sourceOf(
+  definition: Definition,
+  open: OpenFolder,
+  { options, progress, signal }: Wish,
+): Promise<BuildSource> {
+  const session = await open(CONTEXT);
   const exclude = await progress.during(`[internal] load ${IGNORE_FILE}`, () =>
     readIgnored(session, definition, signal),
   );
+  const { contexts } = options;
   return {
     dockerfile: definition.text,
     context: (follow) => told(receiveTar(session, { name: CONTEXT, exclude, follow }, signal), progress),
+    contexts,
+    folder: (name) => {
+      const context = contexts.get(name);
+      const folder = context?.kind === 'folder' ? context.folder : name;
+      return told(
+        Readable.from(receiveNamed(open, folder, signal), { objectMode: false }),
+        progress,
+        `[context ${name}] load from client`,
+      );
+    },
   };
 }
 
+/** A folder beside the context, with patterns of its own. */
+async function* receiveNamed(open: OpenFolder, name: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const session = await open(name);
+  const texts = await receiveTexts(session, { name, follow: [IGNORE_FILE] }, signal);
+  yield* receiveTar(session, { name, exclude: parseIgnoreFile(texts.get(IGNORE_FILE) ?? '') }, signal);
+}
+
 /** A context that is told of as long as it comes. */
-function told(tar: Readable, progress: Progress): Readable {
-  const step = progress.step('[internal] load build context');
+function told(tar: Readable, progress: Progress, name = '[internal] load build context'): Readable {
+  const step = progress.step(name);
   let error = '';
   tar.once('error', (failed) => {
     error = failed.message;

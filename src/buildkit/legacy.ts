@@ -81,6 +81,7 @@ export class LegacyBuilds {
       request: output === 'image' ? request : { ...request, tags: [] },
       output,
       upload: undefined,
+      contexts: new Map<string, never>(),
       dockerfileFolder: 'dockerfile',
       sessions: new Map<string, string>(),
       warnings: warning === '' ? [] : [warning],

@@ -12,11 +12,17 @@ export interface FrontendOptions {
   readonly upload: URL | undefined;
   /** Names of the client's folders in its session */
   readonly dockerfileFolder: string;
+  /** What names in the Dockerfile stand for; folders with their name in the session */
+  readonly contexts: ReadonlyMap<string, ContextOption>;
   /** Sessions by folder, where it is not the request's own */
   readonly sessions: ReadonlyMap<string, string>;
   /** Said before anything is done */
   readonly warnings: readonly string[];
 }
+
+type ContextOption =
+  | { readonly kind: 'image'; readonly reference: string }
+  | { readonly kind: 'folder'; readonly folder: string };
 
 /** What changes nothing here. `vcs:` is for attestations, `attest:` asks for them: dockerd's own store keeps none either. */
 const IGNORED = /^(vcs:|sharedkey:|frontend\.caps$|attest:provenance$|attest:sbom$|contextkey$|source$|cmdline$)/;
@@ -26,7 +32,6 @@ const UPLOADS = 'buildkit-session';
 
 /** How options are called by whoever has given them. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
-  [/^context:/, '--build-context'],
   [/^input:|^contextsubdir$/, 'a remote build context'],
   [/^requestid$/, '--check, or another --call,'],
   [/^cgroup-parent$/, '--cgroup-parent'],
@@ -96,8 +101,15 @@ export function parseOptions(
   const sessions = new Map(Object.entries(prefixed('local-sessionid:')));
   const dockerfileFolder = take('dockerfilekey') || 'dockerfile';
   const upload = uploadOf(take('context'));
+  const contexts = new Map(Object.entries(prefixed('context:')).map(([name, value]) => [name, contextOf(name, value)]));
   refuseRest([...rest.keys()]);
-  return { request, output: exported.output, upload, dockerfileFolder, sessions, warnings };
+  return { contexts, request, output: exported.output, upload, dockerfileFolder, sessions, warnings };
+}
+
+function contextOf(name: string, value: string): ContextOption {
+  const [, kind, rest = ''] = /^(local:|docker-image:\/\/)(.+)$/.exec(value) ?? [];
+  if (kind === undefined || /[^\w./:@-]/.test(name)) throw unsupported(`--build-context ${name}=${value}`);
+  return kind === 'local:' ? { kind: 'folder', folder: rest } : { kind: 'image', reference: rest };
 }
 
 /** @throws EngineError for a context that is elsewhere */
@@ -107,6 +119,9 @@ function uploadOf(context: string): URL | undefined {
   if (url?.host !== UPLOADS) throw unsupported('a remote build context');
   return url;
 }
+
+/** Of an exporter: what the client itself heeds, and what is as it is anyway. */
+const HARMLESS = /^(name|push|unpack|store|dest|mode|context|oci-artifact|prefer-image-digest|registry\.insecure)$/;
 
 const OUTPUTS: ReadonlyMap<string, BuildOutput['kind']> = new Map([
   ['moby', 'image'],
@@ -133,6 +148,7 @@ function parseExporters(exporters: readonly Attributes[]): {
   if (exporter === undefined) return { output: 'nothing', names: [] };
   const { type, attributes } = exporter;
   const output = outputOfType(type, exporters.length > 1);
+  for (const key of Object.keys(attributes)) if (!HARMLESS.test(key)) throw unsupported(`--output with ${key}`);
   // Clients push by themselves what is asked of "moby".
   if (type !== 'moby' && attributes['push'] === 'true') throw unsupported('--push by this exporter');
   return { output, names: output === 'image' ? csv(attributes['name'] ?? '') : [] };

@@ -64,7 +64,7 @@ function isShown(stage: Stage, { name }: Instruction): boolean {
 }
 
 /** On one line, the instruction in capitals; of a FROM the image it has turned out to be. */
-function named({ base }: Stage, { name, args }: Instruction): string {
+function named({ base }: Stage, { name, text }: Instruction): string {
   if (name === 'FROM' && base.kind === 'image') return `FROM ${fullReference(base.reference)}`;
-  return `${name} ${args.replace(/\s+/g, ' ')}`;
+  return `${name} ${text.slice(name.length).trim().replace(/\s+/g, ' ')}`;
 }

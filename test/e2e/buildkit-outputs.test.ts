@@ -112,6 +112,30 @@ S
     assert.match(failed, /2 \| >>> RUN <<EOF\n +3 \| >>> true\n +4 \| >>> exit 6\n +5 \| >>> EOF\n/);
   });
 
+  test('other folders and images have names; flags that change nothing are taken', async () => {
+    await daemon.ok('tag', 'busybox', 'tools:1');
+    const folder = builds.context({
+      Dockerfile:
+        'FROM alpine\nCOPY --link --from=other sub/n /n\nCOPY --from=tools /bin/busybox /copied\nRUN --mount=from=other,target=/o cat /n; ls -A /o /copied\n',
+    });
+    const other = builds.context({ 'sub/n': 'named\n', '.dockerignore': 'left', left: 'l' });
+    const contexts = ['alpine=docker-image://busybox', 'tools=docker-image://tools:1', `other=${other}`];
+    const output = await buildx.ok(...contexts.flatMap((context) => ['--build-context', context]), folder);
+    assert.match(output, /^\[context other\] load from client$/m);
+    assert.match(
+      output,
+      /^\[1\/4\] FROM docker\.io\/library\/busybox:latest\n\[2\/4\] COPY --link --from=other sub\/n \/n$/m,
+    );
+    assert.match(output, /\nnamed\n\/copied\n\n?\/o:\n\.dockerignore\nsub\n/);
+    const secret = builds.context({
+      Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=nosuch,required=true true\n',
+    });
+    assert.match(await buildx.fails(secret), /failed to solve: secret nosuch: not found\n/);
+    const remote = await buildx.fails('--build-context', 'x=https://example.org/x.git', folder);
+    assert.match(remote, /--build-context x=https:\/\/example\.org\/x\.git is not supported by Fairway yet/);
+    await builds.nothingLeft();
+  });
+
   test('what a command keeps by a cache mount is there for the next build, until it is pruned', async () => {
     const script = 'RUN --mount=type=cache,target=/kept echo x >> /kept/x; wc -l < /kept/x; ls /kept';
     const folder = builds.context({ Dockerfile: `FROM busybox\n${script}\nRUN ls -A /kept || echo gone\n` });

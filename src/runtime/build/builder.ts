@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import { rootOf } from '../../model/id-map.ts';
@@ -11,14 +11,15 @@ import { Queue } from '../images/lease.ts';
 import type { HostFacts } from '../spec/host.ts';
 import type { RemappedUsers } from '../spec/namespaces.ts';
 import { Buildah, type LayerUsage } from './buildah.ts';
+import { commonFlags, outputFlags, placeFlags, secretFlags } from './command.ts';
 import { readDockerfile, readIgnored, receiveContext } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import { Documents } from './documents.ts';
 import type { BaseFacts } from './environment.ts';
 import type { BuildEvent } from './events.ts';
 import { Narrator } from './narrator.ts';
-import { contextPaths, neededSecrets } from './needs.ts';
-import { type BuildPlan, isStep, neededImages, planBuild } from './plan.ts';
+import { contextPaths } from './needs.ts';
+import { type BuildPlan, type NamedContext, neededFolders, neededImages, planBuild } from './plan.ts';
 import { renderPlan } from './render.ts';
 import { giveImage, takeImage } from './transfer.ts';
 import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
@@ -27,6 +28,10 @@ import { hasLeftWork, removeLeftWork, WorkFolder, workRoot } from './work.ts';
 export interface BuildSource {
   /** The Dockerfile's text, when it comes beside a context from which everything is left out that is to be; undefined: in the context */
   readonly dockerfile?: string;
+  /** What else the Dockerfile may name; folders by the same name in `folder` */
+  readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** Opens a named folder, a tar */
+  readonly folder?: (name: string) => Readable;
   /** Opens the context, a tar. @param paths of it that are needed, links followed; undefined: all */
   readonly context: (paths?: readonly string[]) => Readable;
 }
@@ -206,12 +211,15 @@ export class Builder {
   async #build(source: BuildSource, settings: BuildSettings, hooks: BuildHooks): Promise<string> {
     await using work = this.#workFolder();
     this.#keepMounts(work);
-    const receive = (paths?: readonly string[]) =>
-      receiveContext(source.context(paths), work.context, { users: this.#options.users, signal: hooks.signal });
+    const receive = (paths?: readonly string[]) => this.#receive(source.context(paths), work.context, hooks.signal);
     const beside = source.dockerfile !== undefined;
     if (!beside) await receive();
     const text = source.dockerfile ?? readDockerfile(work.context, settings.dockerfile);
-    const plan = planBuild(parseDockerfile(text, settings.dockerfile), { ...settings, platform: this.#platform });
+    const plan = planBuild(parseDockerfile(text, settings.dockerfile), {
+      ...settings,
+      platform: this.#platform,
+      contexts: source.contexts ?? new Map(),
+    });
     const bases = await this.#findBases(plan, work, hooks);
     if (beside) {
       const paths = this.#haveTriggers(bases) ? undefined : contextPaths(plan);
@@ -219,6 +227,10 @@ export class Builder {
     }
     const ids = new Map(Array.from(bases, ([reference, id]) => [reference, id.replace('sha256:', '')]));
     const documents = new Documents(work);
+    for (const name of neededFolders(plan)) {
+      const folder = documents.folder(name);
+      if (source.folder !== undefined) await this.#receive(source.folder(name), folder, hooks.signal);
+    }
     const facts = (reference: string) => this.#factsOf(bases.get(reference));
     writeFileSync(work.dockerfile, renderPlan(plan, { ids, bases: facts, ...documents.keepers }));
     writeFileSync(work.ignored, beside ? '' : readIgnored(work.context).join('\n'));
@@ -226,6 +238,10 @@ export class Builder {
     const id = `sha256:${result}`;
     await hooks.during({ kind: 'take', id }, () => this.#hand(settings.output, result, work, hooks.signal));
     return id;
+  }
+
+  #receive(tar: Readable, folder: string, signal: AbortSignal): Promise<void> {
+    return receiveContext(tar, folder, { users: this.#options.users, signal });
   }
 
   /** @param result 64 hexadecimal digits */
@@ -337,52 +353,4 @@ export class Builder {
     await using work = this.#workFolder();
     await this.#buildah.ask(['rm', '--all'], work, { signal });
   }
-}
-
-/** Layers of every step are kept for the next build; Docker's format, because the standard knows no health checks. */
-function commonFlags(policy: string, settings: BuildSettings): string[] {
-  const { arguments: given, useCache, skipUnused, flags } = settings;
-  return [
-    ...['--signature-policy', policy, '--format', 'docker', '--layers', '--pull=never', '--force-rm'],
-    ...['--identity-label=false', '--http-proxy=false', `--skip-unused-stages=${skipUnused}`],
-    ...(useCache ? [] : ['--no-cache']),
-    ...Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
-    ...Object.entries(settings.labels).flatMap(([name, value]) =>
-      isStep(name, value) ? [] : ['--label', `${name}=${value}`],
-    ),
-    ...flags,
-  ];
-}
-
-/** buildah writes the files by itself, besides the image. */
-function outputFlags({ kind }: BuildOutput, work: WorkFolder): string[] {
-  if (kind !== 'tar' && kind !== 'folder') return [];
-  return ['--output', `type=${kind === 'tar' ? 'tar' : 'local'},dest=${work.output}`];
-}
-
-/** Secrets are files for as long as the build takes; nobody but who works there can read them. */
-async function secretFlags(plan: BuildPlan, work: WorkFolder, hooks: BuildHooks): Promise<string[]> {
-  const flags: string[] = [];
-  for (const [index, id] of neededSecrets(plan).entries()) {
-    const secret = await hooks.secret(id);
-    if (secret === undefined) continue;
-    const path = join(work.path, `secret-${index}`);
-    writeFileSync(path, secret, { mode: 0o600 });
-    work.own(path);
-    flags.push('--secret', `id=${id},src=${path}`);
-  }
-  return flags;
-}
-
-function placeFlags({ network, files }: BuildPlace, work: WorkFolder): string[] {
-  // Ours take the place of those buildah would write. Commands may write to them, and nobody else shall see it.
-  const mounts = Object.entries(files).flatMap(([inside, path]) => {
-    const copy = join(work.path, basename(inside));
-    copyFileSync(path, copy);
-    work.own(copy);
-    return ['--volume', `${copy}:${inside}`];
-  });
-  // buildah would mount them so that commands can write to them, and so to their own limits.
-  const noCgroups = ['--volume', `${work.empty}:/sys/fs/cgroup:ro`];
-  return ['--network', network, '--no-hosts', '--dns=none', ...mounts, ...noCgroups];
 }

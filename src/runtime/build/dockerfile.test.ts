@@ -6,7 +6,14 @@ import { renderPlan } from './render.ts';
 
 const parse = (text: string) => parseDockerfile(text, 'Dockerfile');
 const PLAIN = { bases: () => undefined, folder: () => 'folder', program: () => '/program' };
-const OPTIONS = { target: '', arguments: {}, labels: {}, skipUnused: false, platform: 'linux/amd64' };
+const OPTIONS = {
+  target: '',
+  arguments: {},
+  labels: {},
+  skipUnused: false,
+  platform: 'linux/amd64',
+  contexts: new Map(),
+};
 
 describe('Dockerfiles', () => {
   test('lines are continued, comments and empty lines left out, in the middle too', () => {
@@ -51,6 +58,18 @@ describe('Dockerfiles', () => {
       on(2, 'COPY of here-documents and files is not supported by Fairway yet'),
     );
     assert.equal(wrong('FROM a\nRUN echo $((1<<3))\n'), 'nothing');
+    assert.equal(wrong('FROM a\nCOPY --constructor=x a /b\n'), on(2, 'unknown flag: --constructor'));
+    const refused = (flags: string) => on(2, `${flags} is not supported by Fairway yet`);
+    assert.equal(wrong('FROM a\nRUN --network=none x\n'), refused('RUN --network=none'));
+    assert.equal(wrong('FROM a\nCOPY --from=b --parents c /d\n'), refused('COPY --parents'));
+    assert.equal(wrong('FROM a\nRUN --mount=id=x,type=secret,env=X x\n'), refused('RUN --mount=type=secret with env='));
+  });
+
+  test('flags that change nothing are left out', () => {
+    const text =
+      'FROM a\nCOPY --link --from=b --chown=1 c /d\nADD --link=true e /f\nRUN --network=default --mount=type=cache,target=/x y --link\n';
+    const args = parse(text).stages[0]?.map((step) => step.args);
+    assert.deepEqual(args, ['a', '--from=b --chown=1 c /d', 'e /f', '--mount=type=cache,target=/x y --link']);
   });
 });
 

@@ -1,5 +1,7 @@
 import { EngineError } from '../../model/errors.ts';
+import { withUsableFlags } from './flags.ts';
 import { type Heredoc, isMarker, rawWords, readHeredocs } from './heredoc.ts';
+import { parseError } from './parse-error.ts';
 
 /** One instruction, on one line however many it was written on. */
 export interface Instruction {
@@ -93,7 +95,7 @@ function instruction(text: string, line: number, lines: readonly string[], next:
   const name = word.toUpperCase();
   if (!/^(RUN|COPY|ADD)$/.test(name)) return { name, args, text, line, lastLine: next, heredocs: [] };
   const { heredocs, next: lastLine } = readHeredocs(args, lines, next);
-  return { name, args, text, line, lastLine, heredocs };
+  return { name, args: withUsableFlags(name, args, line), text, line, lastLine, heredocs };
 }
 
 /** @throws EngineError invalidArgument in Docker's words (buildkit, frontend/dockerfile/instructions) */
@@ -137,10 +139,6 @@ export function fromParts(args: string, line: number): From {
     );
   }
   return { platform: flags.at(-1)?.slice('--platform='.length) ?? '', image, name };
-}
-
-export function parseError(line: number, message: string): EngineError {
-  return invalid(`dockerfile parse error on line ${line}: ${message}`);
 }
 
 function invalid(message: string): EngineError {

@@ -18,23 +18,29 @@ export class Documents {
     this.#work = work;
   }
 
-  /** buildah's, for what was kept. */
+  /** buildah's, for what is kept here. */
   get flags(): readonly string[] {
     const programs = ['--volume', `${join(this.#work.documents, 'programs')}:${PROGRAMS}:ro`];
     return this.#hasPrograms ? [...this.#flags, ...programs] : this.#flags;
   }
 
-  get keepers(): Pick<RenderOptions, 'folder' | 'program'> {
-    return { folder: (files) => this.#folder(files), program: (text) => this.#program(text) };
+  /** Makes a folder for what the client gives a name. @returns its path */
+  folder(name: string): string {
+    const path = join(this.#work.documents, `context-${++this.#folders}`);
+    mkdirSync(path);
+    this.#work.own(path);
+    this.#flags.push('--build-context', `${name}=${path}`);
+    return path;
   }
 
-  #folder(files: Readonly<Record<string, string>>): string {
+  get keepers(): Pick<RenderOptions, 'folder' | 'program'> {
+    return { folder: (files) => this.#keep(files), program: (text) => this.#program(text) };
+  }
+
+  #keep(files: Readonly<Record<string, string>>): string {
     const name = `here-documents-${++this.#folders}`;
-    const folder = join(this.#work.documents, name);
-    mkdirSync(folder);
+    const folder = this.folder(name);
     for (const [file, text] of Object.entries(files)) this.#write(join(folder, file), text, 0o644);
-    this.#work.own(folder);
-    this.#flags.push('--build-context', `${name}=${folder}`);
     return name;
   }
 

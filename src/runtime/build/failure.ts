@@ -60,6 +60,8 @@ export function buildFailure(words: string, step: Instruction | undefined, stage
     .replace(/^building at STEP ".*?": (?=[^"]*)/s, '');
   const copy = copyFailure(reason, step);
   if (copy !== undefined) return copy;
+  const secret = /secret required but no secret with id (\S+) found/.exec(reason)?.[1];
+  if (secret !== undefined) return { message: `secret ${secret}: not found` };
   return { message: userFailure(reason) ?? (reason === '' ? 'buildah ended without a word' : reason) };
 }
 

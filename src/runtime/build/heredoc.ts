@@ -1,5 +1,5 @@
-import { EngineError } from '../../model/errors.ts';
 import type { Variables } from '../images/words.ts';
+import { parseError } from './parse-error.ts';
 
 /** Lines that follow an instruction and belong to it (buildkit, frontend/dockerfile/parser, Heredoc). */
 export interface Heredoc {
@@ -55,7 +55,7 @@ export function readHeredocs(
     let end = next;
     while (end < lines.length && !isEnd(lines[end] ?? '', begun)) end++;
     if (end === lines.length) {
-      throw new EngineError('invalidArgument', `dockerfile parse error on line ${from}: unterminated heredoc`);
+      throw parseError(from, 'unterminated heredoc');
     }
     heredocs.push({
       ...begun,

@@ -15,7 +15,14 @@ function narrate(
   code = 0,
   labels: Readonly<Record<string, string>> = {},
 ) {
-  const options = { target: '', arguments: {}, labels, platform: 'linux/amd64', skipUnused: false };
+  const options = {
+    target: '',
+    arguments: {},
+    labels,
+    platform: 'linux/amd64',
+    skipUnused: false,
+    contexts: new Map(),
+  };
   const plan = planBuild(parseDockerfile(dockerfile, 'Dockerfile'), options);
   let text = '';
   const words = new ClassicWords(plan, 'f'.repeat(64), (piece) => {

@@ -2,13 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDockerfile } from './dockerfile.ts';
 import { contextPaths, neededSecrets } from './needs.ts';
-import { neededImages, planBuild } from './plan.ts';
+import { neededFolders, neededImages, planBuild } from './plan.ts';
 import { renderPlan } from './render.ts';
 
 const PLAIN = { bases: () => undefined, folder: () => '', program: () => '' };
 
+const CONTEXTS = new Map([
+  ['busybox', { kind: 'image', reference: 'other:2' }],
+  ['files', { kind: 'folder' }],
+  ['unused', { kind: 'folder' }],
+] as const);
+
 function plan(text: string, target = '') {
-  const options = { target, arguments: {}, labels: {}, platform: 'linux/amd64', skipUnused: true };
+  const options = { target, arguments: {}, labels: {}, platform: 'linux/amd64', skipUnused: true, contexts: CONTEXTS };
   return planBuild(parseDockerfile(text, 'Dockerfile'), options);
 }
 const paths = (steps: string) => contextPaths(plan(`FROM a AS one\nFROM b\n${steps}\n`));
@@ -51,6 +57,20 @@ test('what the target does not need is not looked for', () => {
 
 test('secrets are found by what mounts them', () => {
   const steps =
-    'RUN --mount=type=secret,id=a --mount=type=secret,target=/run/b x\nRUN --mount=type=secret,id=a,env=A y --mount=type=secret,id=no';
+    'RUN --mount=type=secret,id=a --mount=type=secret,target=/run/b x\nRUN --mount=type=secret,id=a y --mount=type=secret,id=no';
   assert.deepEqual(neededSecrets(plan(`FROM a\n${steps}\n`)), ['a', 'b']);
+});
+
+test('named contexts stand for images and folders', () => {
+  const given = plan(
+    'FROM busybox:latest AS a\nCOPY --from=files x /y\nFROM a\nCOPY --from=busybox /x /y\nRUN --mount=type=bind,from=files,target=/f z\n',
+  );
+  assert.deepEqual(neededImages(given), ['other:2']);
+  assert.deepEqual(neededFolders(given), ['files']);
+  const rendered = renderPlan(given, { ...PLAIN, ids: new Map([['other:2', '7']]) });
+  assert.equal(
+    rendered,
+    'FROM 7 AS a\nCOPY --from=files x /y\nFROM a\nCOPY --from=7 /x /y\nRUN --mount=type=bind,from=files,target=/f z\n',
+  );
+  assert.throws(() => plan('FROM files\n'), /a build context as a base is not supported by Fairway yet/);
 });

@@ -1,12 +1,18 @@
 import { EngineError } from '../../model/errors.ts';
 import { splitWords } from '../images/words.ts';
-import { type Dockerfile, fromParts, type Instruction, parseError } from './dockerfile.ts';
+import { type Dockerfile, fromParts, type Instruction } from './dockerfile.ts';
+import { parseError } from './parse-error.ts';
 
 /** Where a stage begins. */
 export type Base =
   | { readonly kind: 'scratch' }
   | { readonly kind: 'stage'; readonly index: number }
   | { readonly kind: 'image'; readonly reference: string };
+
+/** What a name stands for that the client gives a meaning: an image, or a folder of its own. */
+export type NamedContext = { readonly kind: 'image'; readonly reference: string } | { readonly kind: 'folder' };
+
+type Contexts = ReadonlyMap<string, NamedContext>;
 
 export interface Stage {
   /** '' without a name */
@@ -25,6 +31,7 @@ export interface BuildPlan {
   readonly given: Readonly<Record<string, string>>;
   /** What FROM may use */
   readonly variables: ReadonlyMap<string, string>;
+  readonly contexts: Contexts;
   /** All steps, as they are counted for the user */
   readonly total: number;
   /** Steps that buildah puts behind the last: for labels it is given beside the Dockerfile */
@@ -40,6 +47,7 @@ export interface PlanOptions {
   readonly platform: string;
   /** Stages on which the target does not rest are not built, and nothing is fetched for them */
   readonly skipUnused: boolean;
+  readonly contexts: Contexts;
 }
 
 /** @throws EngineError invalidArgument in Docker's words */
@@ -59,6 +67,7 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
     escape: dockerfile.escape,
     given: options.arguments,
     variables,
+    contexts: options.contexts,
     total,
     appended,
   };
@@ -122,10 +131,15 @@ function planStage(
       `FROM --platform=${platform} is not supported by Fairway yet: this host runs ${options.platform}`,
     );
   }
+  const given = namedContext(options.contexts, image);
+  if (given?.kind === 'folder') {
+    throw parseError(line, `FROM ${image}: a build context as a base is not supported by Fairway yet`);
+  }
   const index = before.findLastIndex(({ name }) => name !== '' && name.toLowerCase() === image.toLowerCase());
   const name = from.name.toLowerCase();
   if (image === 'scratch') return { name, base: { kind: 'scratch' }, steps };
-  return { name, base: index < 0 ? { kind: 'image', reference: image } : { kind: 'stage', index }, steps };
+  if (given === undefined && index >= 0) return { name, base: { kind: 'stage', index }, steps };
+  return { name, base: { kind: 'image', reference: given?.reference ?? image }, steps };
 }
 
 /** Labels of the command line are one more step, as in Docker. */
@@ -156,9 +170,24 @@ export function neededImages(plan: BuildPlan): string[] {
   const needed = new Set<string>();
   for (const { base, steps } of plan.stages) {
     if (base.kind === 'image') needed.add(base.reference);
-    for (const step of steps) for (const name of sources(step)) if (stageIndex(plan.stages, name) < 0) needed.add(name);
+    for (const name of steps.flatMap(sources)) {
+      const given = namedContext(plan.contexts, name);
+      if (given?.kind === 'image') needed.add(given.reference);
+      else if (given === undefined && stageIndex(plan.stages, name) < 0) needed.add(name);
+    }
   }
   return [...needed];
+}
+
+/** Named folders of the client that the plan needs, each once. */
+export function neededFolders(plan: BuildPlan): string[] {
+  const names = plan.stages.flatMap(({ steps }) => steps).flatMap(sources);
+  return [...new Set(names)].filter((name) => plan.contexts.get(name)?.kind === 'folder');
+}
+
+/** "alpine:latest" is given as "alpine", too (buildkit, frontend/dockerui, NamedContext). */
+export function namedContext(contexts: Contexts, name: string): NamedContext | undefined {
+  return contexts.get(name) ?? contexts.get(name.replace(/:latest$/, ''));
 }
 
 export const COPY_SOURCE = /(^|\s)(--from=)(\S+)/g;

@@ -1,7 +1,15 @@
 import type { Instruction } from './dockerfile.ts';
 import { type Bases, shellAt, variablesAt } from './environment.ts';
 import { expandText, isMarker, rawWords, textOf } from './heredoc.ts';
-import { type Base, type BuildPlan, COPY_SOURCE, leadingFlags, MOUNT_SOURCE, type Stage } from './plan.ts';
+import {
+  type Base,
+  type BuildPlan,
+  COPY_SOURCE,
+  leadingFlags,
+  MOUNT_SOURCE,
+  namedContext,
+  type Stage,
+} from './plan.ts';
 
 export interface RenderOptions {
   /** Of all needed images, as hexadecimal digits */
@@ -31,7 +39,7 @@ export function renderPlan(plan: BuildPlan, options: RenderOptions): string {
 }
 
 function renderStep(plan: BuildPlan, stage: Stage, step: Instruction, options: RenderOptions): string {
-  const args = substitute(step, options.ids);
+  const args = substitute(plan, step, options.ids);
   if (step.heredocs.length === 0) return `${step.name} ${args}`;
   const flags = leadingFlags(args);
   const rest = args.slice(flags.length);
@@ -74,13 +82,19 @@ function baseName(plan: BuildPlan, base: Base, ids: ReadonlyMap<string, string>)
   return ids.get(base.reference) ?? base.reference;
 }
 
-function substitute({ name, args }: Instruction, ids: ReadonlyMap<string, string>): string {
+function substitute(plan: BuildPlan, { name, args }: Instruction, ids: ReadonlyMap<string, string>): string {
   if (name !== 'RUN' && name !== 'COPY') return args;
   const flags = leadingFlags(args);
   const pattern = name === 'RUN' ? MOUNT_SOURCE : COPY_SOURCE;
   const replaced = flags.replace(
     pattern,
-    (_, blank: string, flag: string, source: string) => `${blank}${flag}${ids.get(source) ?? source}`,
+    (_, blank: string, flag: string, source: string) => `${blank}${flag}${sourceName(plan, source, ids)}`,
   );
   return replaced + args.slice(flags.length);
+}
+
+function sourceName(plan: BuildPlan, source: string, ids: ReadonlyMap<string, string>): string {
+  const given = namedContext(plan.contexts, source);
+  if (given?.kind === 'folder') return source;
+  return ids.get(given?.reference ?? source) ?? source;
 }

@@ -79,6 +79,7 @@ function renderDockerfile(text: string): void {
     labels: { l: "it's" },
     platform: 'linux/amd64',
     skipUnused: true,
+    contexts: new Map([['f', { kind: 'folder' }]] as const),
   };
   const plan = planBuild(parseDockerfile(text, 'Dockerfile'), options);
   const ids = new Map(neededImages(plan).map((name, index) => [name, String(index)]));
