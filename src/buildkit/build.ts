@@ -196,6 +196,7 @@ class Follower {
       progress: (pulled) => this.#pulled(pulled),
       credentials: (registry) => session.credentials(registry, signal),
       secret: (id) => session.secret(id, signal),
+      agent: (id) => session.agent(id, signal),
       made: (id, names) => {
         if (this.#output === 'image') this.#step?.part(`writing image ${id}`, { done: true });
         for (const name of names) this.#step?.part(`naming to ${fullReference(name)}`, { done: true });

@@ -6,7 +6,14 @@ import { bind, type Service } from '../grpc/service.ts';
 import { EngineError } from '../model/errors.ts';
 import { ANONYMOUS, type RegistryAuth } from '../model/registry.ts';
 import { healthService } from './protos/control.ts';
-import { authService, fileSendService, fileSyncService, secretsService, uploadService } from './protos/session.ts';
+import {
+  authService,
+  fileSendService,
+  fileSyncService,
+  secretsService,
+  sshService,
+  uploadService,
+} from './protos/session.ts';
 import type { SessionHeaders } from './session-headers.ts';
 
 /** What a client is asked for has these, in ms: one that keeps silent about its health twice is gone (buildkit, session/grpc.go). */
@@ -25,6 +32,7 @@ export class Session {
   readonly #uploads: Service<typeof uploadService, ConnectionOptions>;
   readonly #auth: Service<typeof authService, ConnectionOptions>;
   readonly #secrets: Service<typeof secretsService, ConnectionOptions>;
+  readonly #ssh: Service<typeof sshService, ConnectionOptions>;
   readonly #health: Service<typeof healthService, ConnectionOptions>;
   readonly #connection: Connection;
   /** In small letters: "/moby.filesync.v1.filesync/diffcopy" */
@@ -39,6 +47,7 @@ export class Session {
     this.#uploads = bind(this.#connection, uploadService);
     this.#auth = bind(this.#connection, authService);
     this.#secrets = bind(this.#connection, secretsService);
+    this.#ssh = bind(this.#connection, sshService);
     this.#health = bind(this.#connection, healthService);
   }
 
@@ -74,6 +83,32 @@ export class Session {
       throw error;
     }
     throw new GrpcError('INVALID_ARGUMENT', 'GetSecret', `invalid secret size: at most ${LARGEST_SECRET} bytes`);
+  }
+
+  /** @returns what carries connections to the client's SSH agent of that id; undefined: it has none @throws GrpcError */
+  async agent(id: string, signal: AbortSignal): Promise<((connection: Duplex) => void) | undefined> {
+    if (!this.#answers('/moby.sshforward.v1.SSH/ForwardAgent')) return undefined;
+    await this.#ssh.checkAgent({ id }, { signal });
+    return (connection) => void this.#carry(connection, id, signal);
+  }
+
+  /** Never rejects: whoever speaks to the agent hears of it by the connection's end. */
+  async #carry(connection: Duplex, id: string, signal: AbortSignal): Promise<void> {
+    connection.on('error', () => undefined);
+    const conversation = this.#ssh.forwardAgent({ signal, metadata: { 'buildkit.ssh.id': id } });
+    const asking = (async () => {
+      for await (const data of connection) await conversation.send({ data: data as Buffer });
+      conversation.finish();
+    })();
+    try {
+      for await (const { data } of conversation.rest()) connection.write(data);
+      await asking;
+    } catch {
+      conversation.close();
+    } finally {
+      connection.destroy();
+      await asking.catch(() => undefined);
+    }
   }
 
   /** Ends the connection when the client no longer answers. @param over aborted when the connection has ended */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { StatusResponse } from '../../src/buildkit/protos/control.ts';
 import { BuildKitClient, folderOf } from '../buildkit-client.ts';
@@ -7,6 +8,14 @@ import { Buildx, told } from '../buildx.ts';
 import { SOCKET, TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
 import { TestRegistry } from '../registry.ts';
+
+const text = (bytes: string | Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), Buffer.from(bytes)]);
+
+/** One key, whose comment this is. */
+function identities(comment: string): Buffer {
+  const key = Buffer.concat([text('ssh-ed25519'), text(Buffer.alloc(32, 7))]);
+  return text(Buffer.concat([Buffer.from([12, 0, 0, 0, 1]), text(key), text(comment)]));
+}
 
 /** htpasswd(1) with bcrypt: user, secret */
 const HTPASSWD = 'user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';
@@ -134,6 +143,29 @@ S
     const remote = await buildx.fails('--build-context', 'x=https://example.org/x.git', folder);
     assert.match(remote, /--build-context x=https:\/\/example\.org\/x\.git is not supported by Fairway yet/);
     await builds.nothingLeft();
+  });
+
+  test('a command asks the client’s SSH agent', async () => {
+    const path = daemon.host.path('/run/agent');
+    const agent = createServer((socket) => {
+      // Whatever is asked, there is one key (draft-ietf-sshm-ssh-agent, SSH_AGENT_IDENTITIES_ANSWER).
+      socket.on('data', () => socket.write(identities('the-key-of-the-client')));
+    });
+    await new Promise<void>((resolve) => agent.listen(path, resolve));
+    try {
+      const ask = 'printf "\\\\0\\\\0\\\\0\\\\1\\\\013" | socat -t 2 - UNIX-CONNECT:$SSH_AUTH_SOCK';
+      const folder = builds.context({
+        Dockerfile: `FROM busybox\nCOPY root /\nRUN --mount=type=ssh ${ask} | tr -cd "a-z0-9-"; echo .\nRUN echo now:$SSH_AUTH_SOCK.\n`,
+      });
+      const programs = '/usr/bin/socat $(ldd /usr/bin/socat | grep -o "/[^ ]*")';
+      await daemon.host.shell(`mkdir ${folder}/root; cp -L --parents ${programs} ${folder}/root`);
+      const output = await buildx.ok('--no-cache', '--ssh', 'default=/run/agent', folder);
+      assert.match(output, /the-key-of-the-client\.\n/);
+      assert.match(output, /^now:\.$/m);
+      await builds.nothingLeft();
+    } finally {
+      agent.close();
+    }
   });
 
   test('what a command keeps by a cache mount is there for the next build, until it is pruned', async () => {

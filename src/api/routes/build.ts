@@ -47,8 +47,9 @@ async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome
       drained: () => output.drained(),
       progress: (progress) => output.tell(renderProgress(progress)),
       credentials: (registry) => request.auths.get(registryKey(registry)) ?? ANONYMOUS,
-      // The classic request brings none: a command that needs one fails.
+      // The classic request brings neither: a command that needs one fails.
       secret: async () => undefined,
+      agent: async () => undefined,
       made: (image, names) => {
         output.send({ aux: { ID: image } });
         for (const text of classicEnd(image, names)) say(text);

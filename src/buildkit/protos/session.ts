@@ -43,6 +43,12 @@ export const uploadService = {
   duplex: { pull: duplex('Pull', BytesMessage, BytesMessage) },
 } as const;
 
+export const sshService = {
+  name: 'moby.sshforward.v1.SSH',
+  unary: { checkAgent: unary('CheckAgent', message({ id: string(1) }), message({})) },
+  duplex: { forwardAgent: duplex('ForwardAgent', BytesMessage, BytesMessage) },
+} as const;
+
 export const authService = {
   name: 'moby.filesync.v1.Auth',
   unary: {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../../model/errors.ts';
 import { rootOf } from '../../model/id-map.ts';
 import type { Logger } from '../../model/logger.ts';
@@ -10,6 +10,7 @@ import type { Images } from '../images/images.ts';
 import { Queue } from '../images/lease.ts';
 import type { HostFacts } from '../spec/host.ts';
 import type { RemappedUsers } from '../spec/namespaces.ts';
+import { Agents } from './agents.ts';
 import { Buildah, type LayerUsage } from './buildah.ts';
 import { commonFlags, outputFlags, placeFlags, secretFlags } from './command.ts';
 import { readDockerfile, readIgnored, receiveContext } from './context.ts';
@@ -83,6 +84,8 @@ export interface BuildHooks {
   readonly place: () => Promise<BuildPlace>;
   /** @returns undefined when there is none of that id */
   readonly secret: (id: string) => Promise<Buffer | undefined>;
+  /** @returns what carries a connection to the SSH agent of that id; undefined: there is none */
+  readonly agent: (id: string) => Promise<((connection: Duplex) => void) | undefined>;
 }
 
 type BuildPhase =
@@ -289,6 +292,7 @@ export class Builder {
   ): Promise<string> {
     const { host } = this.#options;
     const secrets = await secretFlags(plan, work, hooks);
+    await using agents = await Agents.open(plan, work, hooks);
     await using place = await hooks.place();
     const fullId = (prefix: string) => this.#buildah.images().find((id) => id.startsWith(prefix)) ?? prefix;
     const narrator = new Narrator(plan, { bases, tell: hooks.begin(plan, place.id), fullId });
@@ -297,6 +301,7 @@ export class Builder {
       ...this.#buildah.runFlags(work, host),
       ...placeFlags(place, work),
       ...secrets,
+      ...agents.flags,
       ...outputFlags(settings.output, work),
       ...extra,
     ];

@@ -34,23 +34,29 @@ function pathsOf({ name, args, heredocs }: Instruction): readonly string[] | und
 
 /** Ids of the secrets that commands have mounted, each once (buildkit, frontend/dockerfile/instructions/commands_runmount.go). */
 export function neededSecrets(plan: BuildPlan): string[] {
-  const needed = new Set<string>();
-  for (const { name, args } of plan.stages.flatMap(({ steps }) => steps)) {
-    if (name !== 'RUN') continue;
-    for (const mount of mounts(leadingFlags(args))) {
-      if (mount.get('type') !== 'secret') continue;
-      const target = mount.get('target') ?? mount.get('dst') ?? mount.get('destination') ?? '';
-      needed.add(mount.get('id') ?? posix.basename(target));
-    }
-  }
-  return [...needed].filter((id) => id !== '');
+  return mountedIds(plan, 'secret', (mount) => {
+    return posix.basename(mount.get('target') ?? mount.get('dst') ?? mount.get('destination') ?? '');
+  });
 }
 
-function isElsewhere(mount: ReadonlyMap<string, string>): boolean {
+/** The same of SSH agents. */
+export function neededAgents(plan: BuildPlan): string[] {
+  return mountedIds(plan, 'ssh', () => 'default');
+}
+
+function mountedIds(plan: BuildPlan, type: string, otherwise: (mount: Mount) => string): string[] {
+  const runs = plan.stages.flatMap(({ steps }) => steps).filter(({ name }) => name === 'RUN');
+  const found = runs.flatMap(({ args }) => mounts(leadingFlags(args))).filter((mount) => mount.get('type') === type);
+  return [...new Set(found.map((mount) => mount.get('id') ?? otherwise(mount)))].filter((id) => id !== '');
+}
+
+type Mount = ReadonlyMap<string, string>;
+
+function isElsewhere(mount: Mount): boolean {
   return mount.has('from') || (mount.get('type') ?? 'bind') !== 'bind';
 }
 
-function mounts(flags: string): ReadonlyMap<string, string>[] {
+function mounts(flags: string): Mount[] {
   return [...flags.matchAll(MOUNT)].map(([, options = '']) => {
     const pairs = options.split(',').map((option) => option.split('='));
     return new Map(pairs.map(([key = '', ...value]) => [key.toLowerCase(), value.join('=')]));
