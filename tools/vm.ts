@@ -24,6 +24,7 @@ const { values, positionals } = parseArgs({
 /** What depends on the kernel or on cgroups, and is short enough under emulation. */
 const DEFAULT_FILES = [
   'test/runtime/process*.test.ts',
+  'test/runtime/cgroup-moves.test.ts',
   'test/drivers/*.test.ts',
   'test/e2e/limits.test.ts',
   'test/e2e/lifecycle.test.ts',
