@@ -3,8 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyMounts } from '../spec/cgroups.ts';
 
-/** A wait counts for as long again as it took at the shortest. Milliseconds between two moves */
-const PAUSE = 3;
+/** What took so long was a wait, and the next one would take about as long. Milliseconds; and what is taken for it before the first */
+const WAIT = 1;
+const USUAL = 8;
+/** Between two moves, as a part of a wait: it counts for as long again, at the shortest. And at most, in milliseconds */
+const PART = 0.75;
+const LONGEST = 20;
+/** Where more are expected, these come so close upon each other that they need none of ours, which hold up whoever forks */
+const FEW = 4;
 
 const UNIFIED = '/sys/fs/cgroup';
 /** A dozen hierarchies, and paths as long as they may be */
@@ -22,6 +28,8 @@ export class CgroupMoves implements Disposable {
   #known: string | undefined;
   #procs: number | undefined;
   #expected = 0;
+  /** What the last wait took, in milliseconds */
+  #wait = USUAL;
   #moving: Promise<void> | undefined;
 
   constructor() {
@@ -64,10 +72,17 @@ export class CgroupMoves implements Disposable {
     while (this.#expected > 0) {
       const procs = this.#look();
       if (procs === undefined) return;
-      // In another thread, which waits in the kernel.
-      await new Promise<void>((resolve) => write(procs, '0', () => resolve()));
-      await sleep(PAUSE, undefined, { ref: false });
+      if (this.#expected <= FEW) await this.#moveOnce(procs);
+      await sleep(Math.min(this.#wait * PART, LONGEST), undefined, { ref: false });
     }
+  }
+
+  /** In another thread, which waits in the kernel. */
+  async #moveOnce(procs: number): Promise<void> {
+    const begun = performance.now();
+    await new Promise<void>((resolve) => write(procs, '0', () => resolve()));
+    const took = performance.now() - begun;
+    if (took > WAIT) this.#wait = took;
   }
 
   /** Looked up each time: somebody may have moved us, and shall find us there. @returns a descriptor of our cgroup.procs */
