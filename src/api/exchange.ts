@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Duplex, finished, type Readable } from 'node:stream';
-import { errorMessage } from '../model/errors.ts';
+import { EngineError, errorMessage } from '../model/errors.ts';
 import { http } from '../model/http.ts';
 import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
 import { invalid, statusOf } from './status.ts';
@@ -204,8 +204,13 @@ export class Exchange {
     const { socket } = upgrade;
     if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
     this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
     this.#watch(socket);
+    const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
+    // A write that ends under TLS when HTTP/2 has the handle already is taken for one of HTTP/2's, and ends the process.
+    await new Promise<void>((resolve, reject) => {
+      const gone = () => reject(new EngineError('unavailable', 'the client went away'));
+      socket.write(head, (error) => (error == null ? resolve() : gone()));
+    });
     return socket;
   }
 

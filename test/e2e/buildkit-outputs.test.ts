@@ -252,3 +252,26 @@ S
     });
   });
 });
+
+test('builds go over TLS as over the socket', async () => {
+  const files = '/run/tls';
+  const flags = ['-H', `unix://${SOCKET}`, '-H', 'tcp://127.0.0.1:2376', '--tlsverify'];
+  const names = ['--tlscacert', `${files}/ca.pem`, '--tlscert', `${files}/cert.pem`, '--tlskey', `${files}/key.pem`];
+  await using daemon = await TestDaemon.create([...flags, ...names], (host) =>
+    host.shell(`set -e; mkdir -p ${files}; cd ${files}; printf 'subjectAltName=IP:127.0.0.1\n' > extension
+      openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca.pem -days 9 -subj /CN=ca 2>/dev/null
+      openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=both 2>/dev/null
+      openssl x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 9 -out cert.pem -extfile extension 2>/dev/null`),
+  );
+  const buildx = new Buildx(daemon);
+  const folder = new Builds(daemon).context({ Dockerfile: 'FROM busybox\nCOPY . /all\nRUN ls /all | wc -l\n' });
+  await daemon.host.shell(
+    `cd ${folder}; for i in $(seq 200); do echo $i > f$i; done; head -c 20000000 /dev/zero > big`,
+  );
+  const remote = `export DOCKER_HOST=tcp://127.0.0.1:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=${files}`;
+  const { code, stdout, stderr } = await buildx.shell(
+    `${remote}; docker build --progress=plain -o - ${folder} | tar -xO all/f7`,
+  );
+  assert.deepEqual([code, stdout], [0, '7\n'], stderr + daemon.log.slice(-2000));
+  assert.match(told(stderr), /^202$/m);
+});

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { BuildKitClient, directory, type Folder, file, folderOf } from '../buildkit-client.ts';
 import { Builds } from '../builds.ts';
@@ -347,6 +349,25 @@ target "b" {
       await client[Symbol.asyncDispose]();
       assert.match(String(await silent), /control: /);
       await builds.nothingLeft();
+    });
+
+    test('HTTP/2 that does not wait for an answer, is none, or breaks off', async () => {
+      const path = daemon.host.path(SOCKET);
+      for (const [route, body] of [
+        ['/grpc', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'],
+        ['/grpc', 'GET / HTTP/1.1\r\n\r\n'],
+        ['/session', '\0'.repeat(3000)],
+      ] as const) {
+        for (const wait of [true, false]) {
+          const socket = connect(path).on('error', () => undefined);
+          const head = 'Host: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: early\r\n';
+          socket.write(`POST ${route} HTTP/1.1\r\n${head}\r\n${body}`);
+          if (wait) assert.match(String(await once(socket, 'data')), /^HTTP\/1\.1 101 /);
+          socket.destroy();
+        }
+      }
+      await buildx.ok(builds.context({ Dockerfile: 'FROM busybox\n' }));
+      assert.doesNotMatch(daemon.log, /"level":50/);
     });
 
     test('requests that are no upgrade, or have no session', async () => {
