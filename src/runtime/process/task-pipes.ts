@@ -54,8 +54,14 @@ export async function takePipes(pid: number, note: string): Promise<OutputPipes>
   };
   writeFileSync(note, JSON.stringify(found), { mode: 0o600 });
   for (const stream of ['stdout', 'stderr'] as const) provoke(own(stream));
-  for (const deadline = Date.now() + LIMIT; bytesIn(pipes.stdout) + bytesIn(pipes.stderr) > 0; await sleep(LOOK)) {
-    if (Date.now() > deadline) throw new EngineError('internal', 'containerd’s shim does not let go of the output');
+  for (const deadline = Date.now() + LIMIT; ; await sleep(LOOK)) {
+    const [out, err] = [bytesIn(pipes.stdout), bytesIn(pipes.stderr)];
+    if (out + err === 0) break;
+    if (Date.now() < deadline) continue;
+    throw new EngineError(
+      'internal',
+      `containerd’s shim does not let go of the output: it left ${out} and ${err} bytes`,
+    );
   }
   opened.move();
   return pipes;
