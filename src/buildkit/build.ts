@@ -6,13 +6,17 @@ import type { Progress as PullProgress } from '../model/registry.ts';
 import { receiveTar, receiveTexts } from './client-files.ts';
 import { sendFile, sendFolder } from './export.ts';
 import { failureWords, solveError } from './failure.ts';
-import { type FrontendOptions, refuseOtherFrontend } from './options.ts';
+import { type ContextOption, type FrontendOptions, refuseOtherFrontend } from './options.ts';
 import type { Progress, Step } from './progress.ts';
 import type { Session, Sessions } from './session.ts';
 import { Steps } from './steps.ts';
 
+/** What a name in the Dockerfile stands for. */
+export type ClientContext = Exclude<ContextOption, { readonly kind: 'result' }>;
+
 export interface Wish {
-  readonly options: FrontendOptions;
+  readonly options: Omit<FrontendOptions, 'contexts'>;
+  readonly contexts: ReadonlyMap<string, ClientContext>;
   /** Of the client */
   readonly session: string;
   /** The context, when it comes otherwise than by the session: a tar with the Dockerfile in it */
@@ -72,7 +76,7 @@ type OpenFolder = (folder: string) => Promise<Session>;
 
 async function readDefinition(
   session: Session,
-  { request, dockerfileFolder }: FrontendOptions,
+  { request, dockerfileFolder }: Wish['options'],
   signal: AbortSignal,
 ): Promise<Definition> {
   const name = request.dockerfile;
@@ -106,13 +110,12 @@ function refuseOtherSyntax(text: string): void {
 async function sourceOf(
   definition: Definition,
   open: OpenFolder,
-  { options, progress, signal }: Wish,
+  { contexts, progress, signal }: Wish,
 ): Promise<BuildSource> {
   const session = await open(CONTEXT);
   const exclude = await progress.during(`[internal] load ${IGNORE_FILE}`, () =>
     readIgnored(session, definition, signal),
   );
-  const { contexts } = options;
   return {
     dockerfile: definition.text,
     context: (follow) => told(receiveTar(session, { name: CONTEXT, exclude, follow }, signal), progress),

@@ -3,10 +3,10 @@ import type { LayerUsage } from '../engine/builds.ts';
 import { GrpcError } from '../grpc/error.ts';
 import { type Answering, implement, type Served } from '../grpc/server.ts';
 import { Tunnel } from '../grpc/tunnel.ts';
-import { type BuildsSurface, build } from './build.ts';
+import { type BuildsSurface, build, type ClientContext } from './build.ts';
 import { returnedError } from './failure.ts';
 import { type Job, Jobs } from './jobs.ts';
-import { parseOptions, refuseOtherFrontend, unsupported } from './options.ts';
+import { type FrontendOptions, parseOptions, refuseOtherFrontend, unsupported } from './options.ts';
 import {
   type Attributes,
   controlService,
@@ -17,6 +17,7 @@ import {
   type UsageRecord,
   type WorkerRecord,
 } from './protos/control.ts';
+import { definitionOf, resultOf } from './protos/definition.ts';
 import { type GatewaySolveRequest, gatewayService } from './protos/gateway.ts';
 import type { Sessions } from './session.ts';
 import { sessionHeaders } from './session-headers.ts';
@@ -31,8 +32,12 @@ const CAPABILITIES = [
   'proto.refarray',
   'gateway.evaluate',
   'gateway.solve.evaluate',
+  'reference.output',
 ];
 const SERVING = 1;
+/** What was built may still be a context of another build of the same client for this long, in ms. */
+const MEMORY = 60_000;
+const NOTHING = { definition: undefined, frontendInputs: [], evaluate: true };
 /** Clients replace "host-gateway" by what this label of a worker says (moby, builder-next/worker/label). */
 const HOST_GATEWAY = 'org.mobyproject.buildkit.worker.moby.host-gateway-ip';
 
@@ -49,6 +54,8 @@ export interface ControlOptions {
 export class Control {
   readonly #options: ControlOptions;
   readonly #jobs = new Jobs();
+  /** Images that clients have asked for, by the names they were told; each is built when it is needed, once */
+  readonly #results = new Map<string, () => Promise<string>>();
   /** Clients keep what they know of a worker under it */
   readonly #workerId = randomUUID().replaceAll('-', '');
 
@@ -76,10 +83,10 @@ export class Control {
       }),
       solve: async (request, call) => {
         const id = this.#promise(await this.#job(call), request);
-        return { result: { ref: { id } } };
+        return { result: { ref: { id, definition: definitionOf(id) } } };
       },
-      evaluate: async ({ ref }, call) => {
-        await find(await this.#job(call), ref);
+      evaluate: async ({ ref }) => {
+        await this.#find(ref);
         return {};
       },
       return: async (request, call) => {
@@ -134,19 +141,16 @@ export class Control {
     try {
       if (request.definition !== undefined) throw unsupported('a build of LLB');
       const { frontend, frontendAttributes: frontendOptions } = request;
-      const ref =
-        frontend === ''
-          ? await wanted(job)
-          : this.#promise(job, { frontend, frontendOptions, definition: undefined, evaluate: true });
+      const ref = frontend === '' ? await wanted(job) : this.#promise(job, { frontend, frontendOptions, ...NOTHING });
       if (ref === '') return {};
-      return { exporterResponse: answerOf(await find(job, ref), exportersOf(request)) };
+      return { exporterResponse: answerOf(await this.#find(ref), exportersOf(request)) };
     } finally {
       this.#jobs.close(job);
     }
   }
 
   /** Notes what is to be built: it is when the client wants it. @returns its name */
-  #promise(job: Job, { frontend, frontendOptions, definition }: GatewaySolveRequest): string {
+  #promise(job: Job, { frontend, frontendOptions, definition, frontendInputs }: GatewaySolveRequest): string {
     const { builds, sessions, platform } = this.#options;
     let building: Promise<string> | undefined;
     const begin = async () => {
@@ -155,14 +159,39 @@ export class Control {
       const { request, progress, signal } = job;
       const cache = request.cache?.exports ?? [];
       const options = parseOptions(frontendOptions, { exporters: exportersOf(request), cache, platform });
-      return build(builds, sessions, { options, session: request.session, progress, signal });
+      const contexts = await this.#contexts(options.contexts, frontendInputs);
+      return build(builds, sessions, { options, contexts, session: request.session, progress, signal });
     };
     const ref = randomUUID();
-    job.results.set(ref, () => {
+    this.#results.set(ref, () => {
       building ??= begin();
       return building;
     });
+    job.progress.whenOver(() => setTimeout(() => this.#results.delete(ref), MEMORY).unref());
     return ref;
+  }
+
+  /** Waits for what other builds make. */
+  async #contexts(options: FrontendOptions['contexts'], inputs: GatewaySolveRequest['frontendInputs']) {
+    const given = new Map(inputs.map(({ key, value }) => [key, value]));
+    const contexts = new Map<string, ClientContext>();
+    for (const [name, option] of options) {
+      if (option.kind !== 'result') contexts.set(name, option);
+      else {
+        const definition = given.get(option.input);
+        const result = definition === undefined ? undefined : resultOf(definition);
+        if (result === undefined) throw unsupported(`--build-context ${name} made of LLB`);
+        contexts.set(name, { kind: 'image', reference: await this.#find(result) });
+      }
+    }
+    return contexts;
+  }
+
+  /** @returns the image's id @throws SolveError */
+  async #find(ref: string): Promise<string> {
+    const result = this.#results.get(ref);
+    if (result === undefined) throw new GrpcError('NOT_FOUND', 'Solve', `no such result ${ref}`);
+    return result();
   }
 
   async *#prune(request: PruneRequest): AsyncGenerator<UsageRecord> {
@@ -187,13 +216,6 @@ async function wanted(job: Job): Promise<string> {
   if (error !== undefined) throw returnedError(error);
   if (result?.refs !== undefined) throw unsupported('an image for several platforms');
   return result?.ref?.id ?? '';
-}
-
-/** @throws SolveError */
-async function find(job: Job, ref: string): Promise<string> {
-  const result = job.results.get(ref);
-  if (result === undefined) throw new GrpcError('NOT_FOUND', 'Solve', `no such result ${ref}`);
-  return result();
 }
 
 /** Older clients name one, which newer ones name twice. */

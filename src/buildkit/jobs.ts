@@ -15,8 +15,6 @@ export class Job {
   /** Aborted when the client no longer waits */
   readonly signal: AbortSignal;
   readonly progress: Progress;
-  /** Images that the client has asked for so far, by the names it was told; each is built when it is needed, once */
-  readonly results = new Map<string, () => Promise<string>>();
   /** What the client wants kept */
   readonly returned: Promise<ReturnRequest>;
   readonly #return: (request: ReturnRequest) => void;

@@ -81,14 +81,20 @@ export class LegacyBuilds {
       request: output === 'image' ? request : { ...request, tags: [] },
       output,
       upload: undefined,
-      contexts: new Map<string, never>(),
       dockerfileFolder: 'dockerfile',
       sessions: new Map<string, string>(),
       warnings: warning === '' ? [] : [warning],
     };
     const context = uploaded ? await this.#uploadedContext(wish.buildId, signal) : undefined;
     try {
-      return await build(this.#builds, this.#sessions, { options, session, context, progress, signal });
+      return await build(this.#builds, this.#sessions, {
+        options,
+        contexts: new Map(),
+        session,
+        context,
+        progress,
+        signal,
+      });
     } finally {
       context?.destroy();
     }

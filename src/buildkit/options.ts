@@ -20,12 +20,15 @@ export interface FrontendOptions {
   readonly warnings: readonly string[];
 }
 
-type ContextOption =
+export type ContextOption =
   | { readonly kind: 'image'; readonly reference: string }
-  | { readonly kind: 'folder'; readonly folder: string };
+  | { readonly kind: 'folder'; readonly folder: string }
+  /** Of another build */
+  | { readonly kind: 'result'; readonly input: string };
 
 /** What changes nothing here. `vcs:` is for attestations, `attest:` asks for them: dockerd's own store keeps none either. */
-const IGNORED = /^(vcs:|sharedkey:|frontend\.caps$|attest:provenance$|attest:sbom$|contextkey$|source$|cmdline$)/;
+const IGNORED =
+  /^(vcs:|sharedkey:|frontend\.caps$|attest:provenance$|attest:sbom$|contextkey$|source$|cmdline$|input-metadata:)/;
 
 /** The host of addresses that mean the client itself (buildkit, session/upload). */
 const UPLOADS = 'buildkit-session';
@@ -107,8 +110,9 @@ export function parseOptions(
 }
 
 function contextOf(name: string, value: string): ContextOption {
-  const [, kind, rest = ''] = /^(local:|docker-image:\/\/)(.+)$/.exec(value) ?? [];
+  const [, kind, rest = ''] = /^(local:|docker-image:\/\/|input:)(.+)$/.exec(value) ?? [];
   if (kind === undefined || /[^\w./:@-]/.test(name)) throw unsupported(`--build-context ${name}=${value}`);
+  if (kind === 'input:') return { kind: 'result', input: rest };
   return kind === 'local:' ? { kind: 'folder', folder: rest } : { kind: 'image', reference: rest };
 }
 

@@ -61,6 +61,7 @@ export class Progress {
   #read = false;
   #wasRead = false;
   #ended = false;
+  readonly #over: (() => void)[] = [];
   #wake: () => void = () => undefined;
   #caughtUp: () => void = () => undefined;
 
@@ -115,9 +116,15 @@ export class Progress {
     });
   }
 
+  /** @param heard when nothing more is told */
+  whenOver(heard: () => void): void {
+    this.#over.push(heard);
+  }
+
   /** Nothing more is told. */
   end(): void {
     this.#ended = true;
+    for (const heard of this.#over.splice(0)) heard();
     this.#wake();
     this.#caughtUp();
   }

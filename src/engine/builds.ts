@@ -130,8 +130,9 @@ async function openBuilder({ config, runtime, host, logger, userNamespace }: Cor
   return new Builder({ dataRoot, images: runtime.images, blobs: runtime.blobs, host, logger, users: userNamespace });
 }
 
-/** "docker.io/library/busybox:latest" for "busybox"; what is no name stays as it is. */
+/** "docker.io/library/busybox:latest" for "busybox"; an id, and what is no name, stays as it is. */
 export function fullReference(image: string): string {
+  if (/^sha256:[0-9a-f]{64}$/.test(image)) return image;
   try {
     return formatReference(withDefaultTag(parseReference(image)));
   } catch {

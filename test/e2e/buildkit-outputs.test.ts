@@ -145,6 +145,29 @@ S
     await builds.nothingLeft();
   });
 
+  test('what one target of a bake makes is a context of another', async () => {
+    const folder = builds.context({
+      'base/Dockerfile': 'FROM busybox\nRUN echo made > /made\n',
+      'app/Dockerfile': 'FROM base\nCOPY --from=base /made /copied\nRUN cat /made /copied\n',
+      'docker-bake.hcl': `group "default" { targets = ["app"] }
+target "base" {
+  context = "base"
+}
+target "app" {
+  context = "app"
+  contexts = {
+    base = "target:base"
+  }
+  tags = ["linked"]
+}
+`,
+    });
+    const baked = await buildx.shell(`cd ${folder} && docker buildx bake --progress=plain`);
+    assert.equal(baked.code, 0, baked.stderr);
+    assert.match(told(baked.stderr), /\nmade\nmade\n/);
+    assert.equal(await daemon.ok('run', '--rm', 'linked', 'cat', '/copied'), 'made');
+  });
+
   test('a command asks the client’s SSH agent', async () => {
     const path = daemon.host.path('/run/agent');
     const agent = createServer((socket) => {

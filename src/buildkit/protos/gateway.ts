@@ -1,6 +1,7 @@
 import { boolean, message, nested, type OutputOf, repeated, string, stringMap } from '../../grpc/protobuf.ts';
 import { unary } from '../../grpc/service.ts';
 import { WorkerRecord } from './control.ts';
+import { Definition } from './definition.ts';
 import { Status } from './status.ts';
 
 /* github.com/moby/buildkit: frontend/gateway/pb/gateway.proto, util/apicaps/pb/caps.proto. */
@@ -8,7 +9,7 @@ import { Status } from './status.ts';
 const Empty = message({});
 const Capability = message({ id: string(1), enabled: boolean(2) });
 
-const Ref = message({ id: string(1) });
+const Ref = message({ id: string(1), definition: nested(2, Definition) });
 const Result = message({ ref: nested(3, Ref), refs: nested(4, Empty) });
 
 const SolveRequest = message({
@@ -16,6 +17,8 @@ const SolveRequest = message({
   definition: nested(1, Empty),
   frontend: string(2),
   frontendOptions: stringMap(3),
+  /** Results of other builds, by the names options have for them */
+  frontendInputs: repeated(13, message({ key: string(1), value: nested(2, Definition) })),
   evaluate: boolean(14),
 });
 export type GatewaySolveRequest = OutputOf<typeof SolveRequest>;

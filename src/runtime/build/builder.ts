@@ -258,7 +258,11 @@ export class Builder {
   async #findBases(plan: BuildPlan, work: WorkFolder, hooks: BuildHooks): Promise<ReadonlyMap<string, string>> {
     const bases = new Map<string, string>();
     for (const reference of neededImages(plan)) {
-      const id = await hooks.during({ kind: 'base', reference }, () => hooks.image(reference));
+      const known = /^sha256:(.*)$/.exec(reference)?.[1] ?? '';
+      // What another build has made need not be one of the engine's images.
+      const id = this.#buildah.images().includes(known)
+        ? reference
+        : await hooks.during({ kind: 'base', reference }, () => hooks.image(reference));
       bases.set(reference, id);
     }
     for (const id of new Set(bases.values())) {

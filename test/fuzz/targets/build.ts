@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { Inbox } from '../../../src/buildkit/inbox.ts';
 import { parseOptions } from '../../../src/buildkit/options.ts';
 import { SolveRequest } from '../../../src/buildkit/protos/control.ts';
+import { Definition, definitionOf, resultOf } from '../../../src/buildkit/protos/definition.ts';
 import { Packet } from '../../../src/buildkit/protos/session.ts';
 import { GrpcError } from '../../../src/grpc/error.ts';
 import { Deframer, messagePrefix } from '../../../src/grpc/framing.ts';
@@ -112,6 +113,13 @@ export const targets: readonly Target[] = [
       'FROM a AS b\nENV A=1 B=$A\nSHELL ["/sh"]\nFROM b\nARG A\nCOPY <<x <<-"y" /to\n$A\nx\n\ty\nRUN <<E\n#!/x\nE\nRUN cat <<E\nE\n',
     ],
     'FROM AS ARG RUN <<EOF <<-E \\ # escape=` ADD $ {A :- --from= --mount=type=secret,id=',
+  ),
+  ofBytes(
+    'buildkit/definition',
+    (bytes) => resultOf(Definition.decode(bytes)),
+    [Definition.encode(definitionOf('result'))],
+    '',
+    refuses,
   ),
   ofBytes('buildkit/solve', readSolve, [SOLVE], Object.keys(OPTIONS).join(' '), refuses),
 ];
