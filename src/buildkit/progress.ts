@@ -116,9 +116,10 @@ export class Progress {
     });
   }
 
-  /** @param heard when nothing more is told */
+  /** @param heard called when nothing more is told */
   whenOver(heard: () => void): void {
-    this.#over.push(heard);
+    if (this.#ended) heard();
+    else this.#over.push(heard);
   }
 
   /** Nothing more is told. */
