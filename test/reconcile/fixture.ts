@@ -1,5 +1,4 @@
 import { closeSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bridge } from '../../src/drivers/bridge/bridge.ts';
 import { describeSandbox } from '../../src/drivers/sandbox.ts';
@@ -18,7 +17,8 @@ export type Wishes = Map<Owner, readonly Resource[]>;
 
 /** A network namespace of the test's own that plays the host, and a reconciler that works on it. */
 export class Fixture implements AsyncDisposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'fairway-reconcile-'));
+  /** On tmpfs, as /run is: ext4 looks at every inode that was freed in the last seconds before it gives out another */
+  readonly #directory = mkdtempSync('/dev/shm/fairway-reconcile-');
   readonly #homePath = join(this.#directory, 'home');
   readonly #shell = new WaitingShell();
   readonly home: NetworkNamespace;
