@@ -3,7 +3,7 @@
  * Arguments: where the lines of tools/ran.ts go, and the files' patterns.
  *
  * Under emulation V8 now and then ends a process by a check of its own book of code pages (docs/platforms.md), by an instruction
- * that traps. A file whose process ended so, or in which a daemon did (test/daemon.ts hands its words on), is run again, once, and
+ * that traps, or by a fault. A file whose process ended so, or in which a daemon did (test/daemon.ts hands its words on), is run again, once, and
  * that is told; nothing else is ever repeated.
  */
 import { appendFileSync, globSync } from 'node:fs';
@@ -15,8 +15,8 @@ import ran from '../ran.ts';
 
 /** What V8 says (src/common/code-memory-access.cc) */
 const V8_ENDED = 'Check failed: it->second.Size() > offset';
-/** How its process ends; not always are its words heard */
-const TRAPS = ['SIGILL', 'SIGTRAP'];
+/** How its process ends; not always are its words heard. A jump into a page that is not what the book says (seen once) is a fault of memory */
+const TRAPS = ['SIGILL', 'SIGTRAP', 'SIGSEGV'];
 /** Milliseconds for a file: it is for what hangs, and the slowest takes a quarter of it */
 const LONGEST = 40 * 60_000;
 
