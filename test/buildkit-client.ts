@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { controlService } from '../src/buildkit/protos/control.ts';
 import { Packet } from '../src/buildkit/protos/session.ts';
 import { Connection } from '../src/grpc/connection.ts';
-import { Deframer, messagePrefix } from '../src/grpc/framing.ts';
+import { Deframer, frame } from '../src/grpc/framing.ts';
 import type { InputOf } from '../src/grpc/protobuf.ts';
 import { bind } from '../src/grpc/service.ts';
 
@@ -106,7 +106,7 @@ function sender(stream: http2.ServerHttp2Stream): Sender {
   return {
     send: (packet) => {
       const bytes = Packet.encode(packet);
-      stream.write(Buffer.concat([messagePrefix(bytes.length), bytes]));
+      stream.write(frame([bytes]));
     },
     sendRaw: (bytes) => void stream.write(bytes),
     async receive() {

@@ -2,10 +2,11 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
 import { GrpcError } from '../grpc/error.ts';
+import { drained } from '../model/drained.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { SyncedFile } from './file-mode.ts';
+import { invalid } from './file-names.ts';
 import { FileSync } from './file-sync.ts';
-import { invalid } from './inbox.ts';
 import type { Session } from './session.ts';
 
 type Tar = ReturnType<typeof pack>;
@@ -109,19 +110,6 @@ async function entry(
     sink.end(undefined);
   }
   await written;
-}
-
-/** Fulfilled when it takes more, or never will again. */
-function drained(sink: ReturnType<Tar['entry']>): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      sink.off('drain', done);
-      sink.off('close', done);
-      resolve();
-    };
-    sink.on('drain', done);
-    sink.on('close', done);
-  });
 }
 
 function open(session: Session, { name, exclude, follow }: Wanted, signal: AbortSignal): AsyncIterable<SyncedFile> {

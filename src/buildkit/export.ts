@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { InputOf } from '../grpc/protobuf.ts';
 import type { Conversation } from '../grpc/service.ts';
 import { goMode } from './file-mode.ts';
-import { invalid } from './inbox.ts';
+import { invalid } from './file-names.ts';
 import type { Packet } from './protos/session.ts';
 import type { Session } from './session.ts';
 

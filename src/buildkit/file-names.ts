@@ -15,20 +15,20 @@ export class Trail {
   enter(path: string, type: SyncedType): void {
     const parent = posix.dirname(path);
     while (this.#folders.length > 0 && this.#folders.at(-1) !== parent) this.#folders.pop();
-    if (this.#folders.length === 0) throw bad(`the client sent ${quote(path)} without the folder it is in`);
+    if (this.#folders.length === 0) throw invalid(`the client sent ${quote(path)} without the folder it is in`);
     if (type === 'directory') this.#folders.push(path);
   }
 }
 
 /** Names as fsutil's sender makes them: clean, and relative. @throws GrpcError */
 export function checkPath({ path, linkName, size }: Stat, type: SyncedType): void {
-  if (!isClean(path)) throw bad(`the client sent a file with the name ${quote(path)}`);
+  if (!isClean(path)) throw invalid(`the client sent a file with the name ${quote(path)}`);
   if (type === 'link' && !isClean(linkName))
-    throw bad(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
+    throw invalid(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
   if (type === 'symlink' && (linkName === '' || !isText(linkName))) {
-    throw bad(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
+    throw invalid(`the client sent ${quote(path)} as a link to ${quote(linkName)}`);
   }
-  if (size < 0) throw bad(`the client sent ${quote(path)} with a size of ${size} bytes`);
+  if (size < 0) throw invalid(`the client sent ${quote(path)} with a size of ${size} bytes`);
 }
 
 function isClean(path: string): boolean {
@@ -47,6 +47,7 @@ function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
-function bad(message: string): GrpcError {
+/** What no client sends of its files. */
+export function invalid(message: string): GrpcError {
   return new GrpcError('INVALID_ARGUMENT', 'DiffCopy', message);
 }

@@ -1,6 +1,6 @@
-import { GrpcError } from '../grpc/error.ts';
+import type { GrpcError } from '../grpc/error.ts';
 import { type SyncedType, typeOf } from './file-mode.ts';
-import { checkPath, Trail } from './file-names.ts';
+import { checkPath, invalid, Trail } from './file-names.ts';
 import type { Packet, Stat } from './protos/session.ts';
 
 /** Files up to this size, in bytes, are kept whole until it is their turn. */
@@ -113,10 +113,6 @@ export function isLarge({ type, stat }: Pending): boolean {
 
 export function changed({ stat }: Pending): GrpcError {
   return invalid(`${JSON.stringify(stat.path)} changed while it was sent`);
-}
-
-export function invalid(message: string): GrpcError {
-  return new GrpcError('INVALID_ARGUMENT', 'DiffCopy', message);
 }
 
 function sizeOf({ path, linkName }: Stat): number {

@@ -1,4 +1,5 @@
 import { GrpcError } from '../grpc/error.ts';
+import { Arrivals } from './arrivals.ts';
 import { Progress } from './progress.ts';
 import type { SolveRequest } from './protos/control.ts';
 import type { ReturnRequest } from './protos/gateway.ts';
@@ -36,46 +37,27 @@ export class Job {
 
 /** All builds that clients wait for. */
 export class Jobs {
-  readonly #open = new Map<string, Job>();
-  readonly #waiting = new Map<string, Set<(job: Job) => void>>();
+  readonly #open = new Arrivals<Job>(PATIENCE);
 
   /** @throws GrpcError when there is one of this name */
   open(request: SolveRequest, signal: AbortSignal): Job {
     const { ref } = request;
     if (ref === '' || this.#open.has(ref)) throw new GrpcError('ALREADY_EXISTS', 'Solve', `job ID ${ref} exists`);
     const job = new Job(request, signal);
-    this.#open.set(ref, job);
-    for (const found of this.#waiting.get(ref) ?? []) found(job);
+    this.#open.add(ref, job);
     return job;
   }
 
   /** The build is over. Whoever asks how it went may come late, and hears all of it. */
   close(job: Job): void {
     job.progress.end();
-    setTimeout(() => this.#open.delete(job.ref), job.progress.wasRead ? 0 : MEMORY).unref();
+    setTimeout(() => this.#open.remove(job.ref), job.progress.wasRead ? 0 : MEMORY).unref();
   }
 
   /** @throws GrpcError when none of this name comes in time */
   async find(ref: string, signal: AbortSignal): Promise<Job> {
-    const job = this.#open.get(ref) ?? (await this.#wait(ref, signal));
+    const job = await this.#open.find(ref, signal);
     if (job === undefined) throw new GrpcError('NOT_FOUND', ref, `no such job ${ref}`);
     return job;
-  }
-
-  #wait(ref: string, signal: AbortSignal): Promise<Job | undefined> {
-    const late = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
-    return new Promise((resolve) => {
-      const waiting = this.#waiting.get(ref) ?? new Set();
-      this.#waiting.set(ref, waiting);
-      const end = (job?: Job) => {
-        late.removeEventListener('abort', give);
-        waiting.delete(end);
-        if (waiting.size === 0) this.#waiting.delete(ref);
-        resolve(job);
-      };
-      const give = () => end();
-      waiting.add(end);
-      late.addEventListener('abort', give, { once: true });
-    });
   }
 }

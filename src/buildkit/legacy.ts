@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { BuildRequest } from '../engine/builds.ts';
 import { EngineError } from '../model/errors.ts';
+import { Arrivals } from './arrivals.ts';
 import { type BuildsSurface, build } from './build.ts';
 import { outputOfType } from './options.ts';
 import { Progress } from './progress.ts';
@@ -30,7 +31,7 @@ export class LegacyBuilds {
   readonly #builds: BuildsSurface;
   readonly #sessions: Sessions;
   readonly #running = new Map<string, AbortController>();
-  readonly #contexts = new Map<string, PromiseWithResolvers<Readable>>();
+  readonly #contexts = new Arrivals<Readable>(PATIENCE);
 
   constructor(builds: BuildsSurface, sessions: Sessions) {
     this.#builds = builds;
@@ -61,9 +62,9 @@ export class LegacyBuilds {
     const { promise: over, resolve } = Promise.withResolvers<void>();
     context.once('close', resolve);
     signal.addEventListener('abort', () => resolve(), { once: true });
-    this.#context(buildId).resolve(context);
+    this.#contexts.add(buildId, context);
     const late = setTimeout(() => {
-      if (this.#contexts.delete(buildId)) context.destroy();
+      if (this.#contexts.remove(buildId)) context.destroy();
     }, PATIENCE);
     await over;
     clearTimeout(late);
@@ -102,20 +103,10 @@ export class LegacyBuilds {
 
   /** @throws EngineError when none comes in time */
   async #uploadedContext(buildId: string, signal: AbortSignal): Promise<Readable> {
-    const late = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
-    const { promise: never, reject } = Promise.withResolvers<never>();
-    late.addEventListener('abort', () => reject(new EngineError('invalidArgument', 'the build context did not come')));
-    try {
-      return await Promise.race([this.#context(buildId).promise, never]);
-    } finally {
-      this.#contexts.delete(buildId);
-    }
-  }
-
-  #context(buildId: string): PromiseWithResolvers<Readable> {
-    const known = this.#contexts.get(buildId) ?? Promise.withResolvers<Readable>();
-    this.#contexts.set(buildId, known);
-    return known;
+    const context = await this.#contexts.find(buildId, signal);
+    if (context === undefined) throw new EngineError('invalidArgument', 'the build context did not come');
+    this.#contexts.remove(buildId);
+    return context;
   }
 }
 

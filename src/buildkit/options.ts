@@ -1,4 +1,11 @@
-import type { BuildOutput, BuildRequest } from '../engine/builds.ts';
+import {
+  type BuildOutput,
+  type BuildRequest,
+  CACHE_FROM_NOTE,
+  COMMAND_LIMITS,
+  CPU_LIST,
+  CPU_SETS,
+} from '../engine/builds.ts';
 import { isIpAddress } from '../model/address.ts';
 import type { NetworkMode } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
@@ -42,15 +49,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** buildah's flags by BuildKit's names; numbers are bytes, shares and microseconds. */
-const LIMITS: Readonly<Record<string, string>> = {
-  'shm-size': 'shm-size',
-  memory: 'memory',
-  memswap: 'memory-swap',
-  cpushares: 'cpu-shares',
-  cpuperiod: 'cpu-period',
-  cpuquota: 'cpu-quota',
-};
-const SETS: Readonly<Record<string, string>> = { cpusetcpus: 'cpuset-cpus', cpusetmems: 'cpuset-mems' };
+const LIMITS: Readonly<Record<string, string>> = { 'shm-size': 'shm-size', ...COMMAND_LIMITS };
 
 export interface Circumstances {
   /** What becomes of the image */
@@ -182,10 +181,10 @@ function* limits(take: (name: string) => string): Generator<string> {
     if (!/^-?\d{1,15}$/.test(value)) throw invalid(`invalid ${name} value: ${value}`);
     yield `--${flag}=${value}`;
   }
-  for (const [name, flag] of Object.entries(SETS)) {
+  for (const [name, flag] of Object.entries(CPU_SETS)) {
     const value = take(name);
     if (value === '') continue;
-    if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value)) throw invalid(`invalid ${name} value: ${value}`);
+    if (!CPU_LIST.test(value)) throw invalid(`invalid ${name} value: ${value}`);
     yield `--${flag}=${value}`;
   }
 }
@@ -204,7 +203,7 @@ function refusePlatforms(asked: string, several: string, platform: string): void
 function cacheWarnings(imports: readonly string[], exports: readonly Attributes[]): string[] {
   const warnings: string[] = [];
   if (imports.some((text) => text !== '')) {
-    warnings.push('--cache-from has no effect: the cache is what was built here, images are not looked through');
+    warnings.push(CACHE_FROM_NOTE);
   }
   for (const { type } of exports) {
     if (type !== 'inline') throw unsupported(`--cache-to type=${type}`);

@@ -5,6 +5,7 @@ import { GrpcError, hasStatus } from '../grpc/error.ts';
 import { bind, type Service } from '../grpc/service.ts';
 import { EngineError } from '../model/errors.ts';
 import { ANONYMOUS, type RegistryAuth } from '../model/registry.ts';
+import { Arrivals } from './arrivals.ts';
 import { healthService } from './protos/control.ts';
 import {
   authService,
@@ -137,8 +138,7 @@ export class Session {
 
 /** The clients' sessions, by the id each has chosen. */
 export class Sessions {
-  readonly #open = new Map<string, Session>();
-  readonly #waiting = new Set<() => void>();
+  readonly #open = new Arrivals<Session>(PATIENCE);
 
   /** Keeps a session for as long as its connection is there. @throws EngineError when it cannot be opened */
   async serve(headers: SessionHeaders, socket: Duplex): Promise<void> {
@@ -146,12 +146,11 @@ export class Sessions {
     const { id, methods } = headers;
     const session = new Session(socket, methods);
     const over = new AbortController();
-    this.#open.set(id, session);
-    for (const wake of this.#waiting) wake();
+    this.#open.add(id, session);
     void session.watch(over.signal);
     await new Promise<void>((resolve) => (socket.destroyed ? resolve() : socket.once('close', () => resolve())));
     over.abort();
-    this.#open.delete(id);
+    this.#open.remove(id);
     session.close();
   }
 
@@ -164,26 +163,9 @@ export class Sessions {
 
   /** @throws GrpcError when none of this id comes in time */
   async find(id: string, signal: AbortSignal): Promise<Session> {
-    const late = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
-    for (;;) {
-      const session = this.#open.get(id);
-      if (session !== undefined) return session;
-      signal.throwIfAborted();
-      if (late.aborted) throw new GrpcError('NOT_FOUND', 'session', `no active session for ${id}`);
-      await this.#another(late);
-    }
-  }
-
-  /** Fulfilled when there is one more, or it is too late. */
-  #another(late: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiting.delete(wake);
-        late.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.#waiting.add(wake);
-      late.addEventListener('abort', wake, { once: true });
-    });
+    const session = await this.#open.find(id, signal);
+    if (session !== undefined) return session;
+    signal.throwIfAborted();
+    throw new GrpcError('NOT_FOUND', 'session', `no active session for ${id}`);
   }
 }

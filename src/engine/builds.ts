@@ -35,6 +35,22 @@ export interface BuildRequest extends BuildSettings {
 export type { BuildEvent, BuildOutput, BuildPlan, BuildSource, Instruction, LayerUsage, Stage };
 export { BuildError, parseIgnoreFile };
 
+/** buildah's flags by the names that clients of both kinds have for them. */
+export const COMMAND_LIMITS: Readonly<Record<string, string>> = {
+  memory: 'memory',
+  memswap: 'memory-swap',
+  cpushares: 'cpu-shares',
+  cpuperiod: 'cpu-period',
+  cpuquota: 'cpu-quota',
+};
+/** The same, for lists like "0-3,5" */
+export const CPU_SETS: Readonly<Record<string, string>> = { cpusetcpus: 'cpuset-cpus', cpusetmems: 'cpuset-mems' };
+export const CPU_LIST = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
+
+/** Told to who asks for it. */
+export const CACHE_FROM_NOTE =
+  '--cache-from has no effect: the cache is what was built here, images are not looked through';
+
 /** Whoever wants a build and follows it. */
 export interface BuildListener extends Omit<BuildHooks, 'image' | 'place'> {
   /** Gets the steps of a base's pull */

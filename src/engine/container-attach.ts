@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import type { Container } from '../model/container.ts';
+import { drained } from '../model/drained.ts';
 import { EngineError } from '../model/errors.ts';
 import { checkReadable, readLog } from '../runtime/logs/logs.ts';
 import type { Attachment, AttachRequest, OutputListener } from './attachment.ts';
@@ -54,23 +55,13 @@ function clientInput(target: Writable, closes: boolean): Writable {
       // The session's end takes its stdin away: what is written then goes nowhere.
       if (target.destroyed || target.writableEnded) done();
       else if (target.write(chunk)) done();
-      else whenWritable(target, done);
+      else void drained(target).then(() => done());
     },
     final: (done) => {
       if (closes && !target.destroyed) target.end();
       done();
     },
   });
-}
-
-function whenWritable(target: Writable, done: () => void): void {
-  const go = () => {
-    target.off('drain', go);
-    target.off('close', go);
-    done();
-  };
-  target.on('drain', go);
-  target.on('close', go);
 }
 
 /**

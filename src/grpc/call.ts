@@ -2,7 +2,7 @@ import http2 from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { errorMessage } from '../model/errors.ts';
 import { decodeMessage, GrpcError, statusName } from './error.ts';
-import { Deframer, messagePrefix } from './framing.ts';
+import { Deframer, frame, messagePrefix } from './framing.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -91,7 +91,7 @@ export class Call {
   async send(pieces: readonly Uint8Array[]): Promise<void> {
     const stream = this.#stream;
     stream.cork();
-    const prefix = messagePrefix(pieces.reduce((sum, { length }) => sum + length, 0));
+    const prefix = messagePrefix(pieces);
     const sent = new Promise<void>((resolve) => {
       const all = [prefix, ...pieces];
       for (const [index, piece] of all.entries())
@@ -106,8 +106,7 @@ export class Call {
    * the stream, and Node may lose the answer then.
    */
   sendOnly(pieces: readonly Uint8Array[]): void {
-    const size = pieces.reduce((sum, { length }) => sum + length, 0);
-    this.#stream.end(Buffer.concat([messagePrefix(size), ...pieces]));
+    this.#stream.end(frame(pieces));
   }
 
   /** Says that nothing more comes. */

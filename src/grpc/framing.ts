@@ -3,10 +3,17 @@ const PREFIX = 5;
 /** Bytes: a blob's chunk is at most 4 MiB with containerd; anything far beyond is not an answer. */
 const MAX_MESSAGE = 64 << 20;
 
-export function messagePrefix(length: number): Buffer {
+/** @param pieces of one message */
+export function messagePrefix(pieces: readonly Uint8Array[]): Buffer {
   const prefix = Buffer.alloc(PREFIX);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   prefix.writeUInt32BE(length, 1);
   return prefix;
+}
+
+/** A message as it is sent. */
+export function frame(pieces: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([messagePrefix(pieces), ...pieces]);
 }
 
 /** Puts messages together again. Pieces are joined once, when a message is complete: it may be large, and they small. */

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { drained } from '../model/drained.ts';
 import { errorMessage } from '../model/errors.ts';
 import { encodeMessage, GrpcError, statusCode } from './error.ts';
-import { Deframer, messagePrefix } from './framing.ts';
+import { Deframer, frame } from './framing.ts';
 import type { AnyMethod, Part, ServiceTable } from './service.ts';
 
 /** Bytes, as gRPC's own libraries take them */
@@ -164,12 +164,8 @@ function begin(stream: http2.ServerHttp2Stream): void {
 /** Resolves when the client has room for more, or is gone. */
 async function send(stream: http2.ServerHttp2Stream, pieces: readonly Uint8Array[]): Promise<void> {
   if (stream.destroyed) return;
-  const size = pieces.reduce((sum, { length }) => sum + length, 0);
-  if (stream.write(Buffer.concat([messagePrefix(size), ...pieces]))) return;
-  const over = new AbortController();
-  const { signal } = over;
-  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).catch(() => undefined);
-  over.abort();
+  if (stream.write(frame(pieces))) return;
+  await drained(stream);
 }
 
 function end(stream: http2.ServerHttp2Stream, failure: unknown): void {

@@ -15,7 +15,7 @@ import ran from '../ran.ts';
 
 /** What V8 says (src/common/code-memory-access.cc) */
 const V8_ENDED = 'Check failed: it->second.Size() > offset';
-/** How its process ends; not always are its words heard. A jump into a page that is not what the book says (seen once) is a fault of memory */
+/** How its process ends; not always are its words heard. A fault of memory was seen once, under emulation, and nobody knows whose it was */
 const TRAPS = ['SIGILL', 'SIGTRAP', 'SIGSEGV'];
 /** Milliseconds for a file: it is for what hangs, and the slowest takes a quarter of it */
 const LONGEST = 40 * 60_000;
@@ -34,7 +34,9 @@ if (files.length === 0) throw new Error(`there are no files ${patterns.join(' ')
 const { failed, ended } = await runFiles(files);
 const again = [...failed].filter((file) => ended.has(file));
 for (const file of again) {
-  console.log(`again  ${shown(file)}: V8 had ended a process of it by a check of its own`);
+  console.log(
+    `again  ${shown(file)}: a process of it had ended by a check of V8’s or a fault, as happens under emulation`,
+  );
   failed.delete(file);
 }
 if (again.length > 0) for (const file of (await runFiles(again)).failed) failed.add(file);

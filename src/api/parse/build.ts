@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { BuildRequest } from '../../engine/builds.ts';
+import { type BuildRequest, CACHE_FROM_NOTE, COMMAND_LIMITS, CPU_LIST, CPU_SETS } from '../../engine/builds.ts';
 import type { RegistryAuth } from '../../model/registry.ts';
 import { invalid, unsupportedOption } from '../status.ts';
 import { Fields } from './fields.ts';
@@ -9,15 +9,7 @@ import { queryFlag, queryText } from './query.ts';
 import { parseRegistryConfig } from './registry-auth.ts';
 
 /** buildah's flags by the query's names; values are numbers that buildah takes as they are: bytes, shares, microseconds. */
-const LIMITS: Readonly<Record<string, string>> = {
-  memory: 'memory',
-  memswap: 'memory-swap',
-  cpushares: 'cpu-shares',
-  cpuperiod: 'cpu-period',
-  cpuquota: 'cpu-quota',
-  shmsize: 'shm-size',
-};
-const SETS: Readonly<Record<string, string>> = { cpusetcpus: 'cpuset-cpus', cpusetmems: 'cpuset-mems' };
+const LIMITS: Readonly<Record<string, string>> = { ...COMMAND_LIMITS, shmsize: 'shm-size' };
 
 /** What is set to this, or not at all, asks for what happens anyway. */
 const UNSUPPORTED: Readonly<Record<string, { readonly flag: string; readonly allowed?: string }>> = {
@@ -113,7 +105,7 @@ function parse(query: URLSearchParams, headers: IncomingHttpHeaders, platform: s
 /** What is to be said before the first step; '': nothing. */
 export function noteOnCache(query: URLSearchParams): string {
   if (list(query, 'cachefrom').length === 0) return '';
-  return '--cache-from has no effect: the cache is what was built here, images are not looked through';
+  return CACHE_FROM_NOTE;
 }
 
 function refuse(query: URLSearchParams, platform: string): void {
@@ -136,11 +128,10 @@ function* limits(query: URLSearchParams): Generator<string> {
     const value = number(query, name);
     if (value !== 0) yield `--${flag}=${value}`;
   }
-  for (const [name, flag] of Object.entries(SETS)) {
+  for (const [name, flag] of Object.entries(CPU_SETS)) {
     const value = queryText(query, name);
     if (value === undefined) continue;
-    if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value))
-      throw invalid(`Invalid value ${value} for ${flag.replace('-', ' ')}`);
+    if (!CPU_LIST.test(value)) throw invalid(`Invalid value ${value} for ${flag.replace('-', ' ')}`);
     yield `--${flag}=${value}`;
   }
 }

@@ -13,7 +13,7 @@ export interface BaseFacts {
 
 export type Bases = (reference: string) => BaseFacts | undefined;
 
-const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 /** The variables an instruction may use: those of the stage before it, and what the client has given for its ARGs. */
 export function variablesAt(plan: BuildPlan, stage: Stage, step: Instruction, bases: Bases): Variables {
@@ -71,10 +71,16 @@ function pairs(args: string, known: Variables): [string, string][] {
 
 /** What a RUN's command is given to. @param step undefined: one behind the stage's last */
 export function shellAt(plan: BuildPlan, stage: Stage, step: Instruction | undefined, bases: Bases): readonly string[] {
-  const own = before(stage, step).findLast(({ name }) => name === 'SHELL');
-  if (own !== undefined) return parseJsonList(own.args) ?? DEFAULT_SHELL;
+  const own = ownShell(stage, step);
+  if (own !== undefined) return own;
   const { base } = stage;
   if (base.kind === 'image') return bases(base.reference)?.shell ?? DEFAULT_SHELL;
   const former = base.kind === 'stage' ? plan.stages[base.index] : undefined;
   return former === undefined ? DEFAULT_SHELL : shellAt(plan, former, undefined, bases);
+}
+
+/** What the stage itself has said of it before that step; undefined: nothing */
+export function ownShell(stage: Stage, step: Instruction | undefined): readonly string[] | undefined {
+  const said = before(stage, step).findLast(({ name }) => name === 'SHELL');
+  return said && (parseJsonList(said.args) ?? DEFAULT_SHELL);
 }

@@ -1,6 +1,8 @@
 import { EngineError } from '../../model/errors.ts';
 import { parseJsonList } from '../images/changes.ts';
 import type { Instruction } from './dockerfile.ts';
+import { DEFAULT_SHELL, ownShell } from './environment.ts';
+import { leadingFlags } from './flags.ts';
 import { isMarker, textOf } from './heredoc.ts';
 import type { Stage } from './plan.ts';
 
@@ -31,8 +33,6 @@ export class BuildError extends EngineError {
     this.step = step;
   }
 }
-
-const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 /** The second is a link to what is not there. */
 const MISSING = /copier: (?:stat: |get: lstat )"\/?(.*?)".*: no such file or directory/;
@@ -67,14 +67,12 @@ export function buildFailure(words: string, step: Instruction | undefined, stage
 
 function commandOf(words: string, step: Instruction | undefined, stage: Stage | undefined): string {
   if (step?.name !== 'RUN' || stage === undefined) return /at STEP "RUN (.*)": while/s.exec(words)?.[1] ?? '';
-  const args = step.args.replace(/^(?:--\S+\s+)*/, '');
+  const args = step.args.slice(leadingFlags(step.args).length);
   const list = parseJsonList(args);
   if (list !== undefined) return list.join(' ');
-  const before = stage.steps.slice(0, stage.steps.indexOf(step));
-  const shell = before.findLast(({ name }) => name === 'SHELL');
   const [document] = step.heredocs;
   const script = document !== undefined && isMarker(args.trim()) ? textOf(document).trimEnd() : args;
-  return [...(parseJsonList(shell?.args ?? '') ?? DEFAULT_SHELL), script].join(' ');
+  return [...(ownShell(stage, step) ?? DEFAULT_SHELL), script].join(' ');
 }
 
 function copyFailure(reason: string, step: Instruction | undefined): BuildFailure | undefined {

@@ -21,7 +21,7 @@ const RULES: Readonly<Record<string, Rules>> = {
 export function withUsableFlags(name: string, args: string, line: number): string {
   const rules = RULES[name];
   if (rules === undefined) return args;
-  const flags = /^(?:--\S+\s+)*/.exec(args)?.[0] ?? '';
+  const flags = leadingFlags(args);
   const kept = flags.split(/\s+/).filter((flag) => flag !== '' && isKept(flag, name, rules, line));
   return [...kept, args.slice(flags.length)].join(' ');
 }
@@ -38,4 +38,9 @@ function isKept(flag: string, instruction: string, rules: Rules, line: number): 
   }
   if (!rule.includes(value)) throw parseError(line, `${instruction} ${flag} is not supported by Fairway yet`);
   return false;
+}
+
+/** Those an instruction begins with, and the blanks behind them. */
+export function leadingFlags(args: string): string {
+  return /^(?:--\S+\s+)*/.exec(args)?.[0] ?? '';
 }

@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import { parseJsonList } from '../images/changes.ts';
 import type { Instruction } from './dockerfile.ts';
-import { type BuildPlan, leadingFlags } from './plan.ts';
+import { leadingFlags } from './flags.ts';
+import type { BuildPlan } from './plan.ts';
 
 /** What a build asks of the client, as far as its Dockerfile tells. */
 const MOUNT = /(?:^|\s)--mount=(\S*)/g;

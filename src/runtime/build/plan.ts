@@ -1,6 +1,7 @@
 import { EngineError } from '../../model/errors.ts';
 import { splitWords } from '../images/words.ts';
 import { type Dockerfile, fromParts, type Instruction } from './dockerfile.ts';
+import { leadingFlags } from './flags.ts';
 import { parseError } from './parse-error.ts';
 
 /** Where a stage begins. */
@@ -198,10 +199,6 @@ function sources({ name, args }: Instruction): string[] {
   const pattern = name === 'RUN' ? MOUNT_SOURCE : COPY_SOURCE;
   if (name !== 'RUN' && name !== 'COPY') return [];
   return [...leadingFlags(args).matchAll(pattern)].map((match) => match[3] ?? '');
-}
-
-export function leadingFlags(args: string): string {
-  return /^(?:--\S+\s+)*/.exec(args)?.[0] ?? '';
 }
 
 /** @param name or number, as COPY --from= says it @returns -1: it is an image */

@@ -1,15 +1,8 @@
 import type { Instruction } from './dockerfile.ts';
 import { type Bases, shellAt, variablesAt } from './environment.ts';
+import { leadingFlags } from './flags.ts';
 import { expandText, isMarker, rawWords, textOf } from './heredoc.ts';
-import {
-  type Base,
-  type BuildPlan,
-  COPY_SOURCE,
-  leadingFlags,
-  MOUNT_SOURCE,
-  namedContext,
-  type Stage,
-} from './plan.ts';
+import { type Base, type BuildPlan, COPY_SOURCE, MOUNT_SOURCE, namedContext, type Stage } from './plan.ts';
 
 export interface RenderOptions {
   /** Of all needed images, as hexadecimal digits */

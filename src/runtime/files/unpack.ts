@@ -19,6 +19,7 @@ import { posix } from 'node:path';
 import { setImmediate as immediately } from 'node:timers/promises';
 import { extract as createExtract, type Extract, type ExtractEvents, type Header } from 'tar-stream';
 import { lsetxattr, mknod } from '../../kernel/sys-files.ts';
+import { drained } from '../../model/drained.ts';
 import { EngineError } from '../../model/errors.ts';
 import { type IdMaps, type IdRange, toHost } from '../../model/id-map.ts';
 import { makeDirectories } from './directories.ts';
@@ -73,13 +74,6 @@ async function feed(input: number, extract: Extract): Promise<void> {
     await (extract.write(chunk.subarray(0, size)) ? immediately() : drained(extract));
   }
   if (!extract.destroyed) extract.end(undefined);
-}
-
-function drained(extract: Extract): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const go = () => resolve();
-  extract.once('drain', go).once('close', go);
-  return promise.finally(() => extract.off('drain', go).off('close', go));
 }
 
 class Unpacker {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync, write } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { legacyMounts } from '../spec/cgroups.ts';
+import { legacyMounts, UNIFIED } from '../spec/cgroups.ts';
 
 /** What took so long was a wait, and the next one would take about as long. Milliseconds; and what is taken for it before the first */
 const WAIT = 1;
@@ -12,7 +12,6 @@ const LONGEST = 20;
 /** Where more are expected, these come so close upon each other that they need none of ours, which hold up whoever forks */
 const FEW = 4;
 
-const UNIFIED = '/sys/fs/cgroup';
 /** A dozen hierarchies, and paths as long as they may be */
 const LARGEST = 64 * 1024;
 

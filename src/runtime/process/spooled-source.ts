@@ -33,8 +33,7 @@ export class SpooledSource implements OutputSource {
   /** Whether it was waited for before: most containers never say a word on most of their streams */
   #awaited = false;
   /** When it is looked at next, if it is not watched */
-  #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #next: Disposable | undefined;
   /** When something was last moved, by performance.now() */
   #lastMove = 0;
   #flowing = false;
@@ -75,10 +74,8 @@ export class SpooledSource implements OutputSource {
   #rest(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
-    clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
-    this.#timer = undefined;
-    this.#turn = undefined;
+    this.#next?.[Symbol.dispose]();
+    this.#next = undefined;
   }
 
   close(): void {
@@ -101,8 +98,7 @@ export class SpooledSource implements OutputSource {
   }
 
   #await(): void {
-    const isPlanned = this.#timer !== undefined || this.#turn !== undefined;
-    if (!this.#flowing || this.#over || isPlanned) return;
+    if (!this.#flowing || this.#over || this.#next !== undefined) return;
     this.#watch ??= this.#awaited ? watchReadable(this.#pipe, () => this.#move()) : this.#awaitFirst();
   }
 
@@ -124,13 +120,12 @@ export class SpooledSource implements OutputSource {
     if (!busy || this.#room === 'refused' || !this.#flowing || this.#over) return;
     this.#rest();
     const next = () => {
-      this.#timer = undefined;
-      this.#turn = undefined;
+      this.#next = undefined;
       this.#move();
       this.#await();
     };
-    if (bytesIn(this.#pipe) < (this.#room === 'roomy' ? ROOMY : CHUNK) / 2) this.#timer = setTimeout(next, GATHERING);
-    else this.#turn = setImmediate(next);
+    const isFull = bytesIn(this.#pipe) >= (this.#room === 'roomy' ? ROOMY : CHUNK) / 2;
+    this.#next = isFull ? setImmediate(next) : setTimeout(next, GATHERING);
   }
 
   #move(): void {

@@ -26,7 +26,7 @@ export interface CgroupAbilities {
 }
 
 /** Where the unified hierarchy is on every distribution (systemd: CGROUP_DELEGATION). */
-const UNIFIED = '/sys/fs/cgroup';
+export const UNIFIED = '/sys/fs/cgroup';
 
 /** Looks at the hierarchies as they are mounted now. */
 export function readCgroupAbilities(unified: boolean): CgroupAbilities {

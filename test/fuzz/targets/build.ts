@@ -6,7 +6,7 @@ import { SolveRequest } from '../../../src/buildkit/protos/control.ts';
 import { Definition, definitionOf, resultOf } from '../../../src/buildkit/protos/definition.ts';
 import { Packet } from '../../../src/buildkit/protos/session.ts';
 import { GrpcError } from '../../../src/grpc/error.ts';
-import { Deframer, messagePrefix } from '../../../src/grpc/framing.ts';
+import { Deframer, frame } from '../../../src/grpc/framing.ts';
 import { parseDockerfile } from '../../../src/runtime/build/dockerfile.ts';
 import { contextPaths, neededSecrets } from '../../../src/runtime/build/needs.ts';
 import { neededImages, planBuild } from '../../../src/runtime/build/plan.ts';
@@ -36,7 +36,7 @@ const SOLVE = SolveRequest.encode({
 });
 
 function framed(...messages: readonly Buffer[]): Buffer {
-  return Buffer.concat(messages.flatMap((message) => [messagePrefix(message.length), message]));
+  return Buffer.concat(messages.map((message) => frame([message])));
 }
 
 const SYNC = framed(

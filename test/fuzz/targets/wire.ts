@@ -3,7 +3,7 @@ import { reverseAddress } from '../../../src/dns/answers.ts';
 import { AnswerCache } from '../../../src/dns/cache.ts';
 import { lifetimeOf } from '../../../src/dns/lifetime.ts';
 import { isReplyTo, parseQuery } from '../../../src/dns/message.ts';
-import { Deframer, messagePrefix } from '../../../src/grpc/framing.ts';
+import { Deframer, frame } from '../../../src/grpc/framing.ts';
 import { integer, message, nested, repeated, string, stringMap } from '../../../src/grpc/protobuf.ts';
 import { readFrame, writeFrame } from '../../../src/ipam/dhcp/frame.ts';
 import { addressesOf, decode, encode, MESSAGE, numberOf, OPTION } from '../../../src/ipam/dhcp/message.ts';
@@ -194,11 +194,5 @@ export const targets: readonly Target[] = [
   ofBytes('dhcp/frame', readAnyFrame, [FRAME]),
   ofBytes('netlink/messages', readNetlink, [route(), link(), generation()], '', isUnreadable),
   ofBytes('containerd/protobuf', readProtobuf, [ENCODED], '', isRange),
-  ofBytes(
-    'containerd/framing',
-    (bytes) => new Deframer().push(bytes),
-    [Buffer.concat([messagePrefix(ENCODED.length), ENCODED])],
-    '',
-    isRange,
-  ),
+  ofBytes('containerd/framing', (bytes) => new Deframer().push(bytes), [frame([ENCODED])], '', isRange),
 ];
