@@ -3,7 +3,6 @@ import type { IpAddress } from '../model/address.ts';
 import type { Container, EndpointRequest } from '../model/container.ts';
 import { type Network, shortId } from '../model/network.ts';
 import { tryFindNetwork } from './lookup.ts';
-import { endpointsOf } from './sandboxes.ts';
 import type { State } from './state.ts';
 import { sharing } from './surroundings.ts';
 
@@ -23,7 +22,7 @@ export function addressHolders(
   const sharers = sharing(state, network);
   const kept = addressesOfNeighbours(network, sharers);
   const held = Array.from(sharers.keys(), (id) => state.addresses.on(id));
-  const isThere = endpointsOf(state, claimant.id).some((endpoint) => endpoint.network === network.id);
+  const isThere = state.endpointsOf(claimant.id).some((endpoint) => endpoint.network === network.id);
   const running = (address: IpAddress): string | undefined => {
     for (const endpoints of held) {
       const holder = endpoints.get(address);

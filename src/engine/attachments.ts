@@ -13,7 +13,6 @@ import { newId, timestamp } from './ids.ts';
 import { attachmentOwner, enact } from './intent.ts';
 import { freePair } from './link-addresses.ts';
 import { findContainer } from './lookup.ts';
-import { endpointsOf } from './sandboxes.ts';
 import type { State } from './state.ts';
 
 /** Ethernet's. */
@@ -199,7 +198,7 @@ function checkAddresses({ addresses, gateways }: EndRequest): void {
 }
 
 function chooseName(state: State, container: Container, wanted: string | undefined): string {
-  const links = [...attachedEnds(state, container.id), ...endpointsOf(state, container.id)];
+  const links = [...attachedEnds(state, container.id), ...state.endpointsOf(container.id)];
   const taken = new Set(['lo', ...links.map(({ interfaceName }) => interfaceName)]);
   if (wanted !== undefined) {
     if (!NAME.test(wanted)) throw invalid(`invalid interface name: ${wanted}`);

@@ -10,7 +10,7 @@ import { allocateEndpoint, assignGateway, MAX_ENDPOINTS, needsResolver, requestF
 import { describe, enact, endpointOwner, isBare, sandboxOwner } from './intent.ts';
 import { findContainer, findNetwork, tryFindContainer, tryFindNetwork } from './lookup.ts';
 import { updateSandboxFiles } from './sandbox-files.ts';
-import { endpointsOf, isUp } from './sandboxes.ts';
+import { isUp } from './sandboxes.ts';
 
 /**
  * Puts a container on one more network: at once when it runs, at its next start when not.
@@ -60,7 +60,7 @@ function refuseConnect({ state }: Core, container: Container, network: Network):
 /** All or nothing: the link is hot-plugged, names and routes follow, or the container is as it was. */
 async function connectLive(core: Core, container: Container, network: Network, request: EndpointRequest) {
   const { state } = core;
-  const current = endpointsOf(state, container.id);
+  const current = state.endpointsOf(container.id);
   const sandbox = container.sandbox === undefined ? undefined : state.sandboxes.get(container.sandbox);
   if (current.some((endpoint) => endpoint.network === network.id) || sandbox === undefined) {
     const message = `endpoint with name ${container.name} already exists in network ${network.name}`;
@@ -164,7 +164,7 @@ async function disconnectLive(core: Core, container: Container, network: Network
   }
   const request = requestFor(state, container, network);
   const updated = without(container, request?.network ?? network.name);
-  const current = endpointsOf(state, container.id);
+  const current = state.endpointsOf(container.id);
   const removed = current.find((endpoint) => endpoint.network === network.id);
   if (removed !== undefined) await takeDown(core, updated, current, removed);
   else if (request !== undefined && isBare(network)) state.apply({ put: { containers: [updated] } });

@@ -9,7 +9,7 @@ import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { linkVariables } from './link-variables.ts';
 import { findContainer, networkByName } from './lookup.ts';
-import { endpointsOf, isUp } from './sandboxes.ts';
+import { isUp } from './sandboxes.ts';
 import type { Change, State } from './state.ts';
 
 /** One link of the default network: `--link target:alias`. */
@@ -73,7 +73,7 @@ export function linkNames(state: State, { id }: Container): string[] {
 /** Its place on the default network, while it has one. */
 function defaultEndpoint(state: State, { id }: Container): Endpoint | undefined {
   const network = networkByName(state.networks, 'bridge');
-  return endpointsOf(state, id).find((endpoint) => endpoint.network === network?.id);
+  return state.endpointsOf(id).find((endpoint) => endpoint.network === network?.id);
 }
 
 /** @throws EngineError internal in Docker's words when a target does not run, or is not on the default network */

@@ -22,7 +22,7 @@ import { findContainer } from './lookup.ts';
 import { providingSandbox } from './remap.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
 import { leaveSandbox } from './sandbox-leave.ts';
-import { choosePlace, endpointsOf, type Place } from './sandboxes.ts';
+import { choosePlace, type Place } from './sandboxes.ts';
 import { dropSharedMemory } from './shared-memory.ts';
 
 /** Docker's exit code for whatever kept a container from running, except its command: that has 126 and 127. */
@@ -208,7 +208,7 @@ function noteRunning({ state }: Core, started: Container, pid: number, startedAt
 /** Docker tells of a container's networks before it tells of its start. */
 function tellStarted(core: Core, container: Container): void {
   const { id } = container;
-  const addressed = endpointsOf(core.state, id).flatMap(({ network }) => core.state.networks.get(network) ?? []);
+  const addressed = core.state.endpointsOf(id).flatMap(({ network }) => core.state.networks.get(network) ?? []);
   for (const network of [...addressed, ...bareNetworks(core.state, container)]) {
     networkEvent(core, network, 'connect', { container: id });
   }

@@ -7,7 +7,6 @@ import type { Core } from './core.ts';
 import { assignGateway } from './endpoints.ts';
 import { enact } from './intent.ts';
 import { updateSandboxFiles } from './sandbox-files.ts';
-import { endpointsOf } from './sandboxes.ts';
 
 /**
  * Gets addresses for endpoints that are up and whose networks leave that to a DHCP server; others have theirs.
@@ -46,7 +45,7 @@ export async function followLease(core: Core, { id }: Endpoint, lease: Lease | u
     ...endpoint.addresses.filter((address) => familyOf(address) === 6),
   ];
   const updated: Endpoint = { ...rest, addresses, ...(lease === undefined ? {} : { lease }) };
-  const all = endpointsOf(state, container.id).map((one) => (one.id === id ? updated : one));
+  const all = state.endpointsOf(container.id).map((one) => (one.id === id ? updated : one));
   await enact(core, { put: { endpoints: assignGateway(core, container, all) } });
   if (former?.address === lease?.address) return;
   updateSandboxFiles(core, container, { removed: endpoint, added: updated });

@@ -6,7 +6,7 @@ import { raiseEndpoints } from './endpoint-raise.ts';
 import { assignGateway, publishBesides } from './endpoints.ts';
 import { findContainer } from './lookup.ts';
 import { joinRanges, PORTS_PER_CONTAINER } from './ports.ts';
-import { endpointsOf, isUp } from './sandboxes.ts';
+import { isUp } from './sandboxes.ts';
 
 /**
  * Publishes more ports of a container, of a running one at once; they are its own from then on, over its restarts.
@@ -29,7 +29,7 @@ export async function addPorts(core: Core, reference: string, bindings: readonly
     }
     const updated = withBindings(container, portBindings);
     if (!isUp(container)) return store(core, updated);
-    const endpoints = endpointsOf(core.state, container.id);
+    const endpoints = core.state.endpointsOf(container.id);
     const added = publishBesides(core, withBindings(updated, bindings), endpoints);
     if (added.length === 0) {
       const why = 'it is on no network that leads to the outside';
@@ -58,7 +58,7 @@ export async function removePorts(core: Core, reference: string, bindings: reado
       container.spec.portBindings.filter((binding) => !going.includes(binding)),
     );
     if (!isUp(container)) return store(core, updated);
-    const endpoints = endpointsOf(core.state, container.id).map((endpoint) => ({
+    const endpoints = core.state.endpointsOf(container.id).map((endpoint) => ({
       ...endpoint,
       ports: without(endpoint.ports, going),
     }));

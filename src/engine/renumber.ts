@@ -7,7 +7,6 @@ import { type Core, networkEvent } from './core.ts';
 import { isUserDefined, requestFor } from './endpoints.ts';
 import { enact } from './intent.ts';
 import { findNetwork } from './lookup.ts';
-import { endpointsOf } from './sandboxes.ts';
 import { subnetTraits, surroundings } from './surroundings.ts';
 
 /** Where a network could go, and what that means for whom. */
@@ -141,7 +140,7 @@ function renderContainer(
 ): RenumberedContainer[] {
   const request = requestFor(state, container, network);
   if (request === undefined) return [];
-  const endpoint = endpointsOf(state, container.id).find((one) => one.network === network.id);
+  const endpoint = state.endpointsOf(container.id).find((one) => one.network === network.id);
   const statics = [request.address, request.address6].filter((address) => address !== undefined);
   const held = endpoint?.addresses.map(addressOf) ?? statics;
   const ports = endpoint?.ports ?? [];

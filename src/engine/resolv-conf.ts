@@ -14,7 +14,7 @@ import type { Endpoint } from '../model/network.ts';
 import type { EngineConfig } from './config.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
-import { endpointsOf, isUp } from './sandboxes.ts';
+import { isUp } from './sandboxes.ts';
 
 export type ResolverSettings = Pick<Container['spec'], 'dns' | 'dnsSearch' | 'dnsOptions' | 'networkMode'>;
 
@@ -58,7 +58,7 @@ export function writeResolvConf(core: Core, container: Container, endpoints: rea
 export function refreshResolvConf({ config, state }: Core, container: Container, read = readIfThere): void {
   const { resolvConf: path } = containerPaths(config, state, container);
   const resolver = state.sandboxes.get(container.sandbox ?? '')?.resolver ?? false;
-  const mode = resolvMode(container, endpointsOf(state, container.id), resolver);
+  const mode = resolvMode(container, state.endpointsOf(container.id), resolver);
   const { text } = resolvConf(config, container, mode, read);
   const noted = readIfThere(digestPath(path));
   // It is what was written last: as it should be, or the container's own by now.

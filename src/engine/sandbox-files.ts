@@ -22,7 +22,6 @@ import { gatewayOf } from './gateway.ts';
 import { networkByName } from './lookup.ts';
 import { giveToContainers } from './remap.ts';
 import { overwrite, refreshResolvConf, writeResolvConf } from './resolv-conf.ts';
-import { endpointsOf } from './sandboxes.ts';
 import type { State } from './state.ts';
 import { disablesIPv6 } from './sysctls.ts';
 
@@ -91,7 +90,7 @@ export function restoreSandboxFiles(core: Core, container: Container): void {
   const { spec, id } = container;
   if (spec.networkMode.kind !== 'network') return;
   const { state } = core;
-  const own = endpointsOf(state, id).flatMap((endpoint) => recordsOf(container, endpoint));
+  const own = state.endpointsOf(id).flatMap((endpoint) => recordsOf(container, endpoint));
   const isOwn = (record: HostRecord) => own.some(({ address }) => address === record.address);
   const pools = [...state.networks.values()].flatMap((network) => network.pools);
   const isGiven = ({ address }: HostRecord) => pools.some(({ subnet }) => prefixContains(subnet, address));

@@ -6,7 +6,7 @@ import { linkerOwners } from './container-links.ts';
 import type { Core } from './core.ts';
 import { bareNetworks } from './endpoints.ts';
 import { describe, endpointOwner, sandboxOwner } from './intent.ts';
-import { endpointsOf, membersOf } from './sandboxes.ts';
+import { membersOf } from './sandboxes.ts';
 import type { Change } from './state.ts';
 
 /** What is left to do in the kernel, and which networks the container was on. */
@@ -24,7 +24,7 @@ export interface Departure {
 export function leaveSandbox(core: Core, ended: Container): Departure {
   const { state, reconciler, logger, leases } = core;
   const { sandbox, ...container } = ended;
-  const endpoints = endpointsOf(state, container.id);
+  const endpoints = state.endpointsOf(container.id);
   const others = sandbox === undefined ? [] : membersOf(state, sandbox).filter(({ id }) => id !== container.id);
   const gone = sandbox !== undefined && others.length === 0 ? [sandbox] : [];
   const addressed = endpoints.flatMap(({ network }) => state.networks.get(network) ?? []);

@@ -1,6 +1,6 @@
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
-import { type Endpoint, type Sandbox, shortId } from '../model/network.ts';
+import { type Sandbox, shortId } from '../model/network.ts';
 import type { Core } from './core.ts';
 import { newId } from './ids.ts';
 import { findContainer } from './lookup.ts';
@@ -87,8 +87,4 @@ function keptSandbox(state: State, owner: Container): Sandbox | undefined {
 /** Containers that hold the sandbox: it lives as long as there is one. */
 export function membersOf(state: State, sandbox: string): Container[] {
   return [...state.containers.values()].filter((container) => container.sandbox === sandbox);
-}
-
-export function endpointsOf(state: State, container: string): Endpoint[] {
-  return [...state.endpoints.values()].filter((endpoint) => endpoint.container === container);
 }

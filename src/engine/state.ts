@@ -5,6 +5,7 @@ import type { Volume } from '../model/volume.ts';
 import type { Row, TableName } from '../store/rows.ts';
 import type { Store, StoreChange, WriteOptions } from '../store/store.ts';
 import { AddressBook } from './address-book.ts';
+import { EndpointIndex } from './endpoint-index.ts';
 
 /** What users asked for, as the store keeps it: networks, sandboxes, endpoints, containers to put and to forget. */
 export type Change = StoreChange;
@@ -20,6 +21,7 @@ export class State {
   readonly #tables: Tables;
   /** Of endpoints and containers */
   readonly addresses = new AddressBook();
+  readonly #endpointIndex = new EndpointIndex();
   #version = 0;
 
   /** @throws EngineError internal when a row cannot be read */
@@ -34,7 +36,7 @@ export class State {
       containers: load('containers'),
       attachments: load('attachments'),
     };
-    for (const endpoint of this.endpoints.values()) this.addresses.noteEndpoint(undefined, endpoint);
+    for (const endpoint of this.endpoints.values()) this.#noteEndpoint(undefined, endpoint);
     for (const container of this.containers.values()) this.addresses.noteContainer(undefined, container);
   }
 
@@ -54,6 +56,15 @@ export class State {
   /** Those that are up, by id, in the order they came up. */
   get endpoints(): ReadonlyMap<string, Endpoint> {
     return this.#tables.endpoints;
+  }
+
+  endpointsOf(container: string): Endpoint[] {
+    return this.#endpointIndex.of(container);
+  }
+
+  #noteEndpoint(before: Endpoint | undefined, after: Endpoint | undefined): void {
+    this.addresses.noteEndpoint(before, after);
+    this.#endpointIndex.note(before, after);
   }
 
   get containers(): ReadonlyMap<string, Container> {
@@ -82,7 +93,7 @@ export class State {
     this.#writeTable('networks', change);
     this.#writeTable('volumes', change);
     this.#writeTable('sandboxes', change);
-    this.#writeTable('endpoints', change, (before, after) => this.addresses.noteEndpoint(before, after));
+    this.#writeTable('endpoints', change, (before, after) => this.#noteEndpoint(before, after));
     this.#writeTable('containers', change, (before, after) => this.addresses.noteContainer(before, after));
     this.#writeTable('attachments', change);
   }

@@ -10,7 +10,7 @@ import type { Core } from './core.ts';
 import { bareEndpointId, dnsNames, isUserDefined, requestFor } from './endpoints.ts';
 import { isBare, traitsOf } from './intent.ts';
 import { tryFindNetwork } from './lookup.ts';
-import { endpointsOf, isUp } from './sandboxes.ts';
+import { isUp } from './sandboxes.ts';
 import type { State } from './state.ts';
 import type { ContainerView, EndpointView, NetworkMember, NetworkView } from './views.ts';
 
@@ -22,7 +22,7 @@ export function containerView(core: Core, container: Container): ContainerView {
   return {
     container,
     networks: container.spec.endpoints.map((request) => endpointView(state, container, request)),
-    ports: endpointsOf(state, container.id).flatMap(({ ports }) => ports),
+    ports: state.endpointsOf(container.id).flatMap(({ ports }) => ports),
     sandboxId: sandbox?.id ?? '',
     sandboxKey: sandbox === undefined ? '' : reconciler.sandboxPath(sandbox.namespace),
     paths: containerPaths(config, state, container),
@@ -45,7 +45,7 @@ function apparmorProfile({ host }: Core, { spec }: Container): string {
 /** Of one that does not run, only what was asked for. A network that is gone keeps its place by its name. */
 function endpointView(state: State, container: Container, request: EndpointRequest): EndpointView {
   const network = tryFindNetwork(state.networks, request.network);
-  const endpoint = endpointsOf(state, container.id).find((candidate) => candidate.network === network?.id);
+  const endpoint = state.endpointsOf(container.id).find((candidate) => candidate.network === network?.id);
   return {
     networkId: network?.id ?? '',
     networkName: network?.name ?? request.network,

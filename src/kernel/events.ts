@@ -97,7 +97,7 @@ const NFGEN_SIZE = 4;
 
 /**
  * Tells what changes in a namespace: links, addresses, IPv4 routes and the loss of IPv6 ones, neighbours that are set for good,
- * forwarding, and nftables; and the same in namespaces that have a number there. The same sockets for all of these: the kernel
+ * forwarding, and nftables; and the same but for forwarding in namespaces that have a number there. The same sockets for all of these: the kernel
  * asks every socket that listens, wherever it is, about every event.
  */
 export class KernelEvents implements Disposable {
@@ -112,6 +112,7 @@ export class KernelEvents implements Disposable {
     try {
       this.#watchRoutes(new NetlinkSocket(NETLINK_ROUTE, namespace));
       this.#watchNeighbours(new NetlinkSocket(NETLINK_ROUTE, namespace));
+      this.#watchSettings(new NetlinkSocket(NETLINK_ROUTE, namespace));
       this.#watchFirewall(new NetlinkSocket(NETLINK_NETFILTER, namespace));
     } catch (error) {
       this.#resources.dispose();
@@ -122,8 +123,7 @@ export class KernelEvents implements Disposable {
   #watchRoutes(socket: NetlinkSocket): void {
     this.#resources.use(socket);
     socket.listenEverywhere();
-    const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE];
-    socket.join([...groups, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF]);
+    socket.join([RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE]);
     this.#watchNumbered(socket, parseRouteEvent);
   }
 
@@ -133,6 +133,13 @@ export class KernelEvents implements Disposable {
     socket.listenEverywhere();
     socket.filter(FIXED_ONLY);
     socket.join([RTNLGRP_NEIGH]);
+    this.#watchNumbered(socket, parseRouteEvent);
+  }
+
+  /** Not everywhere: nobody waits for what comes from elsewhere, and the kernel would look for the number of each new namespace ten times. */
+  #watchSettings(socket: NetlinkSocket): void {
+    this.#resources.use(socket);
+    socket.join([RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF]);
     this.#watchNumbered(socket, parseRouteEvent);
   }
 

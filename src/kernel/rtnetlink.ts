@@ -26,12 +26,14 @@ const RT_TABLE_MAIN = 254;
 const EEXIST = 17;
 /** struct rtgenmsg, padded */
 const RTGEN = new Uint8Array(4);
-/** The kernel chooses: −1 */
-const ANY_NUMBER = 0xffffffff;
+/** Of a namespace; others are numbered by the kernel, from 0 on */
+const LAST_NUMBER = 999_999;
 
 /** rtnetlink(7) in one namespace, wherever the caller is. */
 export class RouteSocket implements Disposable {
   readonly #socket: NetlinkSocket;
+  /** The number for the next namespace, unless it is taken */
+  #free = LAST_NUMBER;
 
   /** @param namespace unless told, the one the caller is in */
   constructor(namespace?: NetworkNamespace) {
@@ -126,15 +128,23 @@ export class RouteSocket implements Disposable {
     if (refused !== undefined) throw failure(operation, refused);
   }
 
-  /** What this namespace calls another one in events and answers; it is given a number when it has none. */
+  /**
+   * What this namespace calls another one in events and answers; it is given a number when it has none. Numbers go downwards: at
+   * each event the kernel looks for the one it is from, from the lowest on (net/core/net_namespace.c, __peernet2id), and who is new has the most to tell.
+   */
   numberOf(namespace: NetworkNamespace): number {
-    const known = this.#readNumber(namespace);
-    if (known >= 0) return known;
-    const batch = new MessageBatch().begin(rt.RTM_NEWNSID, NLM_F_ACK).raw(RTGEN);
-    batch.u32(rt.NETNSA_NSID, ANY_NUMBER).u32(rt.NETNSA_FD, namespace.fd);
-    const refused = this.#socket.exchange(batch.end()).failures.get(0);
-    if (refused !== undefined && refused.errno !== EEXIST) throw failure('number a network namespace', refused);
-    return this.#readNumber(namespace);
+    for (;;) {
+      const number = this.#free;
+      this.#free = number === 0 ? LAST_NUMBER : number - 1;
+      const batch = new MessageBatch().begin(rt.RTM_NEWNSID, NLM_F_ACK).raw(RTGEN);
+      batch.u32(rt.NETNSA_NSID, number).u32(rt.NETNSA_FD, namespace.fd);
+      const refused = this.#socket.exchange(batch.end()).failures.get(0);
+      if (refused === undefined) return number;
+      if (refused.errno !== EEXIST) throw failure('number a network namespace', refused);
+      const known = this.#readNumber(namespace);
+      if (known >= 0) return known;
+      // The number is another's.
+    }
   }
 
   #readNumber(namespace: NetworkNamespace): number {

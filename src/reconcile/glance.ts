@@ -40,10 +40,11 @@ export class Glance {
     return Array.from(names).every((name) => this.#sandboxIsWhole(name));
   }
 
-  /** Whether every sandbox has its file. */
-  pinsAreWhole(): boolean {
-    const wished = this.#wishes.sandboxes.filter((name) => this.#wishes.keys.has(`namespace ${name}`));
-    return wished.every((name) => this.#places.isPinned(name));
+  /** Whether these sandboxes have their files. One that is gone needs none. */
+  pinsAreWhole(names: Iterable<NamespaceName>): boolean {
+    return Array.from(names).every(
+      (name) => !this.#wishes.keys.has(`namespace ${name}`) || this.#places.isPinned(name),
+    );
   }
 
   #sandboxIsWhole(name: NamespaceName): boolean {

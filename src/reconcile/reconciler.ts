@@ -355,7 +355,7 @@ export class Reconciler {
       this.#glance.settingsAreWhole(settings) &&
       this.#glance.sandboxesAreWhole(sandboxes) &&
       this.#neighbours.areRight(this.#mendable(neighbours)) &&
-      !(pins && !this.#glance.pinsAreWhole())
+      this.#glance.pinsAreWhole(pins)
     );
   }
 

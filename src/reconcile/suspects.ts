@@ -19,8 +19,8 @@ export interface Suspicion {
   readonly resolvers: ReadonlySet<NamespaceName>;
   /** Where somebody may have said for good, and wrongly, who holds an address */
   readonly neighbours: ReadonlySet<NamespaceName>;
-  /** Whether the sandboxes have their files */
-  readonly pins: boolean;
+  /** Sandboxes that may have lost their file */
+  readonly pins: ReadonlySet<NamespaceName>;
 }
 
 /** A suspicion that grows. */
@@ -30,10 +30,10 @@ export class Suspects implements Suspicion {
   readonly sandboxes = new Set<NamespaceName>();
   readonly resolvers = new Set<NamespaceName>();
   readonly neighbours = new Set<NamespaceName>();
+  readonly pins = new Set<NamespaceName>();
   host = false;
   firewall = false;
   passages = false;
-  pins = false;
   #parents: 'all' | Set<string> = new Set();
 
   get parents(): 'all' | ReadonlySet<string> {
@@ -41,8 +41,8 @@ export class Suspects implements Suspicion {
   }
 
   get isEmpty(): boolean {
-    const sets = [this.links, this.settings, this.sandboxes, this.resolvers, this.neighbours];
-    return !(this.host || this.firewall || this.passages || this.pins) && sets.every(({ size }) => size === 0);
+    const sets = [this.links, this.settings, this.sandboxes, this.resolvers, this.neighbours, this.pins];
+    return !(this.host || this.firewall || this.passages) && sets.every(({ size }) => size === 0);
   }
 
   addParent(link: string): void {

@@ -28,6 +28,8 @@ const PERIOD = 5000;
 /** Links whose settings are looked at each time, of some 20 µs, and sandboxes, of some 300 µs: the API waits meanwhile. */
 const LINKS_A_TIME = 200;
 const SANDBOXES_A_TIME = 20;
+/** Sandboxes whose files are looked at each time, of some 5 µs: with a thousand of them every start would look at all */
+const PINS_A_TIME = 100;
 /** And links whose settings are begun to be watched, of some 300 µs */
 const FOLLOWED_A_TIME = 20;
 /** After events were lost, looking takes at most one in so many parts of the time: more will be lost as long as the storm goes on. */
@@ -86,6 +88,8 @@ export class Watch implements Disposable {
   #turn = 0;
   /** What has to be looked at after events were lost, and before there were any, part by part */
   #backlog: { readonly links: string[]; readonly sandboxes: NamespaceName[] } = { links: [], sandboxes: [] };
+  /** Sandboxes that may have lost their file; who has waited longest comes first */
+  readonly #pins = new Set<NamespaceName>();
   /** Links of the start, of whose settings nobody tells yet */
   readonly #unfollowed: string[] = [];
   /** Milliseconds the last look took, and the time before which there is no other after events were lost */
@@ -102,7 +106,7 @@ export class Watch implements Disposable {
     });
     this.#later(() => this.#unfollowed.push(...options.linksWithSettings()));
     this.#mounts = watchMounts(() => {
-      this.#suspicion.pins = true;
+      this.#suspectPins();
       this.#schedule(MOUNT_DEBOUNCE);
     });
   }
@@ -206,10 +210,14 @@ export class Watch implements Disposable {
   #suspectAll(): void {
     this.#options.wires.doubtAll();
     this.#suspicion.addHost();
-    this.#suspicion.pins = true;
+    this.#suspectPins();
     this.#suspicion.neighbours.add('host');
     this.#backlog = { links: [...this.#options.linksWithSettings()], sandboxes: [...this.#options.sandboxes()] };
     this.#calm = performance.now() + this.#cost * SHARE;
+  }
+
+  #suspectPins(): void {
+    for (const sandbox of this.#options.sandboxes()) this.#pins.add(sandbox);
   }
 
   /** Nobody waits for what comes: somebody inside may have a use for it. */
@@ -318,11 +326,16 @@ export class Watch implements Disposable {
       suspicion.sandboxes.add(sandbox);
       suspicion.neighbours.add(sandbox);
     }
+    for (const sandbox of Array.from(this.#pins).slice(0, PINS_A_TIME)) {
+      this.#pins.delete(sandbox);
+      suspicion.pins.add(sandbox);
+    }
     const begin = performance.now();
     const again = this.#options.look(suspicion);
     this.#cost = performance.now() - begin;
     if (again !== undefined) this.lookAgain(again);
-    if (links.length > 0 || sandboxes.length > 0 || this.#unfollowed.length > 0) this.#schedule(LINK_DEBOUNCE);
+    const left = links.length + sandboxes.length + this.#unfollowed.length + this.#pins.size;
+    if (left > 0) this.#schedule(LINK_DEBOUNCE);
   }
 }
 
