@@ -90,6 +90,18 @@ test('links, addresses and routes are told when they come and go', async () => {
   }
 });
 
+test('who is new has the lowest number, and a number that is taken is left to its owner', async () => {
+  using namespaces = await Namespaces.begin();
+  const [here, older, newer] = [namespaces.make('here'), namespaces.make('older'), namespaces.make('newer')];
+  using before = new RouteSocket(here);
+  const number = before.numberOf(older);
+  // As a daemon that starts anew
+  using after = new RouteSocket(here);
+  assert.ok(after.numberOf(newer) < number);
+  assert.equal(after.numberOf(older), number);
+  assert.equal(before.numberOf(newer), after.numberOf(newer));
+});
+
 test('neighbours are told of when somebody sets them for good, here and elsewhere, and not when they are learnt', async () => {
   using namespaces = await Namespaces.begin();
   const [here, there] = [namespaces.make('here'), namespaces.make('there')];
