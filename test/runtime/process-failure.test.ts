@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasStatus } from '../../src/grpc/error.ts';
+import type { Container } from '../../src/model/container.ts';
 import { Containerd } from '../../src/runtime/containerd/client.ts';
 import type { Processes } from '../../src/runtime/process/processes.ts';
 import { eventually } from '../host.ts';
@@ -23,10 +25,7 @@ test('a restart of containerd goes unnoticed', async () => {
   const output = collect(process.io);
   await process.start();
   await ready;
-  const back = new Promise<void>((resolve) => room.runtime.onRestart(resolve));
-  const pid = Number(readFileSync(join(room.execRoot, 'containerd/containerd.pid'), 'utf8'));
-  globalThis.process.kill(pid, 'SIGKILL');
-  await back;
+  await restartContainerd();
   await process.kill(15);
   assert.equal((await process.exited).code, 8);
   await process.delete();
@@ -52,23 +51,11 @@ test('a task that a daemon had half taken away when it died is taken away whole 
   await process.start();
   await process.kill(9);
   await process.exited;
-  const { tasks } = room.runtime.containerd;
-  const task = { containerId: given.id };
-  // It is asked, and whoever asked does not hear its answer. Once only: who asks again makes containerd forget or end the shim.
-  await freeze(shim);
-  await assert.rejects(tasks.delete(task, { signal: AbortSignal.timeout(5000) }));
-  globalThis.process.kill(shim, 'SIGCONT');
-  await eventually('the shim has done it', () =>
-    tasks.get(task).then(
-      () => false,
-      (error) => hasStatus(error, 'NOT_FOUND'),
-    ),
-  );
+  await takeHalfAway(given.id, shim);
   assert.ok(!hasEnded(shim));
   await room.open().discard(given.id);
   await eventually('the shim has ended', () => hasEnded(shim));
-  const bundle = `containerd/io.containerd.runtime.v2.task/fairway/${given.id}`;
-  assert.ok(!existsSync(join(room.execRoot, bundle)));
+  assert.ok(!existsSync(bundleOf(given.id)));
 });
 
 test('a shim that is too busy to answer is asked again, and its container goes on', async () => {
@@ -91,11 +78,9 @@ test('a shim that containerd has forgotten can be found and ended, with its cont
   const process = await room.create(given);
   await process.start();
   const shim = shimOf(process);
-  const bundle = join(room.execRoot, 'containerd/io.containerd.runtime.v2.task/fairway', given.id);
+  const bundle = bundleOf(given.id);
   renameSync(bundle, join(room.execRoot, 'aside'));
-  const back = new Promise<void>((resolve) => room.runtime.onRestart(resolve));
-  globalThis.process.kill(Number(readFileSync(join(room.execRoot, 'containerd/containerd.pid'), 'utf8')), 'SIGKILL');
-  await back;
+  await restartContainerd();
   renameSync(join(room.execRoot, 'aside'), bundle);
   assert.ok(!(await room.processes.list()).some(({ id }) => id === given.id));
   const found = room.processes.shims().find(({ containerId }) => containerId === given.id);
@@ -107,6 +92,56 @@ test('a shim that containerd has forgotten can be found and ended, with its cont
     room.processes.shims().filter(({ containerId }) => containerId === given.id),
     [],
   );
+});
+
+test('a container is not made by a shim of its own past that containerd has forgotten', async () => {
+  const given = container(['sh', '-c', 'echo hello; echo oops >&2']);
+  const stale = await forgottenShim(given);
+  const process = await room.create(given);
+  assert.notEqual(shimOf(process), stale);
+  await eventually('the old one has ended', () => hasEnded(stale));
+  const output = collect(process.io);
+  await process.start();
+  assert.equal((await process.exited).code, 0);
+  await process.delete();
+  assert.match(await output, /^(hello\n\[oops\n\]|\[oops\n\]hello\n)$/);
+});
+
+test('nor by one that ends while it makes it', async () => {
+  const given = container(['echo', 'hello']);
+  const stale = await forgottenShim(given);
+  await freeze(stale);
+  const creating = room.create(given);
+  await eventually('containerd has asked it', () => existsSync(join(bundleOf(given.id), 'shim-binary-path')));
+  globalThis.process.kill(stale, 'SIGKILL');
+  const process = await creating;
+  const output = collect(process.io);
+  await process.start();
+  assert.equal((await process.exited).code, 0);
+  await process.delete();
+  assert.equal(await output, 'hello\n');
+});
+
+test('a shim is not ended when its number has become another’s', async () => {
+  const other = spawn('sleep', ['1000']);
+  const { pid } = other;
+  assert.ok(pid !== undefined);
+  room.processes.endShim({ pid, containerId: container([]).id });
+  await sleep(100);
+  assert.ok(!hasEnded(pid));
+  other.kill();
+});
+
+test('a runtime that says a word before the container does', async () => {
+  const program = join(room.execRoot, 'talkative');
+  const script = '#!/bin/sh\ncase " $* " in *" create "*) echo a warning >&2;; esac\nexec runc "$@"\n';
+  writeFileSync(program, script, { mode: 0o755 });
+  const process = await room.create(container(['echo', 'hello']), { path: program, args: [] });
+  const output = collect(process.io);
+  await process.start();
+  assert.equal((await process.exited).code, 0);
+  await process.delete();
+  assert.equal(await output, 'hello\n');
 });
 
 test('shims of others at the same containerd are nobody’s to end', async () => {
@@ -170,6 +205,50 @@ test('a listener that never takes its chunk does not keep a container that has e
   stuck.resolve();
   await process.io.ended;
 });
+
+/** What containerd keeps of its task. */
+function bundleOf(id: string): string {
+  return join(room.execRoot, 'containerd/io.containerd.runtime.v2.task/fairway', id);
+}
+
+async function restartContainerd(): Promise<void> {
+  const back = new Promise<void>((resolve) => room.runtime.onRestart(resolve));
+  process.kill(Number(readFileSync(join(room.execRoot, 'containerd/containerd.pid'), 'utf8')), 'SIGKILL');
+  await back;
+}
+
+/** The shim is asked to remove its ended task, and whoever asked does not hear its answer: containerd does not tell it to end. */
+async function takeHalfAway(id: string, shim: number): Promise<void> {
+  const { tasks } = room.runtime.containerd;
+  const task = { containerId: id };
+  // Once only: who asks again makes containerd forget or end the shim.
+  await freeze(shim);
+  await assert.rejects(tasks.delete(task, { signal: AbortSignal.timeout(5000) }));
+  process.kill(shim, 'SIGCONT');
+  await eventually('the shim has done it', () =>
+    tasks.get(task).then(
+      () => false,
+      (error) => hasStatus(error, 'NOT_FOUND'),
+    ),
+  );
+}
+
+/**
+ * What a daemon can leave that is killed while containerd takes an ended task away: the task and its folder are gone, containerd
+ * knows nothing of it, and has not told the shim to end.
+ */
+async function forgottenShim(given: Container): Promise<number> {
+  const process = await room.create(given);
+  const shim = shimOf(process);
+  await process.start();
+  await process.exited;
+  await takeHalfAway(given.id, shim);
+  rmSync(bundleOf(given.id), { recursive: true });
+  await restartContainerd();
+  await room.processes.discard(given.id);
+  await room.runtime.snapshots.remove(given.id);
+  return shim;
+}
 
 /** Program and last argument of each process. */
 function commandLines(): string[] {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Container, ContainerSpec } from '../../src/model/container.ts';
 import { NEVER } from '../../src/model/container.ts';
 import type { Image } from '../../src/model/image.ts';
+import type { OciRuntime } from '../../src/model/oci-runtime.ts';
 import { type Process, Processes, type ProcessIo } from '../../src/runtime/process/processes.ts';
 import { provideRunc } from '../../src/runtime/process/runc.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
@@ -76,7 +77,8 @@ export class ProcessRoom implements AsyncDisposable {
     return new Processes(containerd, { execRoot, programs: dirname(runc), runc, logger: silent });
   }
 
-  async create(given: Container): Promise<Process> {
+  /** @param runtime in runc's place */
+  async create(given: Container, runtime?: OciRuntime): Promise<Process> {
     this.#ids.push(given.id);
     const mounts = await this.runtime.snapshots.prepare(given.id, this.#image);
     const file = (name: string) => join(this.#directory, name);
@@ -89,7 +91,8 @@ export class ProcessRoom implements AsyncDisposable {
       hostDevices: given.spec.privileged ? readHostDevices() : [],
     });
     await this.processes.record(given.id, spec);
-    return await this.processes.create(given.id, spec, mounts, { tty: given.spec.tty, stdin: given.spec.openStdin });
+    const choice = { tty: given.spec.tty, stdin: given.spec.openStdin, ...(runtime && { runtime }) };
+    return await this.processes.create(given.id, spec, mounts, choice);
   }
 
   /** Runs to the end. @returns what it printed, and its code */

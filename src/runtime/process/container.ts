@@ -66,7 +66,7 @@ export class ContainerProcess extends TaskProcess implements Process {
   async prepare(mounts: readonly Mount[], options: Any, terminal: boolean): Promise<void> {
     const { containerId } = this.name;
     const request = { containerId, rootfs: mounts, ...this.io.paths, terminal, options };
-    this.#created = (await createTask(this.context.containerd, request)).pid;
+    this.#created = (await createTask(this.context, request)).pid;
     await this.io.takePipes(this.#created);
   }
 

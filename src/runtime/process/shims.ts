@@ -34,15 +34,48 @@ export function findShims(origin: Origin, folder: string): Shim[] {
 function findRunning({ socket, namespace }: Origin): Shim[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
-    const [program = '', ...words] = read(`/proc/${name}/cmdline`).split('\0').slice(0, -1);
-    const option = (option: string) => words[words.indexOf(option) + 1];
-    const containerId = option('-id');
-    // The last word of one that starts or takes away a shim is what it does.
-    const serves = words.at(-2)?.startsWith('-') === true;
-    const isShim = basename(program) === PROGRAM && serves;
-    const isOurs = option('-address') === socket && option('-namespace') === namespace;
-    return isShim && isOurs && containerId !== undefined ? [{ pid: Number(name), containerId }] : [];
+    const found = shimAt(Number(name));
+    const isOurs = found?.socket === socket && found.namespace === namespace;
+    return isOurs ? [{ pid: Number(name), containerId: found.containerId }] : [];
   });
+}
+
+/** What a process was told that is a shim; undefined for others, and when it is gone. */
+function shimAt(
+  pid: number,
+): (Record<keyof Origin, string | undefined> & { readonly containerId: string }) | undefined {
+  const [program = '', ...words] = read(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
+  const option = (name: string) => words[words.indexOf(name) + 1];
+  const containerId = option('-id');
+  // The last word of one that starts or takes away a shim is what it does.
+  const serves = words.at(-2)?.startsWith('-') === true;
+  if (basename(program) !== PROGRAM || !serves || containerId === undefined) return undefined;
+  return { containerId, socket: option('-address'), namespace: option('-namespace') };
+}
+
+/** Of a container's first process: what collects what runc leaves behind. The fourth field of proc_pid_stat(5), after a name in brackets */
+export function parentOf(pid: number): number {
+  const stat = read(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]);
+}
+
+/** Whether a shim has a file open no more; not true of what is no shim, or is gone. */
+export function hasClosed(shim: number, path: string): boolean {
+  const descriptors = `/proc/${shim}/fd`;
+  return shimAt(shim) !== undefined && namesIn(descriptors).every((name) => linkAt(join(descriptors, name)) !== path);
+}
+
+/**
+ * Ends the shim of a container's first process if it was not started for this task. A new shim that finds the socket of its container
+ * in use leaves the task to who answers there (containerd: runtime/v2/runc/manager, Start): one that containerd has forgotten, in a folder
+ * that is gone. Whatever it calls complains of that to the container's output. Of what it made containerd takes notice by itself.
+ * @returns whether it was so
+ */
+export function endPastShim(pid: number, containerId: string): boolean {
+  const shim = parentOf(pid);
+  if (shimAt(shim) === undefined || basename(linkAt(`/proc/${shim}/cwd`)) === containerId) return false;
+  kill(shim);
+  return true;
 }
 
 /**
@@ -50,7 +83,8 @@ function findRunning({ socket, namespace }: Origin): Shim[] {
  * @param folders holding one for the container, which are gone with the shim
  */
 export function endShim({ pid, containerId }: Shim, folders: readonly string[]): void {
-  if (pid !== undefined) {
+  // It may have ended by itself, and its number be another's.
+  if (pid !== undefined && shimAt(pid)?.containerId === containerId) {
     const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
     for (const process of [pid, ...children]) kill(process);
   }
@@ -79,6 +113,15 @@ function kill(pid: number): void {
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** '' for a link that is gone, and what it belongs to */
+export function linkAt(path: string): string {
+  try {
+    return readlinkSync(path);
   } catch {
     return '';
   }

@@ -11,7 +11,9 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesIn } from '../../kernel/pipe.ts';
 import { EngineError } from '../../model/errors.ts';
+import { readNow } from './output-source.ts';
 import type { OutputStream } from './process.ts';
+import { hasClosed, linkAt, parentOf } from './shims.ts';
 
 /*
  * A container's output straight from its own pipes. containerd's shim makes a pipe for each stream, and would copy what
@@ -29,6 +31,8 @@ const DESCRIPTORS: Readonly<Record<OutputStream, number>> = { stdout: 1, stderr:
 /** How long the shim has for giving up, and between looks whether it has. Milliseconds */
 const LIMIT = 10_000;
 const LOOK = 1;
+/** From then on it is looked whether the shim has closed what it copies to. Milliseconds */
+const SOON = 100;
 
 /** Reading ends, which the one who has them closes. */
 export type OutputPipes = Readonly<Record<OutputStream, number>>;
@@ -44,27 +48,40 @@ interface PipesNote extends Readonly<Record<OutputStream, string>> {
  */
 export async function takePipes(pid: number, note: string): Promise<OutputPipes> {
   const own = (stream: OutputStream) => `/proc/${pid}/fd/${DESCRIPTORS[stream]}`;
+  const shim = parentOf(pid);
   using opened = new DisposableStack();
   const open = (path: string) => opened.adopt(openReader(path), closeSync);
   const pipes = { stdout: open(own('stdout')), stderr: open(own('stderr')) };
   const found: PipesNote = {
-    shim: parentOf(pid),
+    shim,
     stdout: readlinkSync(own('stdout')),
     stderr: readlinkSync(own('stderr')),
   };
   writeFileSync(note, JSON.stringify(found), { mode: 0o600 });
   for (const stream of ['stdout', 'stderr'] as const) provoke(own(stream));
-  for (const deadline = Date.now() + LIMIT; ; await sleep(LOOK)) {
-    const [out, err] = [bytesIn(pipes.stdout), bytesIn(pipes.stderr)];
-    if (out + err === 0) break;
-    if (Date.now() < deadline) continue;
+  await letGo(pipes, shim);
+  opened.move();
+  return pipes;
+}
+
+/** Waits until the shim has given up both, and the pipes are empty. @throws EngineError internal */
+async function letGo({ stdout, stderr }: OutputPipes, shim: number): Promise<void> {
+  for (const begun = Date.now(); ; await sleep(LOOK)) {
+    const [out, err] = [bytesIn(stdout), bytesIn(stderr)];
+    if (out + err === 0) return;
+    const waited = Date.now() - begun;
+    // What calls itself a runtime may have said a word before, and then that was the first byte: ours stays.
+    if (waited > SOON && hasClosed(shim, REFUSING)) {
+      readNow(stdout, out);
+      readNow(stderr, err);
+      return;
+    }
+    if (waited < LIMIT) continue;
     throw new EngineError(
       'internal',
       `containerd’s shim does not let go of the output: it left ${out} and ${err} bytes`,
     );
   }
-  opened.move();
-  return pipes;
 }
 
 /** Those of a process that a former daemon started, which may have ended. @throws Error ENOENT when they are gone */
@@ -91,20 +108,5 @@ function provoke(path: string): void {
     writeSync(writer, '\n');
   } finally {
     closeSync(writer);
-  }
-}
-
-/** The shim: it collects what runc leaves behind. The fourth field of proc_pid_stat(5), after a name in brackets */
-function parentOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]);
-}
-
-/** '' for a descriptor that was closed meanwhile. */
-function linkAt(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
   }
 }
