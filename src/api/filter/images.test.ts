@@ -18,3 +18,12 @@ test('a pattern leaves an image the names it speaks of', () => {
   assert.deepEqual(named('*'), [['web:latest', 'web:1']]);
   assert.deepEqual(named('nosuch'), []);
 });
+
+test('of several moments each holds', () => {
+  const made = (second: number) => ({ ...image, created: new Date(second * 1000).toISOString() });
+  const until = (...moments: readonly string[]) => {
+    const filters = parseFilters(JSON.stringify({ until: moments }));
+    return selectImages([made(3), made(2), made(1)], filters, { before: [], since: [] }, 0).length;
+  };
+  assert.deepEqual([until('4'), until('3'), until('2', '3'), until('3', '2')], [3, 2, 1, 1]);
+});

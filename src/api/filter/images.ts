@@ -20,7 +20,7 @@ export function withoutParents(images: readonly Image[]): Image[] {
 export function selectImages(images: readonly Image[], filters: Filters, moments: ImageMoments, now: number): Image[] {
   filters.require(...NAMES);
   const dangling = filters.boolean('dangling');
-  const { until } = filters.prune(now);
+  const untils = filters.untils(now);
   const references = filters.get('reference').map(glob);
   const seen = dangling === true ? withoutParents(images) : images;
   const named = references.length === 0 ? seen : seen.map((image) => onlyNamed(image, references));
@@ -29,7 +29,7 @@ export function selectImages(images: readonly Image[], filters: Filters, moments
     return (
       filters.labels(image.config.labels) &&
       (dangling === undefined || dangling === (image.tags.length === 0)) &&
-      (until === undefined || created < until) &&
+      untils.every((until) => created < until) &&
       moments.before.every((moment) => created < moment) &&
       moments.since.every((moment) => created > moment) &&
       (references.length === 0 || image.tags.length + image.digests.length > 0)

@@ -43,6 +43,7 @@ describe('filters', () => {
     assert.equal(filters({ until: ['1h30m'] }).prune(now).until, now - 90 * 60_000);
     assert.equal(filters({ until: ['1500'] }).prune(now).until, 1_500_000);
     assert.throws(() => filters({ until: ['soon'] }).prune(now), { kind: 'invalidArgument' });
+    assert.throws(() => filters({ until: ['1500', '2500'] }).prune(now), /more than one until filter specified/);
   });
 });
 

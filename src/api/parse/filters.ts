@@ -57,11 +57,17 @@ export class Filters {
     );
   }
 
-  /** The filters every prune takes. @param now milliseconds since 1970 */
+  /** The moments of `until`, in milliseconds since 1970. @param now likewise */
+  untils(now: number): number[] {
+    return this.get('until').map((text) => pruneMoment(text, now));
+  }
+
+  /** The filters every prune takes. @param now milliseconds since 1970 @throws EngineError invalidArgument in Docker's words */
   prune(now: number): PruneFilters {
-    const untils = this.get('until').map((text) => pruneMoment(text, now));
+    const [until, ...more] = this.untils(now);
+    if (more.length > 0) throw invalid('more than one until filter specified');
     return {
-      ...(untils.length > 0 ? { until: Math.max(...untils) } : {}),
+      ...(until === undefined ? {} : { until }),
       labels: this.get('label'),
       labelsNot: this.get('label!'),
     };
