@@ -23,6 +23,8 @@ test('what is saved is loaded again as it was, names and all', async () => {
   const wholeRepository = await collect(host.runtime.images.save(['app']));
   const byId = await collect(host.runtime.images.save([id]));
   const before = await host.runtime.images.find(id);
+  // As old as the image: field 6 of a header (pax(1), "ustar Interchange Format").
+  assert.equal(Number.parseInt(byId.toString('latin1', 136, 147), 8), Math.floor(Date.parse(before.created) / 1000));
   await assert.rejects(collect(host.runtime.images.save(['app:1', 'gone'])), {
     kind: 'notFound',
     message: 'No such image: gone:latest',

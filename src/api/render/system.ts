@@ -104,7 +104,7 @@ export function renderInfo(info: EngineInfo, version: ApiVersion, now: Date) {
     CgroupVersion: info.cgroupVersion,
     NEventsListener: info.eventListeners,
     ...renderHost(info),
-    ...renderRuntimes(info),
+    ...renderRuntimes(info, version),
     ...(atLeast(version, '1.49') ? { FirewallBackend: { Driver: 'nftables' } } : {}),
     DefaultAddressPools: info.addressPools.map(({ base, size }) => ({ Base: base, Size: size })),
     SecurityOptions: info.securityOptions,
@@ -137,8 +137,8 @@ function renderHost(info: EngineInfo) {
 }
 
 /** What runs containers. Commits are versions here: Debian's packages say no more. */
-function renderRuntimes(info: EngineInfo) {
-  const commit = (id: string) => ({ ID: id, Expected: id });
+function renderRuntimes(info: EngineInfo, version: ApiVersion) {
+  const commit = (id: string) => ({ ID: id, ...(atLeast(version, '1.49') ? {} : { Expected: id }) });
   const { byName, chosen } = info.runtimes;
   const others = Object.entries(byName).map(([name, { path, args }]) => [
     name,

@@ -45,13 +45,14 @@ function matchingNames(images: readonly StoredImage[], text: string): SavedImage
  * later write it. Layers stay as they are stored, and are read as the tar is.
  */
 export async function* saveArchive(blobs: Blobs, saved: readonly SavedImage[]): AsyncGenerator<Buffer> {
-  const sizes = new Map<string, number>();
-  for (const { image } of saved) {
-    const { manifest } = image.content;
-    for (const { digest, size } of [...manifest.layers, manifest.config, image.target]) sizes.set(digest, size);
-  }
-  for (const [digest, size] of sizes) {
-    yield tarHeader(blobPath(digest), size);
+  const blobsOf = saved.flatMap(({ image }) => {
+    const { manifest, config } = image.content;
+    return [...manifest.layers, manifest.config, image.target].map(({ digest, size }) => {
+      return [digest, { size, time: secondsOf(config.created) }] as const;
+    });
+  });
+  for (const [digest, { size, time }] of new Map(blobsOf)) {
+    yield tarHeader(blobPath(digest), size, time);
     yield* blobs.read(digest);
     yield tarPadding(size);
   }
@@ -59,6 +60,12 @@ export async function* saveArchive(blobs: Blobs, saved: readonly SavedImage[]): 
   yield* document('manifest.json', saved.map(archiveEntry));
   yield* document('oci-layout', { imageLayoutVersion: '1.0.0' });
   yield END_OF_TAR;
+}
+
+/** @param moment in ISO 8601 @returns seconds since 1970; 0 where an image does not tell, or tells of something that no tar can say */
+function secondsOf(moment: string): number {
+  const seconds = Math.floor(Date.parse(moment) / 1000);
+  return seconds >= 0 && seconds < 8 ** 11 ? seconds : 0;
 }
 
 function indexEntries({ image, names }: SavedImage): object[] {

@@ -5,8 +5,8 @@ const MAX_OCTAL = 8 ** 11 - 1;
 
 export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
-/** @param name at most 100 bytes @param size bytes of content to follow */
-export function tarHeader(name: string, size: number): Buffer {
+/** @param name at most 100 bytes @param size bytes of content to follow @param time seconds since 1970 */
+export function tarHeader(name: string, size: number, time = 0): Buffer {
   const header = Buffer.alloc(BLOCK);
   header.write(name, 0, 100);
   header.write('0000444\0', 100);
@@ -14,7 +14,7 @@ export function tarHeader(name: string, size: number): Buffer {
   header.write('0000000\0', 116);
   if (size <= MAX_OCTAL) header.write(size.toString(8).padStart(11, '0'), 124);
   else writeBinarySize(header, size);
-  header.write('00000000000', 136);
+  header.write(time.toString(8).padStart(11, '0'), 136);
   // The sum is taken with its own field full of blanks.
   header.write('        ', 148);
   header.write('0', 156);
