@@ -36,6 +36,7 @@ export async function commitContainer(core: Core, reference: string, request: Co
     : work());
   const { repository = '', tag = '', comment } = request;
   const name = repository === '' ? '' : familiarReference(parseTag(repository, tag));
+  core.events.emit('image', 'create', id, { name: id });
   if (name !== '') core.events.emit('image', 'tag', id, { name });
   containerEvent(core, container, 'commit', { comment, imageID: id, imageRef: name });
   return id;

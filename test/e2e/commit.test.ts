@@ -183,6 +183,20 @@ describe('docker commit', () => {
     await daemon.ok('rmi', 'same:1', 'changed:1');
   });
 
+  test('a change may name what the container’s variables and folder are', async () => {
+    const path = '/usr/bin:/bin';
+    await daemon.ok('create', '--name', 'varied', '-e', `PATH=${path}`, '-e', 'LAST=1', '-w', '/srv', 'busybox');
+    const changes = ['ENV PATH=/opt/bin:$PATH', 'WORKDIR sub', 'LABEL path=$PATH'];
+    await daemon.ok('commit', ...changes.flatMap((change) => ['--change', change]), 'varied', 'varied:1');
+    const format = '{{json .Config.Env}} {{.Config.WorkingDir}} {{.Config.Labels.path}}';
+    assert.equal(
+      await daemon.ok('image', 'inspect', '-f', format, 'varied:1'),
+      `["PATH=/opt/bin:${path}","LAST=1"] /srv/sub /opt/bin:${path}`,
+    );
+    await daemon.ok('rm', 'varied');
+    await daemon.ok('rmi', 'varied:1');
+  });
+
   test('a running container is paused meanwhile, unless it is told not to; who listens hears of it', async () => {
     await daemon.ok('run', '-d', '--name', 'busy', 'busybox', 'sh', '-c', 'echo alive > /alive; sleep 600');
     const actions = async (since: string) => {
@@ -203,6 +217,9 @@ describe('docker commit', () => {
     const first = await daemon.host.out(['date', '+%s.%N']);
     await daemon.ok('commit', 'busy', 'busy:1');
     assert.deepEqual(await actions(first), ['pause', 'unpause', 'commit busy:1']);
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const images = ['events', '--since', first, '--until', until, '--filter', 'type=image', '--format', '{{.Action}}'];
+    assert.equal(await daemon.ok(...images), 'create\ntag');
     const second = await daemon.host.out(['date', '+%s.%N']);
     const nameless = await daemon.ok('commit', '--pause=false', 'busy');
     assert.deepEqual(await actions(second), ['commit ']);

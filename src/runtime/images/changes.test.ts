@@ -20,7 +20,7 @@ test('variables: quotes, the old form, replacement, and the last one wins', () =
     'C=$A',
     'D=1',
   ]);
-  assert.deepEqual(env('ENV A=1 B=2', 'ENV A=3'), ['B=2', 'A=3']);
+  assert.deepEqual(env('ENV A=1 B=2', 'ENV A=3'), ['A=3', 'B=2']);
   assert.deepEqual(env('ENV A=\\$B'), ['A=$B']);
 });
 

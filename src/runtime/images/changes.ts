@@ -82,8 +82,9 @@ function parsePairs(instruction: string, config: ConfigSection, text: string): [
 }
 
 function setVariable(env: readonly string[], [name, value]: [string, string]): readonly string[] {
-  const kept = env.filter((entry) => entry !== name && !entry.startsWith(`${name}=`));
-  return [...kept, `${name}=${value}`];
+  const changed = `${name}=${value}`;
+  const at = env.findIndex((entry) => entry === name || entry.startsWith(`${name}=`));
+  return at < 0 ? [...env, changed] : env.with(at, changed);
 }
 
 /** "80", "53/udp", "8000-8010/tcp" */

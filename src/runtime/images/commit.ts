@@ -117,7 +117,12 @@ function likeThat(folder: string, model: string): void {
 export function committedConfig(base: unknown, request: CommitRequest, layer: Blob | undefined): ConfigDocument {
   const former = object(base, 'image configuration') as ConfigDocument;
   const created = new Date().toISOString();
-  const { author, comment, config } = request;
+  const { author, comment, config, given } = request;
+  // A change may name a variable of the container's, and a folder below its own.
+  const beneath = {
+    Env: mergeVariables(given.Env, config.Env),
+    WorkingDir: given.WorkingDir || (config.WorkingDir ?? ''),
+  };
   const step = {
     created,
     ...(author !== '' && { author }),
@@ -130,7 +135,7 @@ export function committedConfig(base: unknown, request: CommitRequest, layer: Bl
     created,
     author,
     comment,
-    config: mergeConfig(applyChanges(request.given, request.changes), { ...unchanged(former), ...config }),
+    config: mergeConfig(applyChanges({ ...given, ...beneath }, request.changes), { ...unchanged(former), ...config }),
     rootfs: { type: 'layers', diff_ids: [...(former.rootfs?.diff_ids ?? []), ...(layer ? [layer.digest] : [])] },
     history: [...(former.history ?? []), step],
   };
@@ -144,11 +149,10 @@ function unchanged({ config = {} }: ConfigDocument): ConfigSection {
 /** What the user has not set is the container's; who sets an entrypoint drops the command (moby: daemon/commit.go, merge). */
 function mergeConfig(user: ConfigSection, own: ConfigSection): ConfigSection {
   const inheritsCommand = isEmpty(user.Entrypoint) && isEmpty(user.Cmd);
-  const names = new Set((user.Env ?? []).map(variableName));
   const merged = {
     ...own,
     ...user,
-    Env: [...(user.Env ?? []), ...(own.Env ?? []).filter((entry) => !names.has(variableName(entry)))],
+    Env: mergeVariables(user.Env, own.Env),
     Cmd: inheritsCommand ? own.Cmd : user.Cmd,
     Entrypoint: user.Entrypoint ?? own.Entrypoint,
     ExposedPorts: { ...own.ExposedPorts, ...user.ExposedPorts },
@@ -156,6 +160,11 @@ function mergeConfig(user: ConfigSection, own: ConfigSection): ConfigSection {
     Volumes: { ...own.Volumes, ...user.Volumes },
   };
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => !isEmpty(value)));
+}
+
+function mergeVariables(user: ConfigSection['Env'], own: ConfigSection['Env']): readonly string[] {
+  const names = new Set((user ?? []).map(variableName));
+  return [...(user ?? []), ...(own ?? []).filter((entry) => !names.has(variableName(entry)))];
 }
 
 function variableName(entry: string): string {
