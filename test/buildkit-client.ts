@@ -5,10 +5,11 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { controlService } from '../src/buildkit/protos/control.ts';
-import { Packet } from '../src/buildkit/protos/session.ts';
+import { authService, Packet } from '../src/buildkit/protos/session.ts';
 import { Connection } from '../src/grpc/connection.ts';
 import { Deframer, frame } from '../src/grpc/framing.ts';
 import type { InputOf } from '../src/grpc/protobuf.ts';
+import { implement, serveGrpc } from '../src/grpc/server.ts';
 import { bind } from '../src/grpc/service.ts';
 
 /** What a client of the test's sends: its end of DiffCopy, which need not keep to the protocol. */
@@ -66,14 +67,21 @@ export class BuildKitClient implements AsyncDisposable {
   }
 
   /** Opens a session with these folders. @returns its id */
-  async session(folders: Readonly<Record<string, Folder>>): Promise<string> {
+  session(folders: Readonly<Record<string, Folder>>): Promise<string> {
+    const methods = { 'X-Docker-Expose-Session-Grpc-Method': ['/moby.filesync.v1.FileSync/DiffCopy'] };
+    return this.#open(methods, (socket) => serve(socket, folders));
+  }
+
+  /** Opens one that has credentials alone, and does not say so, as dockerode's. @returns its id */
+  identity(credentials: { readonly username: string; readonly secret: string }): Promise<string> {
+    return this.#open({}, (socket) => serveGrpc(socket, implement(authService, { credentials: () => credentials })));
+  }
+
+  async #open(headers: http.OutgoingHttpHeaders, serving: (socket: Duplex) => unknown): Promise<string> {
     const id = randomUUID();
-    const session = await upgrade(this.#socketPath, '/session', {
-      'X-Docker-Expose-Session-Uuid': id,
-      'X-Docker-Expose-Session-Grpc-Method': ['/moby.filesync.v1.FileSync/DiffCopy'],
-    });
-    this.#sockets.push(session);
-    serve(session, folders);
+    const socket = await upgrade(this.#socketPath, '/session', { 'X-Docker-Expose-Session-Uuid': id, ...headers });
+    this.#sockets.push(socket);
+    void serving(socket);
     return id;
   }
 

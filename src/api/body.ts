@@ -106,6 +106,21 @@ export async function readUpgradeBody(request: IncomingMessage, upgrade: Upgrade
   return body;
 }
 
+/**
+ * What follows the headers, whatever they say of a body. docker-modem announces one in chunks and waits for the answer instead of
+ * sending it; Docker takes the connection over without a look at it (Go: net/http, Hijacker). Node 26 would go on looking for chunks.
+ */
+export function rawSocket({ socket: raw }: IncomingMessage, { socket, head }: Upgrade): Duplex {
+  if (socket === raw) {
+    if (head.length > 0) raw.unshift(head);
+    return raw;
+  }
+  for (const event of ['data', 'end']) raw.removeAllListeners(event);
+  // Node's parser lets go of the socket's handle when somebody else wants to read (lib/_http_server.js, unconsume).
+  const nobody = () => undefined;
+  return raw.on('data', nobody).off('data', nobody).pause();
+}
+
 /** @throws Error when the client goes away or takes too long in the middle */
 async function readSocket({ socket, head }: Upgrade, length: number): Promise<Buffer> {
   const chunks = [head];

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import { machine } from 'node:os';
 import { Readable } from 'node:stream';
 import { errorMessage } from '../model/errors.ts';
 import type { Exchange } from './exchange.ts';
@@ -7,12 +6,6 @@ import { drained } from './stream.ts';
 
 /** What a quiet build has said is kept for the case that it fails, in characters: the end of it. */
 const LONGEST_MEMORY = 1 << 20;
-
-/** This machine's: "linux/amd64" */
-export function platform(): string {
-  const names: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
-  return `linux/${names[machine()] ?? machine()}`;
-}
 
 /** The body, to be read or left: what nobody reads must not keep the client from hearing the answer. */
 export function contextOf({ request }: Exchange): Readable {

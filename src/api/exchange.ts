@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Duplex, finished, type Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { http } from '../model/http.ts';
-import { readJson, readUpgradeBody, type Upgrade } from './body.ts';
+import { rawSocket, readJson, readUpgradeBody, type Upgrade } from './body.ts';
 import { invalid, statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
@@ -191,19 +191,27 @@ export class Exchange {
     return { input, output, framing: 'raw', signal: this.#watch(socket, input) };
   }
 
-  /**
-   * Gives the connection to another protocol, which begins with the client's next byte.
-   * @param protocol that the client must have asked for: "h2c" @throws EngineError invalidArgument when it has not
-   */
-  async switchTo(protocol: string): Promise<Duplex> {
+  /** @param protocol that the client must have asked for: "h2c" @throws EngineError invalidArgument in Docker's words when it has not */
+  expectUpgrade(protocol: string): Upgrade {
     const { upgrade } = this.#origin;
     const asked = this.request.headers.upgrade ?? '';
-    if (upgrade === undefined || asked.toLowerCase() !== protocol) {
-      throw invalid(asked === '' ? 'no upgrade proto in request' : `protocol ${asked} not supported`);
-    }
-    const { socket } = upgrade;
-    if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
-    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    if (asked === '') throw invalid('no upgrade proto in request');
+    if (asked.toLowerCase() !== protocol) throw invalid(`protocol ${asked} not supported`);
+    // Without it the header is meant for the next proxy alone (RFC 9110, 7.8), and Node takes it so.
+    if (upgrade === undefined) throw invalid(`the upgrade to ${asked} needs the header "Connection: Upgrade" as well`);
+    return upgrade;
+  }
+
+  /**
+   * Gives the connection to another protocol, which begins with the client's next byte.
+   * @throws EngineError as expectUpgrade
+   */
+  async switchTo(protocol: string): Promise<Duplex> {
+    const upgrade = this.expectUpgrade(protocol);
+    const chunked = this.request.headers['transfer-encoding'] !== undefined;
+    if (!chunked && !this.#bodyRead) await readUpgradeBody(this.request, upgrade);
+    this.#response.detachSocket(upgrade.socket as Parameters<ServerResponse['detachSocket']>[0]);
+    const socket = chunked ? rawSocket(this.request, upgrade) : upgrade.socket;
     this.#watch(socket);
     const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
     // A write that ends under TLS when HTTP/2 has the handle already is taken for one of HTTP/2's, and ends the process.

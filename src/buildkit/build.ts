@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { BuildListener, BuildOutput, BuildSource, Builds } from '../engine/builds.ts';
 import { fullReference, parseIgnoreFile } from '../engine/builds.ts';
 import { EngineError } from '../model/errors.ts';
-import type { Progress as PullProgress } from '../model/registry.ts';
+import { ANONYMOUS, type Progress as PullProgress } from '../model/registry.ts';
 import { receiveTar, receiveTexts } from './client-files.ts';
 import { sendFile, sendFolder } from './export.ts';
 import { failureWords, solveError } from './failure.ts';
@@ -17,7 +17,7 @@ export type ClientContext = Exclude<ContextOption, { readonly kind: 'result' }>;
 export interface Wish {
   readonly options: Omit<FrontendOptions, 'contexts'>;
   readonly contexts: ReadonlyMap<string, ClientContext>;
-  /** Of the client */
+  /** Of the client; '': it has none, and brings a context */
   readonly session: string;
   /** The context, when it comes otherwise than by the session: a tar with the Dockerfile in it */
   readonly context?: Readable | undefined;
@@ -25,11 +25,23 @@ export interface Wish {
   readonly signal: AbortSignal;
 }
 
+/** What a build asks for beside files. */
+type Client = Pick<Session, 'credentials' | 'secret' | 'agent'>;
+
+/** A client without a session. */
+const NOBODY: Client = {
+  credentials: async () => ANONYMOUS,
+  secret: async () => undefined,
+  agent: async () => undefined,
+};
+
 export type BuildsSurface = Pick<Builds, 'build' | 'usage' | 'prune' | 'hostGateway'>;
 
 /** The folder of a client's that is the context */
 const CONTEXT = 'context';
 const IGNORE_FILE = '.dockerignore';
+/** What BuildKit calls one that is no folder of the client's (dockerui, context.go). */
+const REMOTE_CONTEXT = '[internal] load remote build context';
 
 const EXPORTS: Readonly<Record<BuildOutput['kind'], string>> = {
   image: 'exporting to image',
@@ -52,16 +64,19 @@ interface Definition {
  */
 export async function build(builds: BuildsSurface, sessions: Sessions, wish: Wish): Promise<string> {
   const { options, progress, signal } = wish;
-  const session = await sessions.find(wish.session, signal);
-  const { upload } = options;
-  const tar =
-    upload === undefined ? wish.context : Readable.from(session.upload(upload, signal), { objectMode: false });
+  const { upload, warnings } = options;
+  const alone = wish.session === '' && wish.context !== undefined;
+  const session = alone ? undefined : await sessions.find(wish.session, signal);
+  const uploaded = upload === undefined ? undefined : session?.upload(upload, signal);
+  const tar = uploaded === undefined ? wish.context : Readable.from(uploaded, { objectMode: false });
   let definition: Definition = { name: options.request.dockerfile, text: '', ignored: undefined };
   try {
-    if (tar !== undefined) return await run(builds, { context: () => told(tar, progress) }, session, wish);
+    if (tar !== undefined) {
+      return await run(builds, { context: () => told(tar, progress, REMOTE_CONTEXT, warnings) }, session, wish);
+    }
     const open: OpenFolder = (folder) => sessions.find(options.sessions.get(folder) ?? wish.session, signal);
     definition = await progress.during(`[internal] load build definition from ${definition.name}`, async (step) => {
-      for (const warning of options.warnings) step.warn(warning);
+      for (const warning of warnings) step.warn(warning);
       return readDefinition(await open(options.dockerfileFolder), options, signal);
     });
     refuseOtherSyntax(definition.text);
@@ -140,8 +155,14 @@ async function* receiveNamed(open: OpenFolder, name: string, signal: AbortSignal
 }
 
 /** A context that is told of as long as it comes. */
-function told(tar: Readable, progress: Progress, name = '[internal] load build context'): Readable {
+function told(
+  tar: Readable,
+  progress: Progress,
+  name = '[internal] load build context',
+  warnings: readonly string[] = [],
+): Readable {
   const step = progress.step(name);
+  for (const warning of warnings) step.warn(warning);
   let error = '';
   tar.once('error', (failed) => {
     error = failed.message;
@@ -149,9 +170,14 @@ function told(tar: Readable, progress: Progress, name = '[internal] load build c
   return tar.once('close', () => step.end({ error }));
 }
 
-async function run(builds: BuildsSurface, source: BuildSource, session: Session, wish: Wish): Promise<string> {
+async function run(
+  builds: BuildsSurface,
+  source: BuildSource,
+  session: Session | undefined,
+  wish: Wish,
+): Promise<string> {
   const { options, signal } = wish;
-  const follower = new Follower(wish, session);
+  const follower = new Follower(wish, session ?? NOBODY);
   const request = { ...options.request, output: outputOf(options.output, session, signal) };
   try {
     return await builds.build(source, request, follower.listener);
@@ -161,16 +187,18 @@ async function run(builds: BuildsSurface, source: BuildSource, session: Session,
   }
 }
 
-function outputOf(kind: BuildOutput['kind'], session: Session, signal: AbortSignal): BuildOutput {
+/** @throws EngineError invalidArgument when nobody is there to take files */
+function outputOf(kind: BuildOutput['kind'], session: Session | undefined, signal: AbortSignal): BuildOutput {
+  if (kind === 'image' || kind === 'nothing') return { kind };
+  if (session === undefined) throw new EngineError('invalidArgument', 'could not access local files without session');
   if (kind === 'tar') return { kind, send: (path) => sendFile(session, path, signal) };
-  if (kind === 'folder') return { kind, send: (path) => sendFolder(session, path, signal) };
-  return { kind };
+  return { kind, send: (path) => sendFolder(session, path, signal) };
 }
 
 /** Tells a build's client of it. */
 class Follower {
   readonly #progress: Progress;
-  readonly #session: Session;
+  readonly #client: Client;
   readonly #signal: AbortSignal;
   #steps: Steps | undefined;
   /** What goes on beside the Dockerfile's */
@@ -178,15 +206,15 @@ class Follower {
 
   readonly #output: BuildOutput['kind'];
 
-  constructor({ progress, signal, options }: Wish, session: Session) {
+  constructor({ progress, signal, options }: Wish, client: Client) {
     this.#progress = progress;
-    this.#session = session;
+    this.#client = client;
     this.#signal = signal;
     this.#output = options.output;
   }
 
   get listener(): BuildListener {
-    const [session, signal] = [this.#session, this.#signal];
+    const [client, signal] = [this.#client, this.#signal];
     return {
       signal,
       begin: (plan) => {
@@ -197,9 +225,9 @@ class Follower {
       during: (phase, work) => (phase.kind === 'base' ? this.#find(phase.reference, work) : this.#take(work)),
       drained: () => this.#progress.drained(),
       progress: (pulled) => this.#pulled(pulled),
-      credentials: (registry) => session.credentials(registry, signal),
-      secret: (id) => session.secret(id, signal),
-      agent: (id) => session.agent(id, signal),
+      credentials: (registry) => client.credentials(registry, signal),
+      secret: (id) => client.secret(id, signal),
+      agent: (id) => client.agent(id, signal),
       made: (id, names) => {
         if (this.#output === 'image') this.#step?.part(`writing image ${id}`, { done: true });
         for (const name of names) this.#step?.part(`naming to ${fullReference(name)}`, { done: true });

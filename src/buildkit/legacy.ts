@@ -18,8 +18,10 @@ export interface LegacyWish {
   readonly session: string;
   /** '': it has none */
   readonly buildId: string;
-  /** The context comes by a request of its own */
-  readonly uploaded: boolean;
+  /** Whether the context comes by the session, with this request, or by one of its own */
+  readonly context: 'session' | 'request' | 'upload';
+  /** Opens this request's */
+  readonly body: () => Readable;
   /** Exporters' types; none: an image */
   readonly outputs: readonly string[];
   /** '': there is none */
@@ -75,7 +77,7 @@ export class LegacyBuilds {
   }
 
   async #build(wish: LegacyWish, progress: Progress, signal: AbortSignal): Promise<string> {
-    const { request, session, uploaded, outputs, warning } = wish;
+    const { request, session, outputs, warning } = wish;
     const [type = 'moby', ...more] = outputs;
     const output = outputOfType(type, more.length > 0);
     const options = {
@@ -86,7 +88,7 @@ export class LegacyBuilds {
       sessions: new Map<string, string>(),
       warnings: warning === '' ? [] : [warning],
     };
-    const context = uploaded ? await this.#uploadedContext(wish.buildId, signal) : undefined;
+    const context = await this.#contextOf(wish, signal);
     try {
       return await build(this.#builds, this.#sessions, {
         options,
@@ -101,7 +103,12 @@ export class LegacyBuilds {
     }
   }
 
-  /** @throws EngineError when none comes in time */
+  /** @returns undefined: the session has it @throws EngineError when none comes in time */
+  async #contextOf({ context, body, buildId }: LegacyWish, signal: AbortSignal): Promise<Readable | undefined> {
+    if (context === 'upload') return this.#uploadedContext(buildId, signal);
+    return context === 'request' ? body() : undefined;
+  }
+
   async #uploadedContext(buildId: string, signal: AbortSignal): Promise<Readable> {
     const context = await this.#contexts.find(buildId, signal);
     if (context === undefined) throw new EngineError('invalidArgument', 'the build context did not come');

@@ -65,9 +65,13 @@ export class Session {
 
   /** What the client's configuration has for a registry. @param registry "docker.io", "registry.example:5000" */
   async credentials(registry: string, signal: AbortSignal): Promise<RegistryAuth> {
-    if (!this.#answers('/moby.filesync.v1.Auth/Credentials')) return ANONYMOUS;
+    // dockerode says nothing of what it answers, and is asked by BuildKit all the same.
+    if (this.#declares && !this.#answers('/moby.filesync.v1.Auth/Credentials')) return ANONYMOUS;
     const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
-    const { username, secret } = await this.#auth.credentials({ host }, { signal });
+    const { username, secret } = await this.#auth.credentials({ host }, { signal }).catch((error: unknown) => {
+      if (hasStatus(error, 'UNIMPLEMENTED')) return { username: '', secret: '' };
+      throw error;
+    });
     // A token of an earlier login has no user (buildkit, util/resolver/authorizer.go).
     if (username === '') return { ...ANONYMOUS, identityToken: secret };
     return { ...ANONYMOUS, username, password: secret };
@@ -129,6 +133,11 @@ export class Session {
 
   close(): void {
     this.#connection.close();
+  }
+
+  /** Whether the client says what it answers. */
+  get #declares(): boolean {
+    return [...this.#methods].some((method) => method !== '');
   }
 
   #answers(method: string): boolean {

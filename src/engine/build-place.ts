@@ -5,6 +5,7 @@ import { EngineError, errorMessage } from '../model/errors.ts';
 import { PLAIN_ISOLATION } from '../model/isolation.ts';
 import { shortId } from '../model/network.ts';
 import type { BuildPlace } from '../runtime/build/builder.ts';
+import { chooseCgroupNamespace } from './container-create.ts';
 import { containerFolder, containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { allocateEndpoints, needsResolver } from './endpoints.ts';
@@ -67,6 +68,7 @@ function joinSandbox(core: Core, builder: Container): BuildPlace {
   return {
     id: builder.id,
     network,
+    cgroupNamespace: chooseCgroupNamespace(core, builder.spec),
     files: { '/etc/hosts': hosts, '/etc/resolv.conf': resolvConf },
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -77,6 +79,7 @@ function placeOf(core: Core, builder: Container, network: string, close: () => P
   return {
     id: builder.id,
     network,
+    cgroupNamespace: chooseCgroupNamespace(core, builder.spec),
     files: { '/etc/hosts': hosts, '/etc/resolv.conf': resolvConf },
     [Symbol.asyncDispose]: async () => {
       rmSync(containerFolder(core.config, builder.id), { recursive: true, force: true });

@@ -88,6 +88,7 @@ export class Builds {
       image: (reference) => this.#image(reference, request, hooks),
       place: () => openBuildPlace(core, request.networkMode, request.extraHosts),
     });
+    if (request.output.kind === 'image') core.events.emit('image', 'create', id, { name: id });
     for (const [name, tag] of names) await core.runtime.images.tag(id, name, tag);
     const tagged = names.map(([name, tag]) => familiarReference(parseTag(name, tag)));
     for (const name of tagged) core.events.emit('image', 'tag', id, { name });

@@ -6,6 +6,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Image } from '../model/image.ts';
 import type { Mount } from '../model/mount.ts';
 import { shortId } from '../model/network.ts';
+import type { Platform } from '../model/registry.ts';
 import { mergeLogConfig } from '../runtime/logs/settings.ts';
 import { parseSignal } from '../runtime/process/signals.ts';
 import { chooseCapabilities } from '../runtime/spec/capabilities.ts';
@@ -22,6 +23,7 @@ import { MAX_ENDPOINTS } from './endpoints.ts';
 import { generateName } from './generated-names.ts';
 import { mergeHealthCheck } from './health.ts';
 import { newId, timestamp } from './ids.ts';
+import { expectPlatform, platformWarnings } from './image-platform.ts';
 import { containerByName, findContainer, tryFindNetwork } from './lookup.ts';
 import { completeIsolation } from './namespaces.ts';
 import { portWarnings } from './port-warnings.ts';
@@ -31,6 +33,14 @@ import { checkResources, completeResources } from './resources.ts';
 import type { State } from './state.ts';
 import { checkSysctls } from './sysctls.ts';
 import { makeVolumes } from './volumes.ts';
+
+/** Who asks for a container. */
+export interface CreateClient {
+  /** false: one of API 1.40 or older */
+  readonly knowsCgroupNamespaces?: boolean;
+  /** The image must be for it; undefined: none was asked for */
+  readonly platform?: Platform;
+}
 
 /** Docker's RestrictedNamePattern. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -43,13 +53,17 @@ export async function createContainer(
   core: Core,
   name: string | undefined,
   asked: ContainerSpec,
+  client: CreateClient = {},
 ): Promise<{ id: string; warnings: string[] }> {
   const image = await core.runtime.images.find(asked.image);
+  expectPlatform(image, client.platform, asked.image);
   const id = newId();
   const logConfig = mergeLogConfig(asked.logConfig, core.config.log);
   const limits = checkResources(asked.resources, { abilities: core.host.cgroups, cpus: cpus().length });
   const resources = completeResources(limits.resources);
-  const spec = completeSpec(core, mergeImage({ ...asked, logConfig, resources }, image), id);
+  const cgroupNamespace = asked.cgroupNamespace ?? chooseCgroupNamespace(core, asked, client);
+  const merged = mergeImage({ ...asked, logConfig, resources, cgroupNamespace }, image);
+  const spec = completeSpec(core, merged, id);
   checkMounts(spec.mounts);
   checkSysctls(spec);
   checkRemapped(core, spec);
@@ -87,7 +101,8 @@ export async function createContainer(
     await prepare(core, container, image, plan);
     containerEvent(core, container, 'create');
   });
-  return { id, warnings: [...limits.warnings, ...portWarnings(core, spec)] };
+  const warnings = [...platformWarnings(image, client.platform), ...limits.warnings, ...portWarnings(core, spec)];
+  return { id, warnings };
 }
 
 /** The record first, so that the name is taken; then what it speaks of. Until that is there, it counts for nothing after a crash. */
@@ -139,7 +154,6 @@ function completeSpec(core: Core, spec: ContainerSpec, id: string): ContainerSpe
   return {
     ...spec,
     hostname: spec.hostname === '' ? ownHostname(state, spec, networkMode, id) : spec.hostname,
-    cgroupNamespace: spec.cgroupNamespace ?? chooseCgroupNamespace(core, spec),
     networkMode,
     isolation: completeIsolation(core, spec.isolation),
     endpoints: completeEndpoints(state, networkMode, spec.endpoints),
@@ -147,9 +161,16 @@ function completeSpec(core: Core, spec: ContainerSpec, id: string): ContainerSpe
   };
 }
 
-/** As in Docker, a privileged container has the host's where there is cgroup v1, whatever the daemon's flag says. */
-function chooseCgroupNamespace({ host, config }: Core, { privileged }: ContainerSpec): 'host' | 'private' {
-  if (privileged && !host.unifiedCgroups) return 'host';
+/**
+ * As in Docker, a privileged container has the host's where there is cgroup v1, and so has one of an older client, whatever the
+ * daemon's flag says.
+ */
+export function chooseCgroupNamespace(
+  { host, config }: Core,
+  { privileged }: Pick<ContainerSpec, 'privileged'>,
+  { knowsCgroupNamespaces = true }: CreateClient = {},
+): 'host' | 'private' {
+  if ((privileged || !knowsCgroupNamespaces) && !host.unifiedCgroups) return 'host';
   return config.defaults?.cgroupNamespace ?? defaultCgroupNamespace(host);
 }
 

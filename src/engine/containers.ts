@@ -7,7 +7,7 @@ import { writtenSizes } from './archives.ts';
 import type { Attachment, AttachRequest } from './attachment.ts';
 import { attachContainer } from './container-attach.ts';
 import { type ContainerCommit, commitContainer } from './container-commit.ts';
-import { checkName, createContainer } from './container-create.ts';
+import { type CreateClient, checkName, createContainer } from './container-create.ts';
 import { linkedByName, tellLinked } from './container-links.ts';
 import { containerPaths } from './container-paths.ts';
 import { removeContainer } from './container-remove.ts';
@@ -45,8 +45,12 @@ export class Containers {
   }
 
   /** @param name undefined: one is made up */
-  create(name: string | undefined, spec: ContainerSpec): Promise<{ id: string; warnings: string[] }> {
-    return createContainer(this.#core, name, spec);
+  create(
+    name: string | undefined,
+    spec: ContainerSpec,
+    client?: CreateClient,
+  ): Promise<{ id: string; warnings: string[] }> {
+    return createContainer(this.#core, name, spec, client);
   }
 
   /** @throws EngineError notFound or invalidArgument (ambiguous) in Docker's words */

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Image } from '../model/image.ts';
+import type { Platform } from '../model/registry.ts';
 import type { HistoryRow } from '../runtime/images/history.ts';
 import { familiarReference, parseTag } from '../runtime/images/reference.ts';
 import type { ImageUser } from '../runtime/images/remove.ts';
@@ -13,6 +14,7 @@ export interface ImageImport {
   readonly tag?: string;
   readonly changes: readonly string[];
   readonly message: string;
+  readonly platform?: Platform;
 }
 
 export type ImageRemoval = { readonly Untagged: string } | { readonly Deleted: string };
@@ -37,14 +39,18 @@ export class ImageStore {
     return id;
   }
 
-  /** @param progress one line for each image loaded: "Loaded image: busybox:latest\n" */
-  async load(tar: Readable, progress: (line: string) => void): Promise<void> {
+  /**
+   * @param progress one line for each image loaded: "Loaded image: busybox:latest\n"
+   * @param platform images for others are left out
+   */
+  async load(tar: Readable, progress: (line: string) => void, platform?: Platform): Promise<void> {
     const loaded: string[] = [];
-    await this.#images.load(tar, (line) => {
+    const note = (line: string) => {
       const reference = /^Loaded image(?: ID)?: (\S+)/.exec(line)?.[1];
       if (reference !== undefined) loaded.push(reference);
       progress(line);
-    });
+    };
+    await this.#images.load(tar, note, platform);
     for (const reference of loaded) this.#tell('load', (await this.#images.find(reference)).id, reference);
   }
 

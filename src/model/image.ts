@@ -37,6 +37,8 @@ export interface Image {
   readonly created: string;
   readonly architecture: string;
   readonly os: string;
+  /** "v7"; '': none told */
+  readonly variant: string;
   readonly author: string;
   readonly comment: string;
   /** Bytes of all layers, unpacked */

@@ -230,6 +230,7 @@ export const image: Image = {
   created: '2026-11-21T01:22:24.937849474Z',
   architecture: 'amd64',
   os: 'linux',
+  variant: '',
   author: '',
   comment: 'Imported from -',
   size: 1984172,

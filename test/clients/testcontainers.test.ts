@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isInside, runInside } from './inside.ts';
 
@@ -50,6 +53,20 @@ if (!isInside) {
         .start();
       await container.copyContentToContainer([{ content: 'later', target: '/tmp/later' }]);
       assert.equal((await container.exec(['cat', '/tmp/later'])).output.trim(), 'later');
+    });
+
+    test('an image is built from a Dockerfile, by BuildKit and without', async () => {
+      const context = mkdtempSync(join(tmpdir(), 'context-'));
+      writeFileSync(join(context, 'page'), 'packed\n');
+      writeFileSync(join(context, 'Dockerfile'), 'FROM busybox\nCOPY page /page\nRUN cat /page > /built\n');
+      for (const builder of [
+        GenericContainer.fromDockerfile(context),
+        GenericContainer.fromDockerfile(context).withBuildkit(),
+      ]) {
+        const image = await builder.withCache(false).build();
+        await using container = await image.withCommand(['sleep', '1000']).start();
+        assert.equal((await container.exec(['cat', '/built'])).output.trim(), 'packed');
+      }
     });
 
     test('a health check is waited for', async () => {

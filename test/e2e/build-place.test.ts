@@ -89,6 +89,21 @@ describe('what builds run in', () => {
     assert.match(stdout, /unshare: .*Operation not permitted\nmount: permission denied/);
   });
 
+  test('commands have the cgroup namespace that containers have', async () => {
+    const folder = builds.context({ Dockerfile: 'FROM busybox\nRUN readlink /proc/self/ns/cgroup >/namespace\n' });
+    const host = await daemon.host.shell('readlink /proc/self/ns/cgroup');
+    const own = /^2/.test(await daemon.ok('info', '--format', '{{.CgroupVersion}}')) ? 'private' : 'host';
+    for (const mode of [own, 'private']) {
+      if (mode !== own) {
+        await daemon.stop('SIGTERM');
+        await daemon.start(['--default-cgroupns-mode', mode]);
+      }
+      await builds.ok('--no-cache', '-t', 'placed', folder);
+      assert.equal((await run('placed', 'cat /namespace')) === host, mode === 'host', mode);
+    }
+    await daemon.ok('rmi', 'placed');
+  });
+
   test('builds go on side by side; one whose client has gone ends with all it has started', async () => {
     const client = await builds.begin('sleep 987');
     const others = ['a', 'b'].map(async (name) => {

@@ -201,7 +201,8 @@ RUN ["cat", "/one", "/zero"]
     );
     assert.match(await post('', '/run/large'), /Cannot unpack the build context/);
     assert.match(await post('squash=1', '/run/large'), /experimental mode/);
-    assert.match(await post('version=2', '/run/evil.tar'), /needs remote=client-session/);
+    assert.match(await post('version=2', '/run/evil.tar'), /Forbidden path outside the build context/);
+    assert.match(await post('platform=foobar', '/run/evil.tar'), /unknown operating system or architecture/);
     assert.match(
       await post('remote=https://example.org/x.git', '/run/evil.tar'),
       /a remote build context is not supported/,
@@ -238,9 +239,24 @@ RUN ["cat", "/one", "/zero"]
     assert.match(raw.stdout, /\{"aux":\{"ID":"sha256:[0-9a-f]{64}"\}\}/);
     const ids = await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'ignoring', 'raw');
     assert.equal(new Set(ids.split('\n')).size, 1, 'without what is ignored, it is the same');
+    const since = await daemon.host.out(['date', '+%s.%N']);
     const stdin = await daemon.docker(['build', '-'], { input: 'FROM busybox\nRUN echo alone\n' });
     assert.equal(stdin.code, 0, stdin.stderr);
     assert.match(stdin.stdout, /\nalone\n/);
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const events = [
+      'events',
+      '--since',
+      since,
+      '--until',
+      until,
+      '--filter',
+      'type=image',
+      '--format',
+      '{{.Action}} {{.ID}}',
+    ];
+    const id = /Successfully built (\w+)/.exec(stdin.stdout)?.[1];
+    assert.match(await daemon.ok(...events), new RegExp(`^create sha256:${id}\\w+$`));
   });
 
   test('a base that is not here is pulled; with --pull, one that is', async () => {

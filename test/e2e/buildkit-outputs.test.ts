@@ -219,6 +219,16 @@ target "app" {
     await daemon.ok('rmi', '-f', name);
     await daemon.ok('logout', registry.address);
     assert.match(await buildx.fails('--pull', folder), /no basic auth credentials/);
+    await using client = new BuildKitClient(daemon.host.path(SOCKET));
+    const asked = async (secret: string) => {
+      const session = await client.identity({ username: 'user', secret });
+      await daemon.host.shell(`tar -C ${folder} -cf /run/whole.tar .`);
+      return daemon.host.shell(
+        `curl -s --unix-socket ${SOCKET} -T /run/whole.tar -X POST "http://d/build?version=2&session=${session}"`,
+      );
+    };
+    assert.match(await asked('guessed'), /"error":".*(unauthorized|denied|credentials)/i);
+    assert.match(await asked('secret'), /moby\.image\.id/);
   });
 
   describe('as the CLI of Docker 20.10 asks', () => {
@@ -253,6 +263,25 @@ target "app" {
       });
       const failed = lines((await daemon.api('POST', `/build?${query({ session: failing })}`)).body);
       assert.equal(failed.at(-1).error, 'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7');
+    });
+
+    test('a context comes with the request, with a session or without', async () => {
+      await using client = new BuildKitClient(daemon.host.path(SOCKET));
+      const folder = builds.context({ Dockerfile: 'FROM busybox\nCOPY f /f\n', f: 'whole' });
+      await daemon.host.shell(`tar -C ${folder} -cf /run/whole.tar .`);
+      const post = (more: string) =>
+        daemon.host.shell(
+          `curl -s --unix-socket ${SOCKET} -T /run/whole.tar -X POST "http://d/build?version=2&t=whole${more}"`,
+        );
+      for (const more of ['', `&session=${await client.session({})}`]) {
+        const id = lines(await post(more)).at(-1).aux.ID;
+        assert.equal(await daemon.ok('run', '--rm', id, 'cat', '/f'), 'whole');
+        assert.equal(await daemon.ok('image', 'inspect', '-f', '{{.Id}}', 'whole'), id);
+        await daemon.ok('rmi', 'whole');
+      }
+      const toFolder = encodeURIComponent('[{"Type":"local"}]');
+      assert.match(await post(`&outputs=${toFolder}`), /could not access local files without session/);
+      assert.match(await post(`&cachefrom=${encodeURIComponent('["a"]')}`), /moby\.image\.id/);
     });
 
     test('a context comes by a request of its own; a build is cancelled by another', async () => {

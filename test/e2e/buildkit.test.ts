@@ -372,7 +372,14 @@ target "b" {
 
     test('requests that are no upgrade, or have no session', async () => {
       assert.match((await daemon.api('POST', '/grpc')).body, /no upgrade proto in request/);
-      assert.match((await daemon.api('POST', '/session')).body, /invalid session id/);
+      assert.match((await daemon.api('POST', '/session')).body, /no upgrade proto in request/);
+      const asked = (...headers: string[]) =>
+        daemon.host.shell(
+          `curl -s --unix-socket ${SOCKET} -X POST ${headers.map((header) => `-H '${header}'`).join(' ')} http://d/session`,
+        );
+      assert.match(await asked('Connection: Upgrade', 'Upgrade: h2c'), /invalid session id/);
+      assert.match(await asked('Connection: Upgrade', 'Upgrade: foo'), /protocol foo not supported/);
+      assert.match(await asked('Upgrade: h2c'), /needs the header \\"Connection: Upgrade\\"/);
     });
   });
 });

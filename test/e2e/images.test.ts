@@ -40,6 +40,43 @@ describe('images', () => {
     await daemon.ok('rmi', 'mine:v1');
   });
 
+  test('an image is for a platform: import says which, and it is asked for by --platform', async () => {
+    const id = await daemon.ok('import', '--platform', 'linux/arm/v7', await busyboxTar(), 'small:arm');
+    const fields = ['image', 'inspect', '-f', '{{.Id}} {{.Os}} {{.Architecture}} {{.Variant}}'];
+    assert.equal(await daemon.ok(...fields, 'small:arm'), `${id} linux arm v7`);
+    assert.equal(await daemon.ok(...fields, '--platform', 'linux/arm', 'small:arm'), `${id} linux arm v7`);
+    const refused = async (words: RegExp, ...args: string[]) => {
+      const { code, stderr } = await daemon.docker(args);
+      assert.equal(code, 1);
+      assert.match(stderr, words);
+    };
+    const other =
+      /small:arm was found but its platform \(linux\/arm\/v7\) does not match the specified platform \(linux\/s390x\)/;
+    const asked = ['--platform', 'linux/s390x'];
+    await refused(other, ...fields, ...asked, 'small:arm');
+    await refused(other, 'history', ...asked, 'small:arm');
+    await refused(other, 'save', ...asked, '-o', '/run/none.tar', 'small:arm');
+    await refused(/operating system is not supported/, 'import', '--platform', 'macos', await busyboxTar());
+    await refused(/"nintendo64": unknown operating system/, 'import', '--platform', 'nintendo64', await busyboxTar());
+    // A client pulls what is missing, so it must not hear of another reason.
+    const created = await daemon.json('POST', '/v1.41/containers/create?platform=linux/s390x', { Image: 'small:arm' });
+    assert.deepEqual([created.status, other.test(String(created.body['message']))], [404, true]);
+    const create = (query: string) =>
+      daemon.json('POST', `/v1.41/containers/create${query}`, { Image: 'small:arm', Cmd: ['true'] });
+    const [meant, chance] = [await create('?platform=linux/arm'), await create('')];
+    assert.deepEqual(meant.body['Warnings'], []);
+    assert.match(
+      String(chance.body['Warnings']),
+      /image's platform \(linux\/arm\/v7\) does not match the detected host platform \(linux\/\w+\) and no/,
+    );
+    await daemon.ok('rm', String(meant.body['Id']), String(chance.body['Id']));
+    await daemon.ok('save', '--platform', 'linux/arm/v7', '-o', '/run/both.tar', 'small:arm', 'small:arm');
+    await daemon.ok('save', '-o', '/run/both.tar', 'small:arm', 'busybox');
+    await daemon.ok('rmi', 'small:arm');
+    assert.equal(await daemon.ok('load', '--platform', 'linux/arm', '-i', '/run/both.tar'), 'Loaded image: small:arm');
+    await daemon.ok('rmi', 'small:arm');
+  });
+
   test('an imported stream comes from standard input too', async () => {
     assert.equal(
       (

@@ -186,6 +186,19 @@ describe('options of docker run that change what a container shares with its hos
     await daemon.ok('create', '--name', 'asks', '--ipc', 'private', '--cgroupns', 'host', 'busybox');
     assert.equal(await inspect('asks', 'IpcMode'), '"private"');
     assert.equal(await inspect('asks', 'CgroupnsMode'), '"host"');
-    await daemon.ok('rm', '-f', 'donor', 'asks');
+    // Clients from before there was a choice expect what there was then, where there is cgroup v1.
+    const { cgroupVersion } = JSON.parse(
+      await daemon.ok('info', '--format', '{"cgroupVersion":{{json .CgroupVersion}}}'),
+    );
+    for (const [version, mode] of Object.entries({
+      '1.40': cgroupVersion === '1' ? 'host' : 'private',
+      1.41: 'private',
+    })) {
+      const { body } = await daemon.json('POST', `/v${version}/containers/create?name=of${version}`, {
+        Image: 'busybox',
+      });
+      assert.equal(await inspect(String(body['Id']), 'CgroupnsMode'), `"${mode}"`, version);
+    }
+    await daemon.ok('rm', '-f', 'donor', 'asks', 'of1.40', 'of1.41');
   });
 });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { parseBuild } from './build.ts';
 
 const parse = (query: Readonly<Record<string, string>>, headers = {}) =>
-  parseBuild(new URLSearchParams(query), headers, 'linux/amd64');
+  parseBuild(new URLSearchParams(query), headers);
 
 describe('POST /build', () => {
   test('what the CLI sends when nothing is asked for', () => {

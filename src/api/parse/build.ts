@@ -5,6 +5,7 @@ import { invalid, unsupportedOption } from '../status.ts';
 import { Fields } from './fields.ts';
 import { parseExtraHost } from './hostconfig.ts';
 import { parseNetworkMode } from './mode.ts';
+import { requireOwnPlatform } from './platform.ts';
 import { queryFlag, queryText } from './query.ts';
 import { parseRegistryConfig } from './registry-auth.ts';
 
@@ -28,11 +29,17 @@ export interface SessionRequest {
   readonly session: string;
   /** By which the build may be cancelled, and finds its context; '': by nothing */
   readonly buildId: string;
-  /** The context is the body of another request */
-  readonly uploaded: boolean;
+  /** Whether the context comes by the session, with this request, or by one of its own */
+  readonly context: 'session' | 'request' | 'upload';
   /** As `--output` names it */
   readonly outputs: readonly string[];
 }
+
+const CONTEXTS: ReadonlyMap<string | undefined, SessionRequest['context']> = new Map([
+  ['client-session', 'session'],
+  ['upload-request', 'upload'],
+  [undefined, 'request'],
+]);
 
 /** Whether it asks for BuildKit. */
 export function asksForBuildKit(query: URLSearchParams): boolean {
@@ -48,14 +55,9 @@ export function uploadFor(query: URLSearchParams): string | undefined {
  * POST /build with version=2.
  * @throws EngineError as parseBuild
  */
-export function parseSessionBuild(
-  query: URLSearchParams,
-  headers: IncomingHttpHeaders,
-  platform: string,
-): SessionRequest {
-  const remote = queryText(query, 'remote');
-  if (remote === undefined) throw invalid('a build with version=2 needs remote=client-session, or upload-request');
-  if (remote !== 'client-session' && remote !== 'upload-request') throw unsupportedOption('a remote build context');
+export function parseSessionBuild(query: URLSearchParams, headers: IncomingHttpHeaders): SessionRequest {
+  const context = CONTEXTS.get(queryText(query, 'remote'));
+  if (context === undefined) throw unsupportedOption('a remote build context');
   const outputs = list(query, 'outputs').map((item) => {
     const fields = new Fields(item, 'Outputs');
     const type = fields.text('Type');
@@ -64,27 +66,26 @@ export function parseSessionBuild(
     return type;
   });
   return {
-    request: { ...parse(query, headers, platform), skipUnused: true },
+    request: { ...parse(query, headers), skipUnused: true },
     session: query.get('session') ?? '',
     buildId: query.get('buildid') ?? '',
-    uploaded: remote === 'upload-request',
+    context,
     outputs,
   };
 }
 
 /**
  * POST /build, the classic builder's.
- * @param platform this machine's: "linux/amd64"
  * @throws EngineError invalidArgument for what is malformed, and for options Fairway does not know, naming them
  */
-export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): ClassicRequest {
+export function parseBuild(query: URLSearchParams, headers: IncomingHttpHeaders): ClassicRequest {
   if (queryText(query, 'remote') !== undefined) throw unsupportedOption('a remote build context');
   if (list(query, 'outputs').length > 0) throw unsupportedOption('--output');
-  return parse(query, headers, platform);
+  return parse(query, headers);
 }
 
-function parse(query: URLSearchParams, headers: IncomingHttpHeaders, platform: string): ClassicRequest {
-  refuse(query, platform);
+function parse(query: URLSearchParams, headers: IncomingHttpHeaders): ClassicRequest {
+  refuse(query);
   return {
     tags: query.getAll('t').filter((tag) => tag !== ''),
     dockerfile: queryText(query, 'dockerfile') ?? 'Dockerfile',
@@ -108,7 +109,7 @@ export function noteOnCache(query: URLSearchParams): string {
   return CACHE_FROM_NOTE;
 }
 
-function refuse(query: URLSearchParams, platform: string): void {
+function refuse(query: URLSearchParams): void {
   for (const [name, { flag, allowed }] of Object.entries(UNSUPPORTED)) {
     const value = queryText(query, name);
     if (value !== undefined && value !== allowed && value !== '[]') throw unsupportedOption(flag);
@@ -117,10 +118,7 @@ function refuse(query: URLSearchParams, platform: string): void {
   if (query.getAll('securityopt').some((option) => option !== '' && option !== '[]' && option !== 'null')) {
     throw invalid('The daemon on this platform does not support setting security options on build');
   }
-  const asked = queryText(query, 'platform')?.toLowerCase();
-  if (asked !== undefined && asked !== platform && asked !== 'linux') {
-    throw unsupportedOption(`--platform ${asked}`);
-  }
+  requireOwnPlatform(queryText(query, 'platform'));
 }
 
 function* limits(query: URLSearchParams): Generator<string> {

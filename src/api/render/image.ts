@@ -40,6 +40,7 @@ export function renderImage(image: Image, version: ApiVersion) {
     Author: image.author,
     Config: renderImageConfig(image.config),
     Architecture: image.architecture,
+    ...(image.variant === '' ? {} : { Variant: image.variant }),
     Os: image.os,
     Size: image.size,
     ...(atLeast(version, '1.44') ? {} : { VirtualSize: image.size }),

@@ -1,6 +1,6 @@
 import type { LayerUsage } from '../../engine/builds.ts';
 import { ANONYMOUS } from '../../model/registry.ts';
-import { BuildOutput, contextOf, platform } from '../build-answer.ts';
+import { BuildOutput, contextOf } from '../build-answer.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { asksForBuildKit, noteOnCache, parseBuild } from '../parse/build.ts';
 import { parseFilters } from '../parse/filters.ts';
@@ -26,7 +26,7 @@ export function buildRoutes(engine: EngineSurface): Routes {
 
 /** As long as nothing was said a failure has its status; afterwards it is the last thing said. */
 async function build(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
-  const request = parseBuild(exchange.query, exchange.request.headers, platform());
+  const request = parseBuild(exchange.query, exchange.request.headers);
   const quiet = queryFlag(exchange.query, 'q');
   const output = new BuildOutput(exchange, quiet);
   const words = noteOnCache(exchange.query);

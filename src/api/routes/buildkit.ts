@@ -1,6 +1,7 @@
 import type { BuildKit } from '../../buildkit/buildkit.ts';
 import { sessionHeaders } from '../../buildkit/session-headers.ts';
-import { BuildOutput, contextOf, platform } from '../build-answer.ts';
+import { hostPlatform, platformName } from '../../model/platform.ts';
+import { BuildOutput, contextOf } from '../build-answer.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { noteOnCache, parseSessionBuild, uploadFor } from '../parse/build.ts';
 import { queryFlag } from '../parse/query.ts';
@@ -21,13 +22,14 @@ export function buildKitOf(engine: EngineSurface): LoadBuildKit {
 async function load({ builds, system }: EngineSurface): Promise<BuildKit> {
   const { BuildKit } = await import('../../buildkit/buildkit.ts');
   const { version } = await system.version();
-  return new BuildKit({ builds, version, platform: platform() });
+  return new BuildKit({ builds, version, platform: platformName(hostPlatform()) });
 }
 
 /** The doors that BuildKit's clients come by. */
 export function buildKitRoutes(kit: LoadBuildKit): Routes {
   return {
     'POST /session': async (exchange): Promise<Outcome> => {
+      exchange.expectUpgrade('h2c');
       const buildKit = await kit();
       const session = sessionHeaders((name) => String(exchange.request.headers[name] ?? ''));
       buildKit.checkSession(session);
@@ -55,11 +57,12 @@ export async function buildByKit(kit: LoadBuildKit, exchange: Exchange): Promise
     await buildKit.upload(upload, contextOf(exchange), exchange.signal);
     return { status: 200 };
   }
-  const wish = parseSessionBuild(query, request.headers, platform());
+  const wish = parseSessionBuild(query, request.headers);
   const quiet = queryFlag(query, 'q');
   const output = new BuildOutput(exchange, quiet);
+  const whole = { ...wish, body: () => contextOf(exchange), warning: noteOnCache(query) };
   try {
-    const id = await buildKit.build({ ...wish, warning: noteOnCache(query) }, exchange.signal, async (trace) => {
+    const id = await buildKit.build(whole, exchange.signal, async (trace) => {
       output.send({ id: 'moby.buildkit.trace', aux: trace.toString('base64') });
       await output.drained();
     });

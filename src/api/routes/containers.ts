@@ -1,7 +1,7 @@
-import { machine } from 'node:os';
 import type { ContainerView } from '../../engine/views.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
+import { parsePlatformName } from '../../model/platform.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectContainers } from '../filter/containers.ts';
 import { parseCommit } from '../parse/commit.ts';
@@ -111,26 +111,22 @@ function isIdOf(image: Image, id: string): boolean {
 /** Everything is parsed before the engine hears of it: bad input leaves no trace. */
 async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
   const name = queryText(exchange.query, 'name');
-  requirePlatform(queryText(exchange.query, 'platform'));
+  // Docker before 1.41 did not know it.
+  const asked = exchange.since('1.41') ? queryText(exchange.query, 'platform') : undefined;
+  const platform = asked === undefined ? {} : { platform: parsePlatformName(asked) };
   const body = await exchange.json();
   const { spec, warnings } = moveLinkSysctls(parseContainerSpec(body, exchange.version), exchange.version);
-  const created = await engine.containers.create(name, spec).catch(refuseOtherMissing);
+  const client = { knowsCgroupNamespaces: exchange.since('1.41'), ...platform };
+  const created = await engine.containers.create(name, spec, client).catch(refuseOtherMissing);
   return { status: 201, body: { Id: created.id, Warnings: [...warnOfMoved(body), ...warnings, ...created.warnings] } };
 }
 
-/** To clients 404 means that the image is missing, and they go and pull it: whatever else is missing is a bad parameter. */
+/** To clients 404 means that the image is missing, or is for another platform, and they go and pull it: whatever else is missing is a bad parameter. */
 function refuseOtherMissing(thrown: unknown): never {
   if (!(thrown instanceof EngineError) || thrown.kind !== 'notFound') throw thrown;
-  throw /^No such image/i.test(thrown.message) ? thrown : invalid(thrown.message);
-}
-
-/** Only what this machine runs by itself: "linux", "linux/amd64". */
-function requirePlatform(platform: string | undefined): void {
-  if (platform === undefined) return;
-  const [os, architecture] = platform.toLowerCase().split('/');
-  const own = { x86_64: ['amd64', 'x86_64'], aarch64: ['arm64', 'aarch64'] }[machine()] ?? [machine()];
-  if (os === 'linux' && (architecture === undefined || own.includes(architecture))) return;
-  throw invalid(`--platform ${platform} is not supported by Fairway yet: this host runs linux/${own[0]}`);
+  throw /^No such image|^image with reference .* does not match the specified platform/i.test(thrown.message)
+    ? thrown
+    : invalid(thrown.message);
 }
 
 /** Sizes are counted only for who asks with ?size=1. Here Docker tells of 0, too. */

@@ -1,14 +1,18 @@
 import { once } from 'node:events';
+import { expectPlatform } from '../../engine/image-platform.ts';
 import { errorMessage } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
+import { parsePlatformName } from '../../model/platform.ts';
+import type { Platform } from '../../model/registry.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
 import { selectImages, withoutParents } from '../filter/images.ts';
 import { type Filters, parseFilters } from '../parse/filters.ts';
+import { queryPlatform } from '../parse/platform.ts';
 import { queryFlag, queryText } from '../parse/query.ts';
 import { renderHistory, renderImage, renderImageSummary } from '../render/image.ts';
 import { orNull } from '../render/list-form.ts';
 import type { Routes } from '../router.ts';
-import { invalid, unsupported, unsupportedOption } from '../status.ts';
+import { invalid, unsupported } from '../status.ts';
 import { writeAll } from '../stream.ts';
 import type { EngineSurface } from '../surface.ts';
 import { atLeast } from '../version.ts';
@@ -25,13 +29,15 @@ export function imageRoutes(engine: EngineSurface): Routes {
     'POST /images/prune': (exchange) => prune(engine, exchange),
     'GET /images/{*}/get': (exchange) => save(engine, exchange, [exchange.parameter()]),
     'GET /images/{*}/json': async (exchange) => {
-      refusePlatform(exchange);
       const image = await images.find(exchange.parameter());
+      expectPlatform(image, platformOf(exchange, '1.49'), exchange.parameter());
       return { status: 200, body: renderImage(image, exchange.version) };
     },
     'GET /images/{*}/history': async (exchange) => {
-      refusePlatform(exchange);
-      return { status: 200, body: renderHistory(await images.history(exchange.parameter())) };
+      const name = exchange.parameter();
+      const platform = platformOf(exchange, '1.48');
+      if (platform !== undefined) expectPlatform(await images.find(name), platform, name);
+      return { status: 200, body: renderHistory(await images.history(name)) };
     },
     'POST /images/{*}/tag': (exchange) => tag(engine, exchange),
     'DELETE /images/{*}': async (exchange) => {
@@ -64,12 +70,13 @@ async function create(engine: EngineSurface, exchange: Exchange): Promise<Outcom
   const source = queryText(query, 'fromSrc');
   if (source === undefined) throw invalid('fromImage or fromSrc is needed');
   if (source !== '-') throw unsupported(`importing from the address ${source}`);
-  refusePlatform(exchange);
+  const platform = queryText(query, 'platform');
   const target = splitName(query.get('repo') ?? '', query.get('tag') ?? '');
   const id = await engine.images.import(exchange.body, {
     ...target,
     changes: query.getAll('changes'),
     message: query.get('message') ?? '',
+    ...(platform === undefined ? {} : { platform: importPlatform(platform) }),
   });
   return { status: 200, body: `${JSON.stringify({ status: id })}\r\n` };
 }
@@ -85,10 +92,11 @@ function splitName(repository: string, tag: string): { repository?: string; tag?
 
 /** The archive streams through; the lines are few and come together at the end. */
 async function load(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
-  refusePlatform(exchange);
+  const platform = platformOf(exchange, '1.48');
   const lines: string[] = [];
+  const note = (line: string) => lines.push(`${JSON.stringify({ stream: line })}\r\n`);
   try {
-    await engine.images.load(exchange.body, (line) => lines.push(`${JSON.stringify({ stream: line })}\r\n`));
+    await engine.images.load(exchange.body, note, platform);
   } catch (thrown) {
     // Docker has begun its answer by then. Some images of the archive may be there already: they are told before what failed.
     const message = errorMessage(thrown);
@@ -99,9 +107,12 @@ async function load(engine: EngineSurface, exchange: Exchange): Promise<Outcome>
 
 /** Whether the names exist is known before the first byte leaves. */
 async function save(engine: EngineSurface, exchange: Exchange, names: readonly string[]): Promise<Outcome> {
-  refusePlatform(exchange);
+  const platform = platformOf(exchange, '1.48');
   const references = names.flatMap((name) => name.split(',')).filter((name) => name !== '');
   if (references.length === 0) throw invalid('no images to save');
+  for (const name of platform === undefined ? [] : references) {
+    expectPlatform(await engine.images.find(name), platform, name);
+  }
   const archive = engine.images.save(references);
   // Or it fails, while there is still HTTP to say so.
   await once(archive, 'readable');
@@ -133,8 +144,14 @@ async function prune(engine: EngineSurface, { query }: Exchange): Promise<Outcom
   return { status: 200, body: { ImagesDeleted: orNull(deleted), SpaceReclaimed: reclaimed } };
 }
 
-/** Images have one platform here: choosing among several would change nothing silently. */
-function refusePlatform({ query }: Exchange): void {
-  const platform = queryText(query, 'platform');
-  if (platform !== undefined) throw unsupportedOption(`--platform ${platform}`);
+/** Older clients may have said something else by that name. @param since the version that brought it */
+function platformOf(exchange: Exchange, since: string): Platform | undefined {
+  return exchange.since(since) ? queryPlatform(exchange.query) : undefined;
+}
+
+/** @throws EngineError invalidArgument in Docker's words */
+function importPlatform(name: string): Platform {
+  const platform = parsePlatformName(name);
+  if (platform.os !== 'linux') throw invalid('operating system is not supported');
+  return platform;
 }

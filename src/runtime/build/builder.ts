@@ -67,6 +67,7 @@ export interface BuildPlace extends AsyncDisposable {
   readonly id: string;
   /** buildah's --network */
   readonly network: string;
+  readonly cgroupNamespace: 'host' | 'private';
   /** Host files by the path they have inside: hosts, resolv.conf */
   readonly files: Readonly<Record<string, string>>;
 }

@@ -42,7 +42,7 @@ export async function secretFlags(plan: BuildPlan, work: WorkFolder, hooks: Buil
   return flags;
 }
 
-export function placeFlags({ network, files }: BuildPlace, work: WorkFolder): string[] {
+export function placeFlags({ network, cgroupNamespace, files }: BuildPlace, work: WorkFolder): string[] {
   // Ours take the place of those buildah would write. Commands may write to them, and nobody else shall see it.
   const mounts = Object.entries(files).flatMap(([inside, path]) => {
     const copy = join(work.path, basename(inside));
@@ -52,5 +52,5 @@ export function placeFlags({ network, files }: BuildPlace, work: WorkFolder): st
   });
   // buildah would mount them so that commands can write to them, and so to their own limits.
   const noCgroups = ['--volume', `${work.empty}:/sys/fs/cgroup:ro`];
-  return ['--network', network, '--no-hosts', '--dns=none', ...mounts, ...noCgroups];
+  return ['--network', network, '--cgroupns', cgroupNamespace, '--no-hosts', '--dns=none', ...mounts, ...noCgroups];
 }

@@ -67,9 +67,7 @@ export function readDockerfile(context: string, path: string): string {
   const found =
     resolveInside(context, inside) ?? (inside === '/Dockerfile' ? resolveInside(context, '/dockerfile') : undefined);
   if (found === undefined) throw new EngineError('invalidArgument', `Cannot locate specified Dockerfile: ${path}`);
-  const text = readText(found, path);
-  if (text === '') throw new EngineError('invalidArgument', `the Dockerfile (${path}) cannot be empty`);
-  return text;
+  return readText(found, path);
 }
 
 /** Patterns of what the context leaves out. @throws EngineError invalidArgument when its .dockerignore is no file */

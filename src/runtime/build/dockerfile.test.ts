@@ -50,7 +50,8 @@ describe('Dockerfiles', () => {
     assert.equal(wrong('FROM a AS'), on(1, 'FROM requires either one or three arguments'));
     assert.match(wrong('FROM a AS 1x'), /invalid name for build stage: "1x"/);
     assert.equal(wrong('FROM a\nRUN'), on(2, 'RUN requires arguments'));
-    assert.equal(wrong('# nothing\n'), 'the Dockerfile (Dockerfile) cannot be empty');
+    assert.equal(wrong(''), 'the Dockerfile (Dockerfile) cannot be empty');
+    for (const text of ['# nothing\n', ' \n\t\n']) assert.equal(wrong(text), 'file with no instructions');
     assert.equal(wrong('ARG A\n'), 'no build stage in current context');
     assert.equal(wrong('FROM a\nCOPY <<EOF /x\nE\n'), on(2, 'unterminated heredoc'));
     assert.equal(

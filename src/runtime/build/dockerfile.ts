@@ -40,6 +40,7 @@ export const LARGEST_DOCKERFILE = 1 << 20;
  * https://docs.docker.com/reference/dockerfile/#format for the syntax
  */
 export function parseDockerfile(source: string, path: string): Dockerfile {
+  if (source === '') throw invalid(`the Dockerfile (${path}) cannot be empty`);
   const lines = source.replace(/^\uFEFF/, '').split(/\r?\n/);
   const mark = escapeDirective(lines);
   const argumentsBefore: Instruction[] = [];
@@ -52,7 +53,7 @@ export function parseDockerfile(source: string, path: string): Dockerfile {
     else if (instruction.name === 'ARG') argumentsBefore.push(instruction);
     else throw parseError(instruction.line, 'no build stage in current context');
   }
-  if (stages.length === 0 && argumentsBefore.length === 0) throw invalid(`the Dockerfile (${path}) cannot be empty`);
+  if (stages.length === 0 && argumentsBefore.length === 0) throw invalid('file with no instructions');
   if (stages.length === 0) throw invalid('no build stage in current context');
   return { arguments: argumentsBefore, stages, escape: mark };
 }

@@ -6,6 +6,7 @@ import type { ImageConfig, ImageHistory } from '../../model/image.ts';
 export interface ConfigDocument {
   readonly architecture?: string;
   readonly os?: string;
+  readonly variant?: string;
   readonly created?: string;
   readonly author?: string;
   readonly comment?: string;
@@ -54,6 +55,7 @@ export interface ParsedConfig {
   readonly created: string;
   readonly architecture: string;
   readonly os: string;
+  readonly variant: string;
   readonly author: string;
   readonly comment: string;
   readonly config: ImageConfig;
@@ -74,6 +76,7 @@ export function parseConfig(document: unknown): ParsedConfig {
     created: string(root['created'], 'created'),
     architecture: string(root['architecture'], 'architecture'),
     os: string(root['os'], 'os'),
+    variant: string(root['variant'], 'variant'),
     author: string(root['author'], 'author'),
     comment: string(root['comment'], 'comment'),
     config: parseSection(section),

@@ -3,6 +3,8 @@ import { EngineError } from '../../model/errors.ts';
 import type { IdMaps } from '../../model/id-map.ts';
 import type { Image } from '../../model/image.ts';
 import type { Logger } from '../../model/logger.ts';
+import { hostPlatform } from '../../model/platform.ts';
+import type { Platform } from '../../model/registry.ts';
 import type { Containerd } from '../containerd/client.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
@@ -19,7 +21,6 @@ import { chainId, LAYER, type LayerDescriptor, Layers, type OwnLayer } from './l
 import { Queue, withLease } from './lease.ts';
 import { type ArchivedImage, archivedImages } from './load.ts';
 import { CONFIG, MANIFEST } from './manifest.ts';
-import { hostArchitecture } from './platform.ts';
 import { familiarReference, parseTag } from './reference.ts';
 import type { RemoteImages } from './remote.ts';
 import { deleteImage, type ImageRemoval, type RemoveOptions, removeImage } from './remove.ts';
@@ -42,6 +43,8 @@ export interface ImportOptions {
   readonly changes: readonly string[];
   /** The history's comment; '': "Imported from -" */
   readonly message: string;
+  /** What it is for; undefined: this machine's */
+  readonly platform?: Platform;
 }
 
 export interface PruneOptions {
@@ -99,7 +102,8 @@ export class Images {
    */
   async import(tar: Readable, options: ImportOptions): Promise<string> {
     expectErrors(tar);
-    const { repository = '', tag = '', message } = options;
+    const { repository = '', tag = '', message, platform } = options;
+    const { os, architecture, variant } = platform ?? hostPlatform();
     const name = repository === '' ? undefined : parseTag(repository, tag);
     const config = applyChanges({}, options.changes);
     return withLease(this.#containerd, async (lease) => {
@@ -107,8 +111,9 @@ export class Images {
       const created = new Date().toISOString();
       const comment = message === '' ? 'Imported from -' : message;
       const document = {
-        architecture: hostArchitecture(),
-        os: 'linux',
+        architecture,
+        os,
+        ...(variant === '' ? {} : { variant }),
         created,
         comment,
         config,
@@ -194,13 +199,14 @@ export class Images {
    * Takes in an archive of `docker save` or an OCI layout: all its images or none.
    *
    * @param progress gets a line for each name or nameless image: "Loaded image: busybox:latest\n"
+   * @param platform images for others are left out; undefined: none is, and of several this machine's is meant
    * @throws EngineError invalidArgument when the archive is malformed or incomplete
    */
-  async load(tar: Readable, progress: (line: string) => void): Promise<void> {
+  async load(tar: Readable, progress: (line: string) => void, platform?: Platform): Promise<void> {
     expectErrors(tar);
     await withLease(this.#containerd, async (lease) => {
       const archive = await Archive.read(tar, this.#blobs, lease);
-      const images = await archivedImages(archive, this.#blobs, hostArchitecture());
+      const images = await archivedImages(archive, this.#blobs, platform);
       const targets: Descriptor[] = [];
       for (const image of images) targets.push(await this.#unpack(image, lease));
       for (const [index, target] of targets.entries()) {

@@ -1,7 +1,9 @@
 import { EngineError } from '../../model/errors.ts';
+import { fitsPlatform, hostPlatform } from '../../model/platform.ts';
+import type { Platform } from '../../model/registry.ts';
 import type { Archive } from './archive.ts';
 import type { Blob, Blobs } from './blobs.ts';
-import { string } from './config.ts';
+import { parseConfig, string } from './config.ts';
 import { detectCompression } from './decompress.ts';
 import { LAYER, type LayerDescriptor } from './layers.ts';
 import { type IndexEntry, isIndex, parseArchiveManifest, parseIndex, parseManifest } from './manifest.ts';
@@ -21,10 +23,23 @@ const MAGIC_BYTES = 6;
 /**
  * The images of an archive of `docker save`, of any age since Docker 1.10, or of an OCI layout.
  *
- * @param architecture as in an image's platform: "amd64"
+ * @param platform images for others are left out; undefined: none is, and of several this machine's is meant
  * @throws EngineError invalidArgument when the archive is neither, or incomplete
  */
-export async function archivedImages(archive: Archive, blobs: Blobs, architecture: string): Promise<ArchivedImage[]> {
+export async function archivedImages(
+  archive: Archive,
+  blobs: Blobs,
+  platform: Platform | undefined,
+): Promise<ArchivedImage[]> {
+  const images = await allImages(archive, blobs, (platform ?? hostPlatform()).architecture);
+  if (platform === undefined) return images;
+  const made = await Promise.all(
+    images.map(async ({ config }) => parseConfig(await blobs.readDocument(config.digest))),
+  );
+  return images.filter((_, index) => fitsPlatform(made[index] ?? hostPlatform(), platform));
+}
+
+async function allImages(archive: Archive, blobs: Blobs, architecture: string): Promise<ArchivedImage[]> {
   if (archive.has('manifest.json')) return dockerImages(archive, blobs);
   if (!archive.has('index.json')) {
     throw new EngineError('invalidArgument', 'invalid archive: does not contain a manifest.json');

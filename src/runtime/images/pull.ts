@@ -1,4 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
+import { platformName } from '../../model/platform.ts';
 import type { Platform, ProgressListener } from '../../model/registry.ts';
 import type { Containerd } from '../containerd/client.ts';
 import type { Descriptor } from '../containerd/protos/types.ts';
@@ -11,7 +12,6 @@ import { type ParsedConfig, parseConfig } from './config.ts';
 import { Fetcher } from './fetch.ts';
 import { chainIds, type Layers } from './layers.ts';
 import { type Queue, withLease } from './lease.ts';
-import { platformName } from './platform.ts';
 import type { Reference } from './reference.ts';
 import { fetchManifest, imageManifest, type RemoteManifest } from './remote-manifest.ts';
 import { storeManifest } from './store-manifest.ts';

@@ -1,4 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
+import { hostPlatform, parsePlatformName } from '../../model/platform.ts';
 import type { Platform, ProgressListener, RemoteImage } from '../../model/registry.ts';
 import { RegistryError } from '../registry/failure.ts';
 import { persist } from '../registry/persist.ts';
@@ -7,7 +8,6 @@ import type { Repository } from '../registry/repository.ts';
 import { MAX_DOCUMENT, parseDocument } from './blobs.ts';
 import { parseConfig } from './config.ts';
 import { isIndex, parseIndex } from './manifest.ts';
-import { hostPlatform, parsePlatformName } from './platform.ts';
 import { Puller, type PullTools } from './pull.ts';
 import { Pusher } from './push.ts';
 import { familiarName, familiarReference, type Reference } from './reference.ts';

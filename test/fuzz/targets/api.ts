@@ -71,7 +71,7 @@ function askBuild(text: string): void {
   const [query = '', config = ''] = text.split('\n');
   const parameters = new URLSearchParams(query);
   const parse = asksForBuildKit(parameters) ? parseSessionBuild : parseBuild;
-  parse(parameters, { 'x-registry-config': config }, 'linux/amd64');
+  parse(parameters, { 'x-registry-config': config });
 }
 
 function askQuery(text: string): void {
