@@ -179,7 +179,10 @@ function reopenLog(core: Core, container: Container): ContainerLog {
   }
 }
 
-/** Tasks, root snapshots and folders without a record; containers half made or half gone, and with --rm that ended unseen. */
+/**
+ * Tasks, root snapshots and folders without a record; containers half made or half gone, and with --rm that ended unseen. What
+ * containerd is taking away by itself is gone afterwards, too.
+ */
 async function clearLeftovers(core: Core, remains: Remains, lost: readonly Container[]): Promise<void> {
   const { state, logger } = core;
   const { halves = [], whole = [] } = Object.groupBy(state.containers.values(), ({ unfinished }) =>
@@ -208,6 +211,7 @@ async function clearLeftovers(core: Core, remains: Remains, lost: readonly Conta
       logger.warn('something of a former daemon could not be taken away', { error: errorMessage(result.reason) });
     }
   }
+  if (idle.length > 0) await core.processes.cleared();
   for (const id of unknown(folders(core))) rmSync(containerFolder(core.config, id), { recursive: true, force: true });
 }
 

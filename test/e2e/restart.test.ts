@@ -133,6 +133,22 @@ describe('the daemon is killed and started again', () => {
     await daemon.ok('rm', '-f', 'forgotten', 'idle');
   });
 
+  test('what containerd is still taking away is waited for before containers are started', async () => {
+    const id = await daemon.ok('run', '-d', '--name', 'again', '--restart', 'always', 'busybox', 'sleep', '1000');
+    await daemon.stop('SIGKILL');
+    await daemon.host.shell(`kill -9 $(pgrep -f 'shim.*[-]id ${id}')`);
+    // As containerd calls it; this one takes its time.
+    const call = `-namespace fairway -address /run/fairway/containerd/containerd.sock -id ${id} delete`;
+    const asShim = `exec -a containerd-shim-runc-v2 sh -c 'sleep 3; date +%s%N > /run/cleared' ${call}`;
+    daemon.host.spawn(['bash', '-c', asShim]);
+    await eventually('it runs', async () => (await daemon.host.exec(['pgrep', '-f', '[-]id .* delete'])).code === 0);
+    await daemon.start();
+    await eventually('it is back', async () => (await daemon.inspect('again', '{{.State.Status}}')) === 'running');
+    const cleared = Number(await daemon.host.shell('cat /run/cleared')) / 1e6;
+    assert.ok(Date.parse(await daemon.inspect('again', '{{.State.StartedAt}}')) > cleared);
+    await daemon.ok('rm', '-f', 'again');
+  });
+
   test('the network heals: what a stranger deletes comes back', async () => {
     await daemon.ok('run', '-d', '--name', 'web', '-p', '8085:80', 'busybox', 'httpd', '-f', '-h', '/var/www');
     await eventually('the port answers', () => served('lan', 'http://192.0.2.2:8085/'));

@@ -18,7 +18,7 @@ import { provideRuntime } from './foreign.ts';
 import { findExecs, holdReaders } from './leftovers.ts';
 import type { Process } from './process.ts';
 import { HURRY, hurryStart, noteStarted } from './runc.ts';
-import { endShim, findShims, type Shim } from './shims.ts';
+import { endShim, findShims, isClearing, type Shim } from './shims.ts';
 import { startError } from './start-error.ts';
 import { ignoreGone, ignoreMissing, removeTask } from './task.ts';
 import { type IoChoice, TaskIo } from './task-io.ts';
@@ -31,6 +31,10 @@ const RUNTIME = 'io.containerd.runc.v2';
 /** A shim of a busy machine is given so many looks. Milliseconds between them */
 const ATTEMPTS = 10;
 const PAUSE = 1000;
+
+/** containerd gives itself five seconds to clear up after a shim (runtime/v2/shim.go, cleanupTimeout). Milliseconds between looks */
+const CLEARING_LOOKS = 200;
+const CLEARING_PAUSE = 50;
 
 /** Docker's words before what containerd or runc had to say */
 const TASK_FAILED = 'failed to create task for container: ';
@@ -205,6 +209,14 @@ export class Processes {
     await this.#end(containerId);
     await this.#containerd.containers.delete({ id: containerId }).catch(ignoreMissing);
     TaskIo.removeDirectory(this.#directory(containerId));
+  }
+
+  /**
+   * Waits until containerd has done with what a former daemon asked it to take away. Who starts the same container before that may
+   * lose it: to containerd its task would be gone, or be ended.
+   */
+  async cleared(): Promise<void> {
+    for (let look = 0; look < CLEARING_LOOKS && isClearing(this.#containerd); look++) await sleep(CLEARING_PAUSE);
   }
 
   /** Those of this containerd, whatever it knows of them, and what is left of others. */

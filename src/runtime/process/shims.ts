@@ -31,26 +31,48 @@ export function findShims(origin: Origin, folder: string): Shim[] {
   return [...running, ...left.map((containerId) => ({ containerId }))];
 }
 
-function findRunning({ socket, namespace }: Origin): Shim[] {
+function findRunning(origin: Origin): (Shim & { readonly pid: number })[] {
+  return calls(origin).flatMap(({ pid, containerId, action }) => (action === 'serve' ? [{ pid, containerId }] : []));
+}
+
+/**
+ * Whether containerd is taking away what is left of some container's task, which it does by a shim started for that. It goes by the
+ * container's name, and then forgets the task of that name, whichever it is by then.
+ */
+export function isClearing(origin: Origin): boolean {
+  return calls(origin).some(({ action }) => action === 'delete');
+}
+
+/** Everything that runs as a shim of this containerd's. */
+function calls({ socket, namespace }: Origin): (Call & { readonly pid: number })[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
-    const found = shimAt(Number(name));
-    const isOurs = found?.socket === socket && found.namespace === namespace;
-    return isOurs ? [{ pid: Number(name), containerId: found.containerId }] : [];
+    const pid = Number(name);
+    const found = callOf(pid);
+    return found?.socket === socket && found.namespace === namespace ? [{ pid, ...found }] : [];
   });
 }
 
-/** What a process was told that is a shim; undefined for others, and when it is gone. */
-function shimAt(
-  pid: number,
-): (Record<keyof Origin, string | undefined> & { readonly containerId: string }) | undefined {
+/** How a shim was called. */
+interface Call extends Record<keyof Origin, string | undefined> {
+  readonly containerId: string;
+  /** One that does not serve starts one that does, or takes away what is left of it */
+  readonly action: 'serve' | 'start' | 'delete';
+}
+
+/** Of a process; undefined when it is no shim, and when it is gone. */
+function callOf(pid: number): Call | undefined {
   const [program = '', ...words] = read(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
   const option = (name: string) => words[words.indexOf(name) + 1];
   const containerId = option('-id');
-  // The last word of one that starts or takes away a shim is what it does.
-  const serves = words.at(-2)?.startsWith('-') === true;
-  if (basename(program) !== PROGRAM || !serves || containerId === undefined) return undefined;
-  return { containerId, socket: option('-address'), namespace: option('-namespace') };
+  if (basename(program) !== PROGRAM || containerId === undefined) return undefined;
+  const last = words.at(-1);
+  const action = last === 'start' || last === 'delete' ? last : 'serve';
+  return { containerId, action, socket: option('-address'), namespace: option('-namespace') };
+}
+
+function isShim(pid: number): boolean {
+  return callOf(pid)?.action === 'serve';
 }
 
 /** Of a container's first process: what collects what runc leaves behind. The fourth field of proc_pid_stat(5), after a name in brackets */
@@ -62,7 +84,7 @@ export function parentOf(pid: number): number {
 /** Whether a shim has a file open no more; not true of what is no shim, or is gone. */
 export function hasClosed(shim: number, path: string): boolean {
   const descriptors = `/proc/${shim}/fd`;
-  return shimAt(shim) !== undefined && namesIn(descriptors).every((name) => linkAt(join(descriptors, name)) !== path);
+  return isShim(shim) && namesIn(descriptors).every((name) => linkAt(join(descriptors, name)) !== path);
 }
 
 /**
@@ -73,7 +95,7 @@ export function hasClosed(shim: number, path: string): boolean {
  */
 export function endPastShim(pid: number, containerId: string): boolean {
   const shim = parentOf(pid);
-  if (shimAt(shim) === undefined || basename(linkAt(`/proc/${shim}/cwd`)) === containerId) return false;
+  if (!isShim(shim) || basename(linkAt(`/proc/${shim}/cwd`)) === containerId) return false;
   kill(shim);
   return true;
 }
@@ -84,7 +106,7 @@ export function endPastShim(pid: number, containerId: string): boolean {
  */
 export function endShim({ pid, containerId }: Shim, folders: readonly string[]): void {
   // It may have ended by itself, and its number be another's.
-  if (pid !== undefined && shimAt(pid)?.containerId === containerId) {
+  if (pid !== undefined && callOf(pid)?.containerId === containerId) {
     const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
     for (const process of [pid, ...children]) kill(process);
   }
