@@ -12,6 +12,8 @@ export const RTM_GETNEIGH = 30;
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 const NDA_MASTER = 9;
+/** Believed until it is used: then it is asked for again */
+export const NUD_STALE = 0x04;
 export const NUD_PERMANENT = 0x80;
 const NUD_NOARP = 0x40;
 /** Of the bridge itself */

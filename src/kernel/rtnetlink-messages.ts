@@ -30,6 +30,7 @@ export const RTM_NEWNSID = 88;
 export const RTM_GETNSID = 90;
 
 export const IFF_UP = 0x1;
+const IFF_RUNNING = 0x40;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
@@ -173,6 +174,11 @@ export function parseLink(message: Message): LinkInfo {
     isolated: isIsolated(info),
     ...(settings === undefined ? {} : { settings }),
   };
+}
+
+/** Whether a link's description says that it is operational. @throws KernelError EBADMSG when it is too short */
+export function parseRunning(message: Message): boolean {
+  return (fixedHeader(message, IFINFO_SIZE).readUInt32LE(8) & IFF_RUNNING) !== 0;
 }
 
 /** A tenth of the work of `parseLink`: links can change ten thousand times a second. @throws KernelError EBADMSG when it is too short */

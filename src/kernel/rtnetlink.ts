@@ -5,7 +5,7 @@ import * as nb from './neighbour-messages.ts';
 import { MessageBatch, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE } from './netlink.ts';
 import { failure, NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 import type { NetworkNamespace } from './netns.ts';
-import { readLink, writeLinkRequest } from './read-link.ts';
+import { linkRuns, readLink, writeLinkRequest } from './read-link.ts';
 import { RouteBatch } from './route-batch.ts';
 import * as rt from './rtnetlink-messages.ts';
 import { AF_INET, AF_INET6 } from './sys.ts';
@@ -56,6 +56,11 @@ export class RouteSocket implements Disposable {
     return readLink(this.#socket, which);
   }
 
+  /** Whether what is sent by a link goes anywhere. @param link index */
+  runs(link: number): boolean {
+    return linkRuns(this.#socket, link);
+  }
+
   /** @param link index; unless told, the addresses of all links */
   addresses(link = 0): rt.AddressInfo[] {
     const header = Buffer.alloc(8); // struct ifaddrmsg
@@ -92,10 +97,11 @@ export class RouteSocket implements Disposable {
     this.#change(`delete neighbour ${address}`, nb.RTM_DELNEIGH, 0, header, [[nb.NDA_DST, addressBytes(address)]]);
   }
 
-  /** Nothing that is heard changes it, until somebody says otherwise. */
-  keepNeighbour({ link, address, mac }: Pick<Required<NeighbourInfo>, 'link' | 'address' | 'mac'>): void {
+  /** @param neighbour `permanent`: nothing that is heard changes it, until somebody says otherwise; else as if it had been heard a while ago */
+  keepNeighbour(neighbour: Pick<Required<NeighbourInfo>, 'link' | 'address' | 'mac' | 'permanent'>): void {
+    const { link, address, mac, permanent } = neighbour;
     const family = familyOf(address) === 4 ? AF_INET : AF_INET6;
-    const header = nb.neighbourHeader(family, link, nb.NUD_PERMANENT, 0);
+    const header = nb.neighbourHeader(family, link, permanent ? nb.NUD_PERMANENT : nb.NUD_STALE, 0);
     this.#change(`keep neighbour ${address}`, nb.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header, [
       [nb.NDA_DST, addressBytes(address)],
       [nb.NDA_LLADDR, macBytes(mac)],

@@ -11,14 +11,20 @@ export interface Neighbour {
   readonly announce?: Announcement;
 }
 
-/** Milliseconds after the link is up, when nobody wants it otherwise. One may be lost; Docker sends three as well. */
-const TIMES: readonly number[] = [5, 100, 1000];
+/** When nobody wants it otherwise: one may be lost. As in Docker */
+const USUAL: Announcement = { count: 3, interval: 1000 };
+/** Milliseconds after the link is up, until somebody may hear it: after that, and after each time that nobody could */
+const FIRST = 5;
+const AGAIN = 10;
+/** Milliseconds until it is told for whoever may hear it all the same */
+const PATIENCE = 500;
 
 /**
  * Tells the neighbours of a new link which MAC address its IP addresses have now: to those who knew a former holder it would
- * be dead for half a minute. The kernel announces when a link comes up (arp_notify), but its bridge port forwards nothing
- * before the kernel's own deferred work has seen the carrier (net/core/link_watch.c), so it is told again. Setting
- * a link's MAC address to what it is makes the kernel announce (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c).
+ * be dead for half a minute. A bridge port forwards nothing before the kernel's own deferred work has seen the carrier
+ * (net/core/link_watch.c), which takes some milliseconds; the same work tells that the link runs. Setting
+ * a link's MAC address to what it is makes the kernel announce (arp_notify, ndisc_notify: NETDEV_CHANGEADDR in net/ipv4/devinet.c and
+ * net/ipv6/ndisc.c).
  */
 export class Announcer {
   readonly #places: Pick<Places, 'at' | 'release'>;
@@ -31,10 +37,13 @@ export class Announcer {
   }
 
   announce(links: readonly Neighbour[]): void {
-    for (const link of links) this.#waiting.set(placeOf(link), link);
-    const usual = links.filter(({ announce }) => announce === undefined);
-    if (usual.length > 0) this.#schedule(usual, TIMES);
-    for (const link of links) if (link.announce !== undefined) this.#schedule([link], timesOf(link.announce));
+    for (const link of links) {
+      const { count } = link.announce ?? USUAL;
+      this.forget([link]);
+      if (count === 0) continue;
+      this.#waiting.set(placeOf(link), link);
+      this.#later(link, FIRST, () => this.#begin(link, FIRST));
+    }
   }
 
   /** Links that go tell nothing more: asking for one that is gone would wait for the kernel to take others apart. */
@@ -42,26 +51,50 @@ export class Announcer {
     for (const link of links) this.#waiting.delete(placeOf(link));
   }
 
-  #schedule(links: readonly Neighbour[], times: readonly number[]): void {
-    for (const time of times) {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        for (const link of links) if (this.#waiting.get(placeOf(link)) === link) this.#tell(link);
-        if (time === times.at(-1)) this.forget(links.filter((link) => this.#waiting.get(placeOf(link)) === link));
-      }, time);
-      timer.unref();
-      this.#timers.add(timer);
-    }
+  /** @param waited milliseconds until now */
+  #begin(link: Neighbour, waited: number): void {
+    const { count } = link.announce ?? USUAL;
+    if (this.#tell(link, waited >= PATIENCE)) this.#goOn(link, count - 1);
+    else this.#later(link, AGAIN, () => this.#begin(link, waited + AGAIN));
   }
 
-  /** A link that is gone by now has nothing to announce. */
-  #tell({ namespace, name, mac }: Neighbour): void {
+  /** @param left how often it is still to be told */
+  #goOn(link: Neighbour, left: number): void {
+    if (left === 0) {
+      this.forget([link]);
+      return;
+    }
+    this.#later(link, (link.announce ?? USUAL).interval, () => {
+      this.#tell(link, true);
+      this.#goOn(link, left - 1);
+    });
+  }
+
+  /** Does something unless the link has gone, or was made again, meanwhile. */
+  #later(link: Neighbour, milliseconds: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (this.#waiting.get(placeOf(link)) === link) work();
+    }, milliseconds);
+    timer.unref();
+    this.#timers.add(timer);
+  }
+
+  /**
+   * A link that is gone by now has nothing to announce.
+   * @param anyway whether or not it is heard @returns false when nobody would hear it yet, and nothing was told
+   */
+  #tell({ namespace, name, mac }: Neighbour, anyway: boolean): boolean {
     try {
-      const place = this.#places.at(namespace);
-      const link = place.socket.link(name);
-      if (link?.mac === mac && link.up) announceBy(place.socket, link.index, mac);
+      const { socket } = this.#places.at(namespace);
+      const link = socket.link(name);
+      if (link?.mac !== mac || !link.up) return true;
+      if (!anyway && !socket.runs(link.index)) return false;
+      announceBy(socket, link.index, mac);
+      return true;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
+      return true;
     } finally {
       this.#places.release();
     }
@@ -74,20 +107,16 @@ export class Announcer {
   }
 }
 
-/** With it the kernel forgets what is known of the link's neighbours (neigh_changeaddr): what somebody has said for good is said again. */
+/** With it the kernel forgets what is known of the link's neighbours (neigh_changeaddr): it is told what was said for good, and what was learnt. */
 function announceBy(socket: Place['socket'], link: number, mac: MacAddress): void {
-  const said = socket.neighbours().filter((neighbour) => neighbour.permanent && neighbour.link === link);
+  const known = socket.neighbours().filter((neighbour) => neighbour.link === link);
   socket.batch().setLink(link, { mac }).send();
-  for (const { address, mac: holder } of said) {
-    if (holder !== undefined) socket.keepNeighbour({ link, address, mac: holder });
+  for (const { address, mac: holder, permanent, fixed } of known) {
+    // What is fixed, and by nobody, are groups: the kernel knows them anyhow.
+    if (holder !== undefined && (permanent || !fixed)) socket.keepNeighbour({ link, address, mac: holder, permanent });
   }
 }
 
 function placeOf({ namespace, name }: Neighbour): string {
   return `${namespace} ${name}`;
-}
-
-function timesOf({ count, interval }: Announcement): number[] {
-  const first = TIMES[0] ?? 0;
-  return Array.from({ length: count }, (_, i) => first + i * interval);
 }

@@ -17,7 +17,7 @@ import {
 import type { Announcer } from './announcer.ts';
 import type { Applier } from './applier.ts';
 import { Children } from './children.ts';
-import { type LinkEnd, linkEnd, linkOfSysctl } from './foundation.ts';
+import { linkOfSysctl } from './foundation.ts';
 import { unlessGone } from './gone.ts';
 import { Links, type OwnedLink } from './links.ts';
 import type { Listeners } from './listeners.ts';
@@ -144,8 +144,8 @@ export class Executor {
     this.#timed('switch ports', () => this.#switchPorts(steps));
     // Before the addresses: on a link without IPv6 there is no room for one of it.
     this.#timed('link sysctls', () => this.#write(ofLinks));
-    const { told, quiet } = newcomers(steps, this.#parts.wires);
-    this.#timed('addresses', () => this.#makeAddressing(steps, quiet, careful));
+    const told = newcomers(steps, this.#parts.wires);
+    this.#timed('addresses', () => this.#makeAddressing(steps, careful));
     this.#timed('marks', () => this.#links.mark(ownedLinks(steps, 'create').filter(({ link }) => isBornInside(link))));
     this.#timed('listeners', () => {
       for (const { resource } of stepsOf(steps, 'listener', 'create', 'update')) {
@@ -207,20 +207,16 @@ export class Executor {
   }
 
   /**
-   * Addresses come before their link is up, so that it announces them, or after that; routes need it up. The host's ends come up first:
-   * their settings are there by now, and the other ends have a carrier.
-   * @param quiet the ends that announce nothing
+   * Links come up before they have addresses: what they would announce then, nobody could hear yet (announcer.ts). Routes need them up.
+   * The host's ends come up first: their settings are there by now, and the other ends have a carrier.
    */
-  #makeAddressing(steps: readonly PlanStep[], quiet: ReadonlySet<LinkEnd>, careful: boolean): void {
+  #makeAddressing(steps: readonly PlanStep[], careful: boolean): void {
     const ends = stepsOf(steps, 'link', 'create', 'update').flatMap(({ resource }) => endsToRaise(resource));
-    const isEarly = ({ namespace, link }: End) => namespace === 'host' || quiet.has(linkEnd(namespace, link));
-    const [early, late] = [ends.filter(isEarly), ends.filter((end) => !isEarly(end))];
     const addresses = stepsOf(steps, 'address', 'create').map(({ resource }) => resource);
     const routes = stepsOf(steps, 'route', 'create').map(({ resource }) => resource);
     for (const [name, group] of byNamespace<AddressResource | RouteResource | End>([
-      ...early.toSorted(hostFirst),
+      ...ends.toSorted(hostFirst),
       ...addresses,
-      ...late,
       ...routes,
     ])) {
       const place = this.#parts.places.at(name);

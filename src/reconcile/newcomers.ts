@@ -1,7 +1,7 @@
 import { addressOf, type IpAddress } from '../model/address.ts';
 import type { LinkResource } from '../model/resource.ts';
 import type { Neighbour } from './announcer.ts';
-import { type LinkEnd, linkEnd, linkEnds } from './foundation.ts';
+import { type LinkEnd, linkEnd } from './foundation.ts';
 import type { PlanStep } from './plan.ts';
 import { type StepOf, stepsOf } from './steps.ts';
 import type { Wires } from './wires.ts';
@@ -16,15 +16,8 @@ export function neighboursOn(link: LinkResource): Neighbour[] {
   );
 }
 
-interface Newcomers {
-  /** Others must hear of them */
-  readonly told: readonly Neighbour[];
-  /** These say nothing when they come up: nobody needs to hear of them, or they are told of as often as was asked */
-  readonly quiet: ReadonlySet<LinkEnd>;
-}
-
-/** Of links that these steps make or mend. What they hold is noted, so that who comes next is told apart. */
-export function newcomers(steps: readonly PlanStep[], wires: Wires): Newcomers {
+/** Of links that these steps make or mend, those of which others must hear. What they hold is noted, so that who comes next is told apart. */
+export function newcomers(steps: readonly PlanStep[], wires: Wires): Neighbour[] {
   const addresses = Map.groupBy(stepsOf(steps, 'address', 'create'), ({ resource: { namespace, link } }) =>
     linkEnd(namespace, link),
   );
@@ -33,13 +26,8 @@ export function newcomers(steps: readonly PlanStep[], wires: Wires): Newcomers {
   for (const { resource } of [...addresses.values()].flat()) {
     if (resource.namespace === 'host') wires.note(resource.link, addressOf(resource.address));
   }
-  const [told, quiet]: [Neighbour[], LinkEnd[]] = [[], []];
-  for (const step of stepsOf(steps, 'link', 'create', 'update')) {
-    const isTold = mustBeTold(step, wires, held);
-    if (isTold) told.push(...neighboursOn(step.resource));
-    if (!isTold || step.resource.announce !== undefined) quiet.push(...linkEnds(step.resource));
-  }
-  return { told, quiet: new Set(quiet) };
+  const links = stepsOf(steps, 'link', 'create', 'update');
+  return links.filter((step) => mustBeTold(step, wires, held)).flatMap(({ resource }) => neighboursOn(resource));
 }
 
 /** What was mended, or wanted to be told, in any case. */

@@ -14,7 +14,7 @@ import { endpointOf, Fixture, networkOf, type Wishes } from './fixture.ts';
 /** So many that everybody who comes is dear to tell to all of them. */
 const CROWD = 40;
 /** Milliseconds; longer than anybody goes on announcing */
-const LATE = 1500;
+const LATE = 2500;
 const network = networkOf(1);
 
 describe('on a bridge with many ports', () => {
@@ -92,10 +92,16 @@ describe('on a bridge with many ports', () => {
     await leave(first);
   });
 
-  test('the next holder is told of', async () => {
+  test('the next holder is told of, three times, a second apart', async () => {
+    announced.length = 0;
     const next = await join(100, 1);
     await hears(100);
     assert.ok(fixture.reaches(ear.namespace, '10.1.0.100'));
+    await silence();
+    const times = announced.filter(({ host }) => host === 100).map(({ time }) => time);
+    const [first = 0, second = 0, third = 0, ...more] = times;
+    assert.deepEqual([times.length, more.length], [3, 0]);
+    assert.ok(second - first > 900 && third - second > 900, times.join());
     await leave(next);
   });
 
@@ -128,15 +134,17 @@ describe('on a bridge with many ports', () => {
     await hears(103);
   });
 
-  test('what somebody says for good of the neighbours of a link that announces stays', async () => {
+  test('what is known of the neighbours of a link that announces stays, said for good or learnt', async () => {
     const teller = await join(110, 0, { count: 2, interval: LATE });
     const said = '10.1.0.250 dev eth0 lladdr 02:00:00:00:00:fe';
     fixture.inside(teller.namespace, `ip neigh add ${said.replace(' dev eth0', '')} dev eth0 nud permanent`);
+    assert.ok(fixture.reaches(teller.namespace, '10.1.0.2'));
     const before = performance.now();
     await eventually('it has told the second time', () =>
       announced.some(({ host, time }) => host === 110 && time - before > LATE / 2),
     );
     assert.match(fixture.inside(teller.namespace, 'ip neigh show nud permanent'), new RegExp(`^${said}`, 'm'));
+    assert.match(fixture.inside(teller.namespace, 'ip neigh show 10.1.0.2'), /lladdr/);
     await leave(teller);
   });
 
