@@ -4,11 +4,12 @@ import { IdleMemory } from './idle-memory.ts';
 
 const MIB = 1 << 20;
 
-test('rubbish is collected when nothing is to be done, and when there is enough of it', () => {
+test('rubbish is collected when nothing is to be done, and when there is enough of it, and what is left once more', () => {
   let [processor, used, collected] = [0, 40 * MIB, 0];
   const memory = new IdleMemory(
     () => ({ processor, used }),
     () => {
+      processor += 150;
       used = 20 * MIB;
       collected++;
     },
@@ -21,7 +22,8 @@ test('rubbish is collected when nothing is to be done, and when there is enough 
   assert.equal(after(0, 0), 0, 'at its start nobody knows whether it is idle');
   assert.equal(after(4000, 10 * MIB), 0, 'it works');
   assert.equal(after(10, 0), 1, 'it is idle');
-  assert.equal(after(10, MIB), 1, 'too little');
-  assert.equal(after(500, 10 * MIB), 1, 'it works again');
-  assert.equal(after(10, 0), 2);
+  assert.equal(after(10, MIB), 2, 'once more');
+  assert.equal(after(10, MIB), 2, 'too little');
+  assert.equal(after(500, 10 * MIB), 2, 'it works again');
+  assert.equal(after(10, 0), 3);
 });

@@ -26,6 +26,8 @@ export class IdleMemory {
   #processor = Number.NEGATIVE_INFINITY;
   /** Bytes that were left by the last collection */
   #left = 0;
+  /** The last collection was a first one: another gathers what lives on pages that are half empty since (2 of 97 MiB after much work) */
+  #unsettled = false;
 
   constructor(read: () => Reading, collect: () => void) {
     this.#read = read;
@@ -36,9 +38,15 @@ export class IdleMemory {
     const { processor, used } = this.#read();
     const idle = processor - this.#processor < IDLE;
     this.#processor = processor;
-    if (!idle || used - this.#left < WORTH) return;
+    if (!idle) return;
+    const worth = used - this.#left >= WORTH;
+    if (!worth && !this.#unsettled) return;
+    this.#unsettled = worth;
     this.#collect();
-    this.#left = this.#read().used;
+    const after = this.#read();
+    this.#left = after.used;
+    // What it took to collect is no work.
+    this.#processor = after.processor;
   }
 }
 
