@@ -201,6 +201,19 @@ describe('logs', () => {
     await daemon.ok('rm', 'asking');
   });
 
+  test('the shim of one that fills its pipes interrupts nobody any more', async () => {
+    const script = 'until [ -e /go ]; do sleep 0.05; done; seq 1 2000000; sleep 600';
+    await daemon.ok('run', '-d', '--name', 'flood', 'busybox', 'sh', '-c', script);
+    // proc_pid_stat(5): the parent is the fourth field, the policy the 41st; sched(7): 0 is SCHED_OTHER, 3 SCHED_BATCH
+    const field = (pid: string, number: number) =>
+      daemon.host.shell(`sed 's/.*) //' /proc/${pid}/stat | cut -d ' ' -f ${number - 2}`);
+    const shim = await field(await daemon.inspect('flood', '{{.State.Pid}}'), 4);
+    assert.equal(await field(shim, 41), '0');
+    await daemon.ok('exec', 'flood', 'touch', '/go');
+    await eventually('it is a batch process', async () => (await field(shim, 41)) === '3');
+    await daemon.ok('rm', '-f', 'flood');
+  });
+
   test('a disk that is full loses the log, not the container', async () => {
     await daemon.ok('create', '--name', 'full', 'busybox', 'sh', '-c', 'seq 1 20000; echo done > /done; sleep 600');
     const id = await daemon.inspect('full', '{{.Id}}');

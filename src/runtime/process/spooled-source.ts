@@ -14,6 +14,19 @@ const GATHERING = 2;
 /** So much of the spool may lie behind what is logged before it is given back. Bytes */
 const WORN = 1 << 20;
 
+export interface SpooledOptions {
+  /** Not blocking, and the source's to close */
+  readonly pipe: number;
+  /** Path of the spool */
+  readonly spool: string;
+  /** As for SocketSource */
+  readonly restored: boolean;
+  /** How far the log is by now; the receiver gets what comes after it */
+  logged(): number;
+  /** Told once, of one that fills its pipe */
+  onFlood(): void;
+}
+
 /**
  * Reads a pipe through a file, the spool: the kernel moves bytes from one to the other, and they stay in the spool until
  * they are in the log. A daemon that is killed at any instruction has lost none of them.
@@ -22,7 +35,7 @@ export class SpooledSource implements OutputSource {
   readonly #receiver: Receiver;
   readonly #pipe: number;
   readonly #spool: number;
-  readonly #logged: () => number;
+  readonly #options: SpooledOptions;
   /** Where the receiver is, where the spool ends, and up to where it was given back. Offsets in the stream */
   #taken: number;
   #end: number;
@@ -44,18 +57,14 @@ export class SpooledSource implements OutputSource {
   /** Whether the pipe holds more than at first, as it does unless it was refused once */
   #room: 'usual' | 'roomy' | 'refused' = 'usual';
 
-  /**
-   * @param pipe not blocking, and ours to close @param spool path @param restored as for SocketSource
-   * @param logged how far the log is by now; the receiver gets what comes after it
-   */
-  constructor(pipe: number, spool: string, receiver: Receiver, restored: boolean, logged: () => number) {
+  constructor(receiver: Receiver, options: SpooledOptions) {
     this.#receiver = receiver;
-    this.#unsure = restored;
-    this.#logged = logged;
-    this.#taken = logged();
+    this.#options = options;
+    this.#unsure = options.restored;
+    this.#taken = options.logged();
     this.#worn = this.#taken;
-    this.#pipe = pipe;
-    this.#spool = openSync(spool, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#pipe = options.pipe;
+    this.#spool = openSync(options.spool, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#end = Math.max(fstatSync(this.#spool).size, this.#taken);
   }
 
@@ -149,7 +158,7 @@ export class SpooledSource implements OutputSource {
       this.#end += moved;
       if (moved >= CHUNK / 2) this.#widen();
       while (this.#flowing && !this.#over && this.#taken < this.#end) this.#deliver();
-      if (this.#logged() - this.#worn > WORN) this.#giveBack();
+      if (this.#options.logged() - this.#worn > WORN) this.#giveBack();
       this.#gather();
     }
   }
@@ -157,6 +166,7 @@ export class SpooledSource implements OutputSource {
   /** Only the pipe of one that fills it: the kernel holds a user's pipes against each other (pipe(7), pipe-user-pages-soft). */
   #widen(): void {
     if (this.#room !== 'usual') return;
+    this.#options.onFlood();
     try {
       resizePipe(this.#pipe, ROOMY);
       this.#room = 'roomy';
@@ -185,7 +195,7 @@ export class SpooledSource implements OutputSource {
   }
 
   #giveBack(): void {
-    this.#worn = this.#logged();
+    this.#worn = this.#options.logged();
     try {
       forgetBeginning(this.#spool, this.#worn);
     } catch {

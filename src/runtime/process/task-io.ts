@@ -8,7 +8,7 @@ import { Output } from './output.ts';
 import { openFifo, SocketSource } from './output-source.ts';
 import type { OutputListener, OutputStream, ProcessIo } from './process.ts';
 import { SpooledSource } from './spooled-source.ts';
-import { type OutputPipes, REFUSING, reopenPipes, takePipes } from './task-pipes.ts';
+import { calm, type OutputPipes, REFUSING, reopenPipes, takePipes } from './task-pipes.ts';
 
 /** Which streams a process has. */
 export interface IoChoice {
@@ -83,7 +83,7 @@ export class TaskIo implements ProcessIo {
     const checkpoint = Checkpoint.restore(join(directory, CHECKPOINT));
     const restored = new TaskIo(directory, fifosIn(directory, choice), checkpoint, closeInput);
     if (choice.tty) restored.#openFifos(true);
-    else restored.#connect(reopenPipes(join(directory, PIPES)), true);
+    else restored.#connectPipes(reopenPipes(join(directory, PIPES)), true);
     return restored;
   }
 
@@ -104,14 +104,22 @@ export class TaskIo implements ProcessIo {
 
   /** Before the process is started. @param pid of what is to become it @throws Error when it is gone */
   async takePipes(pid: number): Promise<void> {
-    if (this.paths.stdout === REFUSING) this.#connect(await takePipes(pid, join(this.#directory, PIPES)), false);
+    if (this.paths.stdout === REFUSING) this.#connectPipes(await takePipes(pid, join(this.#directory, PIPES)), false);
   }
 
   #openFifos(restored: boolean): void {
     for (const stream of this.#outputs.keys()) this.#connect({ [stream]: openFifo(this.paths[stream]) }, restored);
   }
 
-  #connect(descriptors: Partial<OutputPipes>, restored: boolean): void {
+  #connectPipes({ ends, shim }: OutputPipes, restored: boolean): void {
+    this.#connect(ends, restored, () => calm(shim));
+  }
+
+  #connect(
+    descriptors: Partial<Record<OutputStream, number>>,
+    restored: boolean,
+    onFlood: () => void = () => undefined,
+  ): void {
     const { checkpoint } = this;
     for (const [stream, output] of this.#outputs) {
       const descriptor = descriptors[stream];
@@ -120,7 +128,13 @@ export class TaskIo implements ProcessIo {
       output.connect((receiver) =>
         checkpoint === undefined
           ? new SocketSource(descriptor, receiver, restored)
-          : new SpooledSource(descriptor, spool, receiver, restored, () => checkpoint.last[stream]),
+          : new SpooledSource(receiver, {
+              pipe: descriptor,
+              spool,
+              restored,
+              logged: () => checkpoint.last[stream],
+              onFlood,
+            }),
       );
     }
   }

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesIn } from '../../kernel/pipe.ts';
+import { interruptNobody } from '../../kernel/scheduling.ts';
 import { EngineError } from '../../model/errors.ts';
 import { readNow } from './output-source.ts';
 import type { OutputStream } from './process.ts';
@@ -28,14 +29,20 @@ export const REFUSING = '/dev/full';
 
 /** The descriptors of a process (stdin(3)). */
 const DESCRIPTORS: Readonly<Record<OutputStream, number>> = { stdout: 1, stderr: 2 };
+/** What the kernel calls it: at most 15 bytes (proc_pid_comm(5)) */
+const SHIM = 'containerd-shim\n';
 /** How long the shim has for giving up, and between looks whether it has. Milliseconds */
 const LIMIT = 10_000;
 const LOOK = 1;
 /** From then on it is looked whether the shim has closed what it copies to. Milliseconds */
 const SOON = 100;
 
-/** Reading ends, which the one who has them closes. */
-export type OutputPipes = Readonly<Record<OutputStream, number>>;
+export interface OutputPipes {
+  /** Reading ends, which the one who has them closes */
+  readonly ends: Readonly<Record<OutputStream, number>>;
+  /** PID of who holds them besides */
+  readonly shim: number;
+}
 
 /** How to find the pipes again: who holds them, and what they are called there. */
 interface PipesNote extends Readonly<Record<OutputStream, string>> {
@@ -59,13 +66,13 @@ export async function takePipes(pid: number, note: string): Promise<OutputPipes>
   };
   writeFileSync(note, JSON.stringify(found), { mode: 0o600 });
   for (const stream of ['stdout', 'stderr'] as const) provoke(own(stream));
-  await letGo(pipes, shim);
+  await letGo({ ends: pipes, shim });
   opened.move();
-  return pipes;
+  return { ends: pipes, shim };
 }
 
 /** Waits until the shim has given up both, and the pipes are empty. @throws EngineError internal */
-async function letGo({ stdout, stderr }: OutputPipes, shim: number): Promise<void> {
+async function letGo({ ends: { stdout, stderr }, shim }: OutputPipes): Promise<void> {
   for (const begun = Date.now(); ; await sleep(LOOK)) {
     const [out, err] = [bytesIn(stdout), bytesIn(stderr)];
     if (out + err === 0) return;
@@ -94,7 +101,19 @@ export function reopenPipes(note: string): OutputPipes {
   const open = (pipe: string) => opened.adopt(openReader(`${directory}/${names.get(pipe) ?? pipe}`), closeSync);
   const pipes = { stdout: open(stdout), stderr: open(stderr) };
   opened.move();
-  return pipes;
+  return { ends: pipes, shim };
+}
+
+/**
+ * For a container that fills its pipes: the shim still watches them, and is woken by each write. It shall not interrupt the writer
+ * each time. Where that cannot be had, the container prints more slowly.
+ */
+export function calm(shim: number): void {
+  try {
+    if (readFileSync(`/proc/${shim}/comm`, 'latin1') === SHIM) interruptNobody(shim);
+  } catch {
+    // It is gone, or the daemon may not.
+  }
 }
 
 function openReader(path: string): number {
