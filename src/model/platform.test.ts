@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fitsPlatform, hostArchitecture, parsePlatformName } from './platform.ts';
+import { fitsPlatform, hostArchitecture, isPlatform, parsePlatformName } from './platform.ts';
 
 test('names of platforms', () => {
   assert.deepEqual(parsePlatformName('linux/arm/v7'), { os: 'linux', architecture: 'arm', variant: 'v7' });
@@ -16,11 +16,16 @@ test('names of platforms', () => {
 });
 
 test('a variant is compared when it was asked for, and means the usual one when none is told', () => {
-  const fits = (made: string, asked: string) => fitsPlatform(parsePlatformName(made), parsePlatformName(asked));
-  assert.ok(
-    fits('linux/arm64/v8', 'linux/arm64') && fits('linux/arm64', 'linux/arm64/v8') && fits('linux/arm', 'armhf'),
-  );
-  assert.ok(
-    !fits('linux/arm/v6', 'linux/arm/v7') && !fits('linux/amd64', 'linux/arm64') && !fits('windows/amd64', 'amd64'),
-  );
+  const compare = (test: typeof isPlatform) => (made: string, asked: string) =>
+    test(parsePlatformName(made), parsePlatformName(asked));
+  const [is, fits] = [compare(isPlatform), compare(fitsPlatform)];
+  for (const test of [is, fits]) {
+    assert.ok(
+      test('linux/arm64/v8', 'linux/arm64') && test('linux/arm64', 'linux/arm64/v8') && test('linux/arm', 'armhf'),
+    );
+    assert.ok(test('linux/amd64', 'linux/amd64/v1') && !test('linux/arm/v7', 'linux/arm/v6'));
+    assert.ok(!test('linux/amd64', 'linux/arm64') && !test('windows/amd64', 'amd64'));
+  }
+  assert.deepEqual([is('linux/arm/v6', 'linux/arm/v7'), fits('linux/arm/v6', 'linux/arm/v7')], [false, true]);
+  assert.deepEqual([is('linux/amd64', 'linux/amd64/v2'), fits('linux/amd64', 'linux/amd64/v2')], [false, true]);
 });

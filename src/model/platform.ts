@@ -14,6 +14,7 @@ const ALIASES: ReadonlyMap<string, readonly [architecture: string, variant: stri
 ]);
 /** What an architecture means where no variant is told. */
 export const BASE_VARIANT: ReadonlyMap<string, string> = new Map([
+  ['amd64', 'v1'],
   ['arm', 'v7'],
   ['arm64', 'v8'],
 ]);
@@ -64,11 +65,24 @@ export function platformName({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
 }
 
-/** Whether what was made for one is what was asked for: any variant where none was asked for. */
+/** Whether what was made for one is what was asked for: any variant where none was. */
+export function isPlatform(made: Platform, asked: Platform): boolean {
+  return isMachine(made, asked) && (asked.variant === '' || generation(made) === generation(asked));
+}
+
+/** Whether what was made for one runs on what was asked for: variants of a machine take what was made for older ones. */
 export function fitsPlatform(made: Platform, asked: Platform): boolean {
-  const variant = (platform: Platform) => platform.variant || (BASE_VARIANT.get(platform.architecture) ?? '');
-  const same = made.os === asked.os && made.architecture === asked.architecture;
-  return same && (asked.variant === '' || variant(made) === variant(asked));
+  return isMachine(made, asked) && (asked.variant === '' || generation(made) <= generation(asked));
+}
+
+function isMachine(one: Platform, other: Platform): boolean {
+  return one.os === other.os && one.architecture === other.architecture;
+}
+
+/** 7 of "v7"; of the usual variant where none is told */
+export function generation({ architecture, variant }: Platform): number {
+  const text = variant || (BASE_VARIANT.get(architecture) ?? '');
+  return Number.parseFloat(text.replace(/^v/, '')) || 0;
 }
 
 function invalid(message: string): EngineError {

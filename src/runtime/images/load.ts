@@ -1,5 +1,5 @@
 import { EngineError } from '../../model/errors.ts';
-import { fitsPlatform, hostPlatform } from '../../model/platform.ts';
+import { hostPlatform, isPlatform } from '../../model/platform.ts';
 import type { Platform } from '../../model/registry.ts';
 import type { Archive } from './archive.ts';
 import type { Blob, Blobs } from './blobs.ts';
@@ -36,7 +36,7 @@ export async function archivedImages(
   const made = await Promise.all(
     images.map(async ({ config }) => parseConfig(await blobs.readDocument(config.digest))),
   );
-  return images.filter((_, index) => fitsPlatform(made[index] ?? hostPlatform(), platform));
+  return images.filter((_, index) => isPlatform(made[index] ?? hostPlatform(), platform));
 }
 
 async function allImages(archive: Archive, blobs: Blobs, architecture: string): Promise<ArchivedImage[]> {
