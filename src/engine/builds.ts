@@ -19,6 +19,7 @@ import {
 } from '../runtime/images/reference.ts';
 import { openBuildPlace } from './build-place.ts';
 import type { Core } from './core.ts';
+import { imageEvent } from './image-events.ts';
 import type { Registries } from './registries.ts';
 import { hostGateways } from './sandbox-files.ts';
 
@@ -88,10 +89,11 @@ export class Builds {
       image: (reference) => this.#image(reference, request, hooks),
       place: () => openBuildPlace(core, request.networkMode, request.extraHosts),
     });
-    if (request.output.kind === 'image') core.events.emit('image', 'create', id, { name: id });
+    const image = await core.runtime.images.find(id).catch(() => undefined);
+    if (request.output.kind === 'image') imageEvent(core, 'create', { id, image });
     for (const [name, tag] of names) await core.runtime.images.tag(id, name, tag);
     const tagged = names.map(([name, tag]) => familiarReference(parseTag(name, tag)));
-    for (const name of tagged) core.events.emit('image', 'tag', id, { name });
+    for (const name of tagged) imageEvent(core, 'tag', { id, image, name });
     hooks.made(id, tagged);
     return id;
   }

@@ -6,6 +6,7 @@ import type { CommitRequest } from '../runtime/images/commit.ts';
 import { familiarReference, parseTag } from '../runtime/images/reference.ts';
 import { pauseContainer, unpauseContainer } from './container-stop.ts';
 import { type Core, containerEvent } from './core.ts';
+import { imageEvent } from './image-events.ts';
 import { findContainer } from './lookup.ts';
 
 /** What a user says of an image made from a container. */
@@ -36,8 +37,9 @@ export async function commitContainer(core: Core, reference: string, request: Co
     : work());
   const { repository = '', tag = '', comment } = request;
   const name = repository === '' ? '' : familiarReference(parseTag(repository, tag));
-  core.events.emit('image', 'create', id, { name: id });
-  if (name !== '') core.events.emit('image', 'tag', id, { name });
+  const image = await core.runtime.images.find(id).catch(() => undefined);
+  imageEvent(core, 'create', { id, image });
+  if (name !== '') imageEvent(core, 'tag', { id, image, name });
   containerEvent(core, container, 'commit', { comment, imageID: id, imageRef: name });
   return id;
 }

@@ -5,6 +5,7 @@ import type { HistoryRow } from '../runtime/images/history.ts';
 import { familiarReference, parseTag } from '../runtime/images/reference.ts';
 import type { ImageUser } from '../runtime/images/remove.ts';
 import type { Core } from './core.ts';
+import { imageEvent, tellOfImage } from './image-events.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
 import type { PruneFilters } from './requests.ts';
 import { isActive } from './sandboxes.ts';
@@ -35,7 +36,7 @@ export class ImageStore {
   /** @returns its id */
   async import(tar: Readable, request: ImageImport): Promise<string> {
     const id = await this.#images.import(tar, request);
-    this.#tell('import', id);
+    await tellOfImage(this.#core, 'import', id);
     return id;
   }
 
@@ -51,7 +52,10 @@ export class ImageStore {
       progress(line);
     };
     await this.#images.load(tar, note, platform);
-    for (const reference of loaded) this.#tell('load', (await this.#images.find(reference)).id, reference);
+    for (const reference of loaded) {
+      const image = await this.#images.find(reference);
+      imageEvent(this.#core, 'load', { id: image.id, image, name: reference });
+    }
   }
 
   /** A tar for `load`; the stream fails when an image is not there. */
@@ -75,9 +79,9 @@ export class ImageStore {
   }
 
   async tag(source: string, repository: string, tag: string): Promise<void> {
-    const { id } = await this.#images.find(source);
+    const image = await this.#images.find(source);
     await this.#images.tag(source, repository, tag);
-    this.#tell('tag', id, familiarReference(parseTag(repository, tag)));
+    imageEvent(this.#core, 'tag', { id: image.id, image, name: familiarReference(parseTag(repository, tag)) });
   }
 
   /** @throws EngineError conflict in Docker's words when a container needs it */
@@ -132,16 +136,17 @@ export class ImageStore {
     return user === undefined ? undefined : { container: user.id, running: isActive(user) };
   }
 
-  /** Of layers that go, nothing is told. @param before the images that there were @param image whose names went */
-  #tellRemovals(removals: readonly ImageRemoval[], before: readonly Image[], image: string): void {
-    const ids = new Set(before.map(({ id }) => id));
+  /** Of layers that go, nothing is told. @param before the images that there were @param id of the image whose names went */
+  #tellRemovals(removals: readonly ImageRemoval[], before: readonly Image[], id: string): void {
+    const ids = new Set(before.map((image) => image.id));
     for (const removal of removals) {
-      if ('Untagged' in removal) this.#tell('untag', image, removal.Untagged);
-      else if (ids.has(removal.Deleted)) this.#tell('delete', removal.Deleted);
+      if ('Untagged' in removal) {
+        const name = removal.Untagged;
+        const image = before.find(({ tags, digests }) => tags.includes(name) || digests.includes(name));
+        imageEvent(this.#core, 'untag', { id, image, name });
+      } else if (ids.has(removal.Deleted)) {
+        imageEvent(this.#core, 'delete', { id: removal.Deleted, image: undefined });
+      }
     }
-  }
-
-  #tell(action: string, id: string, name = id): void {
-    this.#core.events.emit('image', action, id, { name });
   }
 }

@@ -1,6 +1,7 @@
 import type { ProgressListener, RegistryAuth, RemoteImage } from '../model/registry.ts';
 import { familiarName, familiarReference, parseReference, type Reference } from '../runtime/images/reference.ts';
 import type { Core } from './core.ts';
+import { tellOfImage } from './image-events.ts';
 
 /** By whom, and until when. */
 export interface RegistryCall {
@@ -36,7 +37,7 @@ export class Registries {
     const { auth, signal, progress, platform } = request;
     const remote = await this.#core.runtime.images.remote();
     await remote.pull({ reference, auth, signal, progress, platform });
-    this.#tell('pull', reference);
+    await this.#tell('pull', reference);
   }
 
   /** Sends an image; all tags of a repository when none is told. @throws EngineError in Docker's words */
@@ -44,7 +45,7 @@ export class Registries {
     const reference = referenceOf(request);
     const { auth, signal, progress } = request;
     await (await this.#core.runtime.images.remote()).push({ reference, auth, signal, progress });
-    this.#tell('push', reference);
+    await this.#tell('push', reference);
   }
 
   /** @returns a token to be stored in place of the password; '' when the registry gives none */
@@ -57,8 +58,8 @@ export class Registries {
     return (await this.#core.runtime.images.remote()).inspect(parseReference(image), call);
   }
 
-  #tell(action: string, reference: Reference): void {
-    this.#core.events.emit('image', action, familiarReference(reference), { name: familiarName(reference.name) });
+  #tell(action: string, reference: Reference): Promise<void> {
+    return tellOfImage(this.#core, action, familiarReference(reference), familiarName(reference.name));
   }
 }
 

@@ -158,4 +158,17 @@ describe('answers are Docker’s', () => {
     const tags = ['events', '--since', '0', '--until', until, '--filter', 'event=tag', '--filter', 'nosuch=filter'];
     assert.match(await daemon.ok(...tags, '--format', '{{.Actor.Attributes.name}}'), /^other:latest$/m);
   });
+
+  test('an image’s events are found by its labels, as long as it is there', async () => {
+    const since = await daemon.host.out(['date', '+%s.%N']);
+    await daemon.ok('create', '--name', 'labelled', 'busybox');
+    await daemon.ok('commit', '--change', 'LABEL team=net', 'labelled', 'labelled:1');
+    await daemon.ok('tag', 'labelled:1', 'labelled:2');
+    await daemon.ok('rmi', 'labelled:1', 'labelled:2');
+    const until = await daemon.host.out(['date', '+%s.%N']);
+    const events = ['events', '--since', since, '--until', until, '--filter', 'type=image', '--format', '{{.Action}}'];
+    assert.equal(await daemon.ok(...events, '--filter', 'label=team=net'), 'create\ntag\ntag\nuntag\nuntag');
+    assert.equal(await daemon.ok(...events), 'create\ntag\ntag\nuntag\nuntag\ndelete');
+    await daemon.ok('rm', 'labelled');
+  });
 });
