@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GrpcError, hasStatus } from '../../grpc/error.ts';
+import { errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Containerd } from '../containerd/client.ts';
 import { endPastShim } from './shims.ts';
@@ -7,17 +9,26 @@ import { endPastShim } from './shims.ts';
 /** containerd clears up after a killed shim by itself, in a moment. Milliseconds, and how often to look */
 const PAUSE = 50;
 const ATTEMPTS = 100;
-/** So often a task is made again because of who would have been its shim. */
-const SHIMS = 3;
+/** So often a task is made again because of what was left of an earlier one. */
+const AGAIN = 3;
 
 /** Takes an ended task away. Missing is fine. @throws GrpcError conflict while it runs */
 export async function removeTask({ tasks }: Containerd, containerId: string): Promise<void> {
-  await whileBusy(() => tasks.delete({ containerId }), shimIsGone).catch(ignoreMissing);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await tasks.delete({ containerId });
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS || !shimIsGone(error)) return ignoreMissing(error);
+    }
+    await sleep(PAUSE);
+  }
 }
 
 /**
- * Makes a task. containerd may still be busy with taking the last one away, which a daemon had asked for that is not there any more;
- * and that one's shim may be there without containerd knowing, and would be this one's, too (endPastShim()).
+ * Makes a task. containerd may still be busy with taking the last one away, which a daemon had asked for that is not there any more:
+ * it takes folders away by the container's name, and twice. And the last one's shim may be there without containerd knowing, and
+ * would be this one's, too (endPastShim()).
  * @throws GrpcError with runc's words
  */
 export async function createTask(
@@ -25,40 +36,40 @@ export async function createTask(
   request: Parameters<Containerd['tasks']['create']>[0] & { readonly containerId: string },
 ): Promise<{ readonly pid: number }> {
   const { containerId } = request;
-  for (let left = SHIMS; ; left--) {
+  for (let left = AGAIN; ; left--) {
     try {
-      const made = await whileBusy(() => containerd.tasks.create(request), folderIsThere);
+      const made = await createWhenFree(containerd, request);
       if (left === 0 || !endPastShim(made.pid, containerId)) return made;
     } catch (error) {
-      if (left === 0 || !hadDyingShim(error)) throw error;
+      if (left === 0 || !metAnEarlierOne(error)) throw error;
     }
-    logger.info('a container’s task is made again: its shim was an earlier one’s, or ended', {
+    logger.info('a container’s task is made again: an earlier one was still being taken away', {
       container: containerId,
     });
     await removeTask(containerd, containerId);
   }
 }
 
-/** Asks again as long as the answer says that containerd is still clearing up. */
-async function whileBusy<T>(ask: () => Promise<T>, isBusy: (error: unknown) => boolean): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (attempt === ATTEMPTS || !isBusy(error)) throw error;
-    }
-    await sleep(PAUSE);
-  }
+/** Once its folder is gone, containerd looks once more whether it is, and would take away the new one. */
+async function createWhenFree({ tasks }: Containerd, request: Parameters<Containerd['tasks']['create']>[0]) {
+  const folderLeft = await tasks.create(request).catch(folderInTheWay);
+  if (typeof folderLeft !== 'string') return folderLeft;
+  for (let look = 0; look < ATTEMPTS && existsSync(folderLeft); look++) await sleep(PAUSE);
+  await sleep(PAUSE);
+  return await tasks.create(request);
 }
 
-function folderIsThere(error: unknown): boolean {
-  return error instanceof GrpcError && /failed to start shim: mkdir \S+: file exists/.test(error.message);
+/** Of an earlier task. @throws what it is given when it says anything else */
+function folderInTheWay(error: unknown): string {
+  const [, folder] = /failed to start shim: mkdir (\S+): file exists/.exec(errorMessage(error)) ?? [];
+  if (!(error instanceof GrpcError) || folder === undefined) throw error;
+  return folder;
 }
 
-/** Its shim was about to end when it was given the task, or before it could be. */
-function hadDyingShim(error: unknown): boolean {
+/** Its folder was taken away, or its shim was about to end when it was given the task. */
+function metAnEarlierOne(error: unknown): boolean {
   const words =
-    /failed to create shim task: ttrpc: closed|failed to start shim: .* connect: (?:connection refused|no such file)/;
+    /failed to start shim: .*(?:connection refused|no such file)|failed to create shim task: (?:ttrpc: closed|(?!OCI ).*no such file)/;
   return error instanceof GrpcError && words.test(error.message);
 }
 
