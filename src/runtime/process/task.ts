@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GrpcError, hasStatus } from '../../grpc/error.ts';
-import { errorMessage } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Containerd } from '../containerd/client.ts';
 import { endPastShim } from './shims.ts';
@@ -10,7 +9,7 @@ import { endPastShim } from './shims.ts';
 const PAUSE = 50;
 const ATTEMPTS = 100;
 /** So often a task is made again because of what was left of an earlier one. */
-const AGAIN = 3;
+const AGAIN = 4;
 
 /** Takes an ended task away. Missing is fine. @throws GrpcError conflict while it runs */
 export async function removeTask({ tasks }: Containerd, containerId: string): Promise<void> {
@@ -36,12 +35,16 @@ export async function createTask(
   request: Parameters<Containerd['tasks']['create']>[0] & { readonly containerId: string },
 ): Promise<{ readonly pid: number }> {
   const { containerId } = request;
-  for (let left = AGAIN; ; left--) {
+  for (let left = AGAIN, waited = false; ; left--) {
     try {
-      const made = await createWhenFree(containerd, request);
+      const made = await containerd.tasks.create(request);
       if (left === 0 || !endPastShim(made.pid, containerId)) return made;
     } catch (error) {
-      if (left === 0 || !metAnEarlierOne(error)) throw error;
+      const folder = folderInTheWay(error);
+      // Whatever a task says that may have lost its folder.
+      if (left === 0 || !(folder !== undefined || waited || metAnEarlierOne(error))) throw error;
+      if (folder !== undefined && !(await goesAway(folder))) throw error;
+      waited ||= folder !== undefined;
     }
     logger.info('a container’s task is made again: an earlier one was still being taken away', {
       container: containerId,
@@ -50,20 +53,17 @@ export async function createTask(
   }
 }
 
-/** Once its folder is gone, containerd looks once more whether it is, and would take away the new one. */
-async function createWhenFree({ tasks }: Containerd, request: Parameters<Containerd['tasks']['create']>[0]) {
-  const folderLeft = await tasks.create(request).catch(folderInTheWay);
-  if (typeof folderLeft !== 'string') return folderLeft;
-  for (let look = 0; look < ATTEMPTS && existsSync(folderLeft); look++) await sleep(PAUSE);
-  await sleep(PAUSE);
-  return await tasks.create(request);
+/** Of an earlier task. */
+function folderInTheWay(error: unknown): string | undefined {
+  if (!(error instanceof GrpcError)) return undefined;
+  return /failed to start shim: mkdir (\S+): file exists/.exec(error.message)?.[1];
 }
 
-/** Of an earlier task. @throws what it is given when it says anything else */
-function folderInTheWay(error: unknown): string {
-  const [, folder] = /failed to start shim: mkdir (\S+): file exists/.exec(errorMessage(error)) ?? [];
-  if (!(error instanceof GrpcError) || folder === undefined) throw error;
-  return folder;
+/** Once it is gone, containerd looks once more whether it is, and would take away a new one. */
+async function goesAway(folder: string): Promise<boolean> {
+  for (let look = 0; look < ATTEMPTS && existsSync(folder); look++) await sleep(PAUSE);
+  await sleep(PAUSE);
+  return !existsSync(folder);
 }
 
 /** Its folder was taken away, or its shim was about to end when it was given the task. */
