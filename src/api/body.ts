@@ -74,7 +74,7 @@ function tooLarge(): EngineError {
 }
 
 /** @throws Error when the client goes away or takes too long in the middle */
-async function readAll(request: IncomingMessage): Promise<Buffer> {
+export async function readAll(request: IncomingMessage): Promise<Buffer> {
   if (declaredLength(request) > LARGEST_JSON) throw tooLarge();
   const late = setTimeout(() => request.destroy(new Error('the request body took too long')), BODY_TIMEOUT_MS);
   const chunks: Buffer[] = [];
@@ -107,18 +107,16 @@ export async function readUpgradeBody(request: IncomingMessage, upgrade: Upgrade
 }
 
 /**
- * What follows the headers, whatever they say of a body. docker-modem announces one in chunks and waits for the answer instead of
- * sending it; Docker takes the connection over without a look at it (Go: net/http, Hijacker). Node 26 would go on looking for chunks.
+ * What follows the headers, or the body that was read, whatever they say of more. docker-modem announces a body in chunks and waits for
+ * the answer instead of sending it; Docker takes the connection over without a look at it (Go: net/http, Hijacker). Node's parser would go on looking for HTTP.
  */
-export function rawSocket({ socket: raw }: IncomingMessage, { socket, head }: Upgrade): Duplex {
-  if (socket === raw) {
-    if (head.length > 0) raw.unshift(head);
-    return raw;
-  }
+export function rawSocket({ socket: raw }: IncomingMessage, { head }: Upgrade): Duplex {
   for (const event of ['data', 'end']) raw.removeAllListeners(event);
-  // Node's parser lets go of the socket's handle when somebody else wants to read (lib/_http_server.js, unconsume).
+  // The parser lets go of the socket's handle when somebody else wants to read (lib/_http_server.js, unconsume).
   const nobody = () => undefined;
-  return raw.on('data', nobody).off('data', nobody).pause();
+  raw.on('data', nobody).off('data', nobody).pause();
+  if (head.length > 0) raw.unshift(head);
+  return raw;
 }
 
 /** @throws Error when the client goes away or takes too long in the middle */

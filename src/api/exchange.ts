@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Duplex, finished, type Readable } from 'node:stream';
 import { EngineError, errorMessage } from '../model/errors.ts';
 import { http } from '../model/http.ts';
-import { rawSocket, readJson, readUpgradeBody, type Upgrade } from './body.ts';
+import { rawSocket, readAll, readJson, readUpgradeBody, type Upgrade } from './body.ts';
 import { invalid, statusOf } from './status.ts';
 import { type Connection, type Framing, writeAll } from './stream.ts';
 import { type ApiVersion, atLeast } from './version.ts';
@@ -167,11 +167,8 @@ export class Exchange {
   async hijack(framing: Framing): Promise<Connection> {
     const type = this.since('1.42') && framing === 'multiplexed' ? 'multiplexed' : 'raw';
     const contentType = `Content-Type: application/vnd.docker.${type}-stream\r\n`;
-    const { upgrade } = this.#origin;
-    if (upgrade === undefined) return this.#hijackPlain(contentType, framing);
-    const { socket } = upgrade;
-    if (!this.#bodyRead) await readUpgradeBody(this.request, upgrade);
-    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    const socket = await this.#leave();
+    if (socket === undefined) return this.#hijackPlain(contentType, framing);
     socket.write(`HTTP/1.1 101 UPGRADED\r\n${contentType}Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
     return { input: socket, output: socket, framing, signal: this.#watch(socket) };
   }
@@ -192,14 +189,10 @@ export class Exchange {
   }
 
   /** @param protocol that the client must have asked for: "h2c" @throws EngineError invalidArgument in Docker's words when it has not */
-  expectUpgrade(protocol: string): Upgrade {
-    const { upgrade } = this.#origin;
+  expectUpgrade(protocol: string): void {
     const asked = this.request.headers.upgrade ?? '';
     if (asked === '') throw invalid('no upgrade proto in request');
     if (asked.toLowerCase() !== protocol) throw invalid(`protocol ${asked} not supported`);
-    // Without it the header is meant for the next proxy alone (RFC 9110, 7.8), and Node takes it so.
-    if (upgrade === undefined) throw invalid(`the upgrade to ${asked} needs the header "Connection: Upgrade" as well`);
-    return upgrade;
   }
 
   /**
@@ -207,11 +200,9 @@ export class Exchange {
    * @throws EngineError as expectUpgrade
    */
   async switchTo(protocol: string): Promise<Duplex> {
-    const upgrade = this.expectUpgrade(protocol);
-    const chunked = this.request.headers['transfer-encoding'] !== undefined;
-    if (!chunked && !this.#bodyRead) await readUpgradeBody(this.request, upgrade);
-    this.#response.detachSocket(upgrade.socket as Parameters<ServerResponse['detachSocket']>[0]);
-    const socket = chunked ? rawSocket(this.request, upgrade) : upgrade.socket;
+    this.expectUpgrade(protocol);
+    const socket = await this.#leave();
+    if (socket === undefined) throw invalid('no upgrade proto in request');
     this.#watch(socket);
     const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
     // A write that ends under TLS when HTTP/2 has the handle already is taken for one of HTTP/2's, and ends the process.
@@ -220,6 +211,23 @@ export class Exchange {
       socket.write(head, (error) => (error == null ? resolve() : gone()));
     });
     return socket;
+  }
+
+  /**
+   * Takes the connection out of HTTP, behind the request's body.
+   * @returns undefined when the client has not asked for it. As in Docker the header Upgrade is enough; RFC 9110 (7.8) wants another beside it
+   */
+  async #leave(): Promise<Duplex | undefined> {
+    const { request } = this;
+    const { upgrade } = this.#origin;
+    if (upgrade === undefined && request.headers.upgrade === undefined) return undefined;
+    const chunked = upgrade !== undefined && request.headers['transfer-encoding'] !== undefined;
+    if (!this.#bodyRead && !chunked)
+      await (upgrade === undefined ? readAll(request) : readUpgradeBody(request, upgrade));
+    const { socket, head } = upgrade ?? { socket: request.socket, head: Buffer.alloc(0) };
+    this.#response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    if (upgrade !== undefined && !chunked) return socket;
+    return rawSocket(request, { socket, head });
   }
 
   /** For HTTP libraries that know no upgrade. There is no way back from raw bytes, so the connection ends with the output. */

@@ -1,7 +1,7 @@
 import type { EngineEvent, EventType } from '../model/event.ts';
 
 export interface EventQuery {
-  /** Nanoseconds since 1970; events of the past from here on come first */
+  /** Nanoseconds since 1970; events of the past from here on come first. Unless told: none, or all when `until` is told */
   readonly since?: bigint;
   /** The stream ends here; in the past: when history is told */
   readonly until?: bigint;
@@ -42,8 +42,8 @@ export class Events {
   /** Subscribes at once, not at the first read. Ends at `until`, when the signal aborts, or when the reader lags too far behind. */
   subscribe(query: EventQuery): AsyncIterable<EngineEvent> {
     const subscriber = new Subscriber(query.until, () => this.#subscribers.delete(subscriber));
-    if (query.since !== undefined) {
-      const since = query.since;
+    const since = query.since ?? (query.until === undefined ? undefined : 0n);
+    if (since !== undefined) {
       for (const event of this.#history) if (event.timeNano >= since) subscriber.push(event);
     }
     const remaining = query.until === undefined ? undefined : Number((query.until - this.#clock()) / 1_000_000n);

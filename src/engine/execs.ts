@@ -7,6 +7,7 @@ import type { Attachment } from './attachment.ts';
 import { attachEarly, attachTo } from './container-attach.ts';
 import { runOf } from './container-stop.ts';
 import { type Core, containerEvent } from './core.ts';
+import type { Run } from './live.ts';
 import { findContainer } from './lookup.ts';
 import type { ExecRequest, ExecStart, ExecView } from './requests.ts';
 import { Session } from './session.ts';
@@ -22,6 +23,8 @@ const START_EXPECTED = 30;
 interface Exec {
   readonly id: string;
   readonly container: string;
+  /** Of its container: without it there is nothing to be started in */
+  readonly run: Run;
   readonly request: ExecRequest;
   readonly session: Session;
   /** Resolved when the exit code can be asked for */
@@ -45,7 +48,7 @@ export class Execs {
   async create(reference: string, request: ExecRequest): Promise<{ id: string }> {
     const core = this.#core;
     const container = findContainer(core.state.containers, reference);
-    runOf(core, container);
+    const run = runOf(core, container);
     refusePaused(container, reference);
     if (request.command.length === 0) throw new EngineError('invalidArgument', 'No exec command specified');
     await this.#checkUser(container, request.user);
@@ -57,7 +60,7 @@ export class Execs {
     const id = randomBytes(32).toString('hex');
     const session = new Session(core.logger, request.attachStdin);
     const over = Promise.withResolvers<void>();
-    this.#byId.set(id, { id, container: container.id, request, session, over, status: 'created' });
+    this.#byId.set(id, { id, container: container.id, run, request, session, over, status: 'created' });
     execs.add(id);
     containerEvent(core, container, `exec_create: ${commandText(request)}`, { execID: id });
     return { id };
@@ -81,6 +84,11 @@ export class Execs {
     const core = this.#core;
     const exec = this.#find(id);
     const container = findContainer(core.state.containers, exec.container);
+    // One that was not started ends with its container's run.
+    if (exec.status === 'created' && core.live.of(container).run !== exec.run) {
+      this.#forget(exec);
+      throw notFound(id);
+    }
     const run = runOf(core, container);
     refusePaused(container, container.id);
     if (exec.status === 'ended') throw new EngineError('conflict', `exec command ${id} has already run`);
@@ -161,7 +169,7 @@ export class Execs {
 
   #find(id: string): Exec {
     const exec = this.#byId.get(id);
-    if (exec === undefined) throw new EngineError('notFound', `No such exec instance: ${id}`);
+    if (exec === undefined) throw notFound(id);
     return exec;
   }
 }
@@ -172,6 +180,10 @@ function attach({ session, request, over }: Exec, detach: boolean): Attachment {
   const choice = { tty, wanted: { stdin: stdin && !detach, stdout, stderr }, closesStdin: true };
   const attachment = detach ? attachTo(session, choice) : attachEarly(session, choice);
   return { ...attachment, ended: Promise.all([attachment.ended, over.promise]).then(() => undefined) };
+}
+
+function notFound(id: string): EngineError {
+  return new EngineError('notFound', `No such exec instance: ${id}`);
 }
 
 function refusePaused({ state }: Container, reference: string): void {

@@ -60,7 +60,7 @@ export class ImageStore {
 
   /** A tar for `load`; the stream fails when an image is not there. */
   save(references: readonly string[]): Readable {
-    return this.#images.save(references);
+    return this.#images.save(references, (id) => void tellOfImage(this.#core, 'save', id));
   }
 
   /** Newest first. */

@@ -66,6 +66,8 @@ export interface RestartPolicy {
 export interface ContainerSpec {
   /** As the user named the image */
   readonly image: string;
+  /** Said by an old word for the network mode "none" */
+  readonly networkDisabled?: true;
   readonly hostname: string;
   readonly domainname: string;
   readonly user: string;

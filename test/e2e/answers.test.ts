@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { TestDaemon } from '../daemon.ts';
+import { SOCKET, TestDaemon } from '../daemon.ts';
 
 /** Each of these was once answered otherwise than dockerd 28.5.2 answers it. */
 describe('answers are Docker’s', () => {
@@ -151,12 +153,48 @@ describe('answers are Docker’s', () => {
     await daemon.ok('network', 'rm', 'named');
   });
 
+  test('who asks for an upgrade by one header alone gets it, with input', async () => {
+    await daemon.ok('run', '-d', '-i', '--name', 'echoing', 'busybox', 'cat');
+    const body = '{}';
+    for (const request of [
+      'POST /containers/echoing/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\n\r\n',
+      `POST /containers/echoing/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    ]) {
+      const socket = connect(daemon.host.path(SOCKET));
+      socket.write(request);
+      assert.match(String(await once(socket, 'data')), /^HTTP\/1\.1 101 UPGRADED\r\n/);
+      socket.write('GET / HTTP/1.1\r\n\r\n');
+      assert.match(String(await once(socket, 'data')), /GET \/ HTTP/);
+      socket.destroy();
+    }
+    await daemon.ok('rm', '-f', 'echoing');
+  });
+
+  test('an exec that was not started ends with its container’s run, one that runs is remembered', async () => {
+    await daemon.ok('run', '-d', '--name', 'rerun', 'busybox', 'sleep', '600');
+    const create = async () =>
+      String((await daemon.json('POST', '/containers/rerun/exec', { Cmd: ['sleep', '600'] })).body['Id']);
+    const [waiting, running] = [await create(), await create()];
+    const start = async (id: string) => (await daemon.api('POST', `/exec/${id}/start`, { Detach: true })).status;
+    assert.equal(await start(running), 200);
+    await daemon.ok('restart', '-t', '0', 'rerun');
+    assert.equal(await start(waiting), 404);
+    const { status, body } = await daemon.json('GET', `/exec/${running}/json`);
+    assert.deepEqual([status, body['Running'], body['ExitCode']], [200, false, 137]);
+    await daemon.ok('rm', '-f', 'rerun');
+  });
+
   test('events since 0 are all that is remembered; an image’s are told by the name users know', async () => {
     await daemon.ok('tag', 'busybox', 'other');
     await daemon.ok('rmi', 'other');
     const until = await daemon.host.out(['date', '+%s.%N']);
     const tags = ['events', '--since', '0', '--until', until, '--filter', 'event=tag', '--filter', 'nosuch=filter'];
     assert.match(await daemon.ok(...tags, '--format', '{{.Actor.Attributes.name}}'), /^other:latest$/m);
+    // Who says an end alone means all until then.
+    const all = ['events', '--until', until, '--filter', 'event=tag', '--format', '{{.Actor.Attributes.name}}'];
+    assert.match(await daemon.ok(...all), /^other:latest$/m);
+    const { stderr } = await daemon.docker(['events', '--since', '2000000000', '--until', '1000000000']);
+    assert.match(stderr, /`since` time \(2000000000\) cannot be after `until` time \(1000000000\)/);
   });
 
   test('an image’s events are found by its labels, as long as it is there', async () => {
@@ -164,11 +202,12 @@ describe('answers are Docker’s', () => {
     await daemon.ok('create', '--name', 'labelled', 'busybox');
     await daemon.ok('commit', '--change', 'LABEL team=net', 'labelled', 'labelled:1');
     await daemon.ok('tag', 'labelled:1', 'labelled:2');
+    await daemon.ok('save', '-o', '/run/labelled.tar', 'labelled:1');
     await daemon.ok('rmi', 'labelled:1', 'labelled:2');
     const until = await daemon.host.out(['date', '+%s.%N']);
     const events = ['events', '--since', since, '--until', until, '--filter', 'type=image', '--format', '{{.Action}}'];
-    assert.equal(await daemon.ok(...events, '--filter', 'label=team=net'), 'create\ntag\ntag\nuntag\nuntag');
-    assert.equal(await daemon.ok(...events), 'create\ntag\ntag\nuntag\nuntag\ndelete');
+    assert.equal(await daemon.ok(...events, '--filter', 'label=team=net'), 'create\ntag\ntag\nsave\nuntag\nuntag');
+    assert.equal(await daemon.ok(...events), 'create\ntag\ntag\nsave\nuntag\nuntag\ndelete');
     await daemon.ok('rm', 'labelled');
   });
 });

@@ -379,7 +379,15 @@ target "b" {
         );
       assert.match(await asked('Connection: Upgrade', 'Upgrade: h2c'), /invalid session id/);
       assert.match(await asked('Connection: Upgrade', 'Upgrade: foo'), /protocol foo not supported/);
-      assert.match(await asked('Upgrade: h2c'), /needs the header \\"Connection: Upgrade\\"/);
+      assert.match(await asked('Upgrade: h2c'), /invalid session id/);
+      const socket = connect(daemon.host.path(SOCKET));
+      socket.write('POST /grpc HTTP/1.1\r\nHost: d\r\nUpgrade: h2c\r\n\r\n');
+      assert.match(String(await once(socket, 'data')), /^HTTP\/1\.1 101 /);
+      // The preface and empty settings (RFC 9113, 3.4); they are answered with settings, whose type is 4.
+      socket.write(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'));
+      const [settings] = (await once(socket, 'data')) as [Buffer];
+      assert.equal(settings[3], 4);
+      socket.destroy();
     });
   });
 });

@@ -166,6 +166,12 @@ describe('docker network', () => {
       links.split('\n').map((line) => line.split(':')[1]?.trim()),
       ['lo'],
     );
+    // So docker-py says it (network_disabled), and others who know the API of old.
+    const old = { Image: 'busybox', Cmd: ['ip', '-o', 'link'], NetworkDisabled: true };
+    assert.equal((await daemon.api('POST', '/v1.41/containers/create?name=old', old)).status, 201);
+    assert.equal(await daemon.ok('start', '-a', 'old'), links);
+    assert.equal(await daemon.inspect('old', '{{.Config.NetworkDisabled}} {{.HostConfig.NetworkMode}}'), 'true none');
+    await daemon.ok('rm', 'old');
     await daemon.ok('run', '-d', '--name', 'base', '--hostname', 'basement', 'busybox', 'sleep', '600');
     const shared = await daemon.ok(
       'run',

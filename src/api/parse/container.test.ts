@@ -100,6 +100,14 @@ describe('fields', () => {
     assert.deepEqual(parse({}, { MemorySwap: -1, CpuShares: 0 }).resources, { memorySwap: -1 });
   });
 
+  test('nothing of a container’s own is none; without network is the mode none, whatever else is said', () => {
+    for (const body of [{}, { HostConfig: {} }, null]) {
+      assert.throws(() => parseContainerSpec(body, newest), /^EngineError: config cannot be empty/);
+    }
+    const { networkMode, endpoints, networkDisabled } = parse({ NetworkDisabled: true }, { NetworkMode: 'app' });
+    assert.deepEqual([networkMode, endpoints, networkDisabled], [{ kind: 'none' }, [], true]);
+  });
+
   const REFUSED: readonly (readonly [object, object, string | RegExp])[] = [
     [{}, { KernelMemory: 1 << 26 }, '--kernel-memory (HostConfig.KernelMemory) is not supported by Fairway yet'],
     [{}, { CpuRealtimeRuntime: 5 }, /^--cpu-rt-runtime/],
@@ -127,7 +135,8 @@ describe('fields', () => {
     [{ Warp: 9 }, {}, 'option Warp is not supported by Fairway yet'],
     [{ Env: ['=x'] }, {}, 'invalid environment variable: =x'],
     [{ WorkingDir: 'tmp' }, {}, "the working directory 'tmp' is invalid, it needs to be an absolute path"],
-    [{ Image: '' }, {}, 'no image specified'],
+    [{ Image: '' }, {}, 'no command specified'],
+    [{ Image: '', Cmd: ['true'] }, {}, 'no image specified'],
     [{ StopTimeout: 1.5 }, {}, /cannot unmarshal number into field StopTimeout of type int64/],
     [{}, { Dns: ['example'] }, 'invalid nameserver address: example'],
     [{}, { ExtraHosts: ['x'] }, 'bad format for add-host: "x"'],

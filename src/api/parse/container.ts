@@ -11,6 +11,7 @@ import { refuseConflicts } from './mode.ts';
 import { cleanPath, parseVolumePaths } from './mounts.ts';
 import { parseExposedPorts } from './ports.ts';
 
+const EMPTY_CONFIG = 'config cannot be empty in order to create a container';
 /** A hostname as the kernel takes it: HOST_NAME_MAX in limits.h. */
 const LONGEST_HOSTNAME = 64;
 
@@ -19,17 +20,22 @@ const LONGEST_HOSTNAME = 64;
  * @throws EngineError invalidArgument with Docker's words; for an option Fairway does not know, naming it
  */
 export function parseContainerSpec(body: unknown, version: ApiVersion): ContainerSpec {
-  if (body === undefined || body === null) {
-    throw invalid('config cannot be empty in order to create a container');
-  }
+  if (body === undefined || body === null) throw invalid(EMPTY_CONFIG);
+  requireConfig(body);
   const fields = new Fields(body, '');
-  const host = parseHostConfig(fields.child('HostConfig'));
+  const disabled = fields.flag('NetworkDisabled');
+  const host = withoutNetwork(parseHostConfig(fields.child('HostConfig')), disabled);
   const networking = fields.child('NetworkingConfig');
-  const configs = networking.entries('EndpointsConfig');
+  const configs = disabled ? [] : networking.entries('EndpointsConfig');
+  if (disabled) networking.ignore('EndpointsConfig');
   networking.close();
   const mac = fields.text('MacAddress');
-  const own = parseOwn(fields);
+  const own = { ...parseOwn(fields), ...(disabled ? { networkDisabled: true as const } : {}) };
   closeConfig(fields);
+  if (own.image === '') {
+    const commanded = (own.command ?? []).length + (own.entrypoint ?? []).length > 0;
+    throw invalid(commanded ? 'no image specified' : 'no command specified');
+  }
   refuseConflicts(host.options.networkMode, conflicts(own, host));
   if (host.options.isolation.hostUts && own.hostname !== '') {
     throw invalid('conflicting options: hostname and the UTS mode');
@@ -48,6 +54,17 @@ export function parseContainerSpec(body: unknown, version: ApiVersion): Containe
   const ipc = atLeast(version, '1.40') ? {} : ({ ipc: { kind: 'shareable' } } as const);
   const mounts = atLeast(version, '1.44') ? host.options.mounts : host.options.mounts.map(onlyItselfReadOnly);
   return { ...own, ...host.options, isolation: { ...ipc, ...isolation }, mounts, endpoints, links };
+}
+
+/** What is of no container but of its host makes none. @throws EngineError invalidArgument in Docker's words */
+function requireConfig(body: unknown): void {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
+  if (Object.keys(body).every((name) => /^(HostConfig|NetworkingConfig)$/i.test(name))) throw invalid(EMPTY_CONFIG);
+}
+
+/** @param disabled NetworkDisabled: the container has none, whatever else is said */
+function withoutNetwork({ options, links }: HostConfig, disabled: boolean): HostConfig {
+  return disabled ? { options: { ...options, networkMode: { kind: 'none' } }, links: [] } : { options, links };
 }
 
 /** Before API 1.44 read-only meant the bind alone, and not what is mounted below its source. */
@@ -99,7 +116,6 @@ function parseIdentity(fields: Fields) {
   const hostname = fields.text('Hostname');
   const env = fields.texts('Env');
   const workingDirectory = fields.text('WorkingDir');
-  if (image === '') throw invalid('no image specified');
   if (hostname.length > LONGEST_HOSTNAME) throw invalid(`invalid hostname: ${hostname}`);
   for (const entry of env) if (/^(=|$)/.test(entry)) throw invalid(`invalid environment variable: ${entry}`);
   if (workingDirectory !== '' && !workingDirectory.startsWith('/')) {
@@ -131,7 +147,7 @@ function closeConfig(fields: Fields): void {
   fields.ignore(...MOVED);
   // The name counts in the query; dockerode repeats it here.
   fields.ignore('OnBuild', 'ArgsEscaped', 'name');
-  fields.close({ NetworkDisabled: 'a container without network' });
+  fields.close();
 }
 
 /** Only what the user gave counts: ports an image exposes are no conflict. */

@@ -80,6 +80,7 @@ function renderConfig(container: Container) {
     Image: spec.image,
     Volumes: spec.volumes.length === 0 ? null : Object.fromEntries(spec.volumes.map((path) => [path, {}])),
     WorkingDir: spec.workingDirectory,
+    ...(spec.networkDisabled === true ? { NetworkDisabled: true } : {}),
     OnBuild: null,
     Labels: spec.labels,
     ...(spec.stopSignal === undefined ? {} : { StopSignal: spec.stopSignal }),

@@ -35,12 +35,13 @@ export function systemRoutes(engine: EngineSurface): Routes {
 
 /** One JSON value a line, until `until` or the client goes. */
 function events(engine: EngineSurface, exchange: Exchange): Promise<Outcome> {
-  const from = exchange.query.get('since') ?? '';
+  const asked = exchange.query.get('since') ?? '';
   // Here 0 is a moment, too: everything that is remembered.
-  const since = from === '0' ? 0n : parseMoment(from, 'since');
+  const since = asked === '0' ? 0n : parseMoment(asked, 'since');
   const until = parseMoment(exchange.query.get('until') ?? '', 'until');
   if (since !== undefined && until !== undefined && since > until) {
-    throw invalid(`\`since\` time (${since / 1_000_000_000n}) is after \`until\` time (${until / 1_000_000_000n})`);
+    const [from, to] = [since / 1_000_000_000n, until / 1_000_000_000n];
+    throw invalid(`\`since\` time (${from}) cannot be after \`until\` time (${to})`);
   }
   const wanted = eventFilter(parseFilters(exchange.query.get('filters')));
   const stream = engine.events.subscribe({

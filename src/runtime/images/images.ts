@@ -232,9 +232,12 @@ export class Images {
     return this.#remote;
   }
 
-  /** An archive of these images for `load`. The stream fails when one is not found, before anything is written to it. */
-  save(references: readonly string[]): Readable {
-    return Readable.from(this.#save(references), { objectMode: false });
+  /**
+   * An archive of these images for `load`. The stream fails when one is not found, before anything is written to it.
+   * @param saved gets the id of each when it is in the archive
+   */
+  save(references: readonly string[], saved: (id: string) => void = () => undefined): Readable {
+    return Readable.from(this.#save(references, saved), { objectMode: false });
   }
 
   /** Newest first. */
@@ -349,8 +352,10 @@ export class Images {
     progress(`Loaded image ID: ${id}\n`);
   }
 
-  async *#save(references: readonly string[]): AsyncGenerator<Buffer> {
-    yield* saveArchive(this.#blobs, selectImages(await this.#catalog.all(), references));
+  async *#save(references: readonly string[], saved: (id: string) => void): AsyncGenerator<Buffer> {
+    const images = selectImages(await this.#catalog.all(), references);
+    yield* saveArchive(this.#blobs, images);
+    for (const { image } of images) saved(image.id);
   }
 }
 
