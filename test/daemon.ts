@@ -167,6 +167,18 @@ export class TestDaemon implements AsyncDisposable {
     return template.replaceAll(/\{\{(.*?)\}\}/g, (_, path: string) => field(body, path));
   }
 
+  /** The host's clock, as `docker events --since` takes it: seconds since 1970, with nanoseconds */
+  async now(): Promise<string> {
+    return await this.host.out(['date', '+%s.%N']);
+  }
+
+  /** What `docker events` tells of the time from `since` to now, a line each. @param filters as "type=image" */
+  async told(since: string, filters: readonly string[] = [], format = '{{.Action}}'): Promise<string[]> {
+    const flags = filters.flatMap((filter) => ['--filter', filter]);
+    const text = await this.ok('events', '--since', since, '--until', await this.now(), ...flags, '--format', format);
+    return text.split('\n');
+  }
+
   /** Starts a program of the test machine in a container's network: images need not bring it. */
   async inside(container: string, command: readonly string[]): Promise<ChildProcess> {
     const pid = await this.inspect(container, '{{.State.Pid}}');

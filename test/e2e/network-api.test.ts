@@ -252,7 +252,7 @@ describe('the API of networks', () => {
     await create('used');
     await create('idle');
     await daemon.ok('run', '-d', '--name', 'user', '--network', 'used', 'busybox', 'sleep', '600');
-    const since = await daemon.host.out(['date', '+%s.%N']);
+    const since = await daemon.now();
     assert.equal(await daemon.ok('network', 'prune', '-f', '--filter', 'until=24h'), '');
     assert.match(await daemon.ok('network', 'prune', '-f', '--filter', 'label!=keep'), /^Deleted Networks:\nidle\n*$/);
     assert.match(await daemon.ok('network', 'prune', '-f', '--filter', 'label=keep'), /^Deleted Networks:\nkept\n*$/);
@@ -260,21 +260,9 @@ describe('the API of networks', () => {
       400,
       "invalid filter 'x'",
     ]);
-    const until = await daemon.host.out(['date', '+%s.%N']);
     const format = '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.reclaimed}}';
-    const told = await daemon.ok(
-      'events',
-      '--since',
-      since,
-      '--until',
-      until,
-      '--filter',
-      'type=network',
-      '--format',
-      format,
-    );
     const no = '<no value>';
-    assert.deepEqual(told.split('\n'), [
+    assert.deepEqual(await daemon.told(since, ['type=network'], format), [
       `prune ${no} 0`,
       `destroy idle ${no}`,
       `prune ${no} 0`,
@@ -286,7 +274,7 @@ describe('the API of networks', () => {
   });
 
   test('events of networks: their order and their attributes', async () => {
-    const since = await daemon.host.out(['date', '+%s.%N']);
+    const since = await daemon.now();
     await create('watched');
     const id = await daemon.ok(
       'run',
@@ -307,7 +295,7 @@ describe('the API of networks', () => {
     await daemon.ok('stop', '-t', '60', 'actor');
     await daemon.ok('rm', 'actor');
     await api('DELETE', '/networks/watched');
-    const until = await daemon.host.out(['date', '+%s.%N']);
+    const until = await daemon.now();
     const events = async (...filters: string[]) => {
       const args = filters.flatMap((filter) => ['--filter', filter]);
       const text = await daemon.ok('events', '--since', since, '--until', until, ...args, '--format', '{{json .}}');

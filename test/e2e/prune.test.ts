@@ -8,7 +8,7 @@ describe('prune, df and events', () => {
   let began: string;
   before(async () => {
     daemon = await TestDaemon.create();
-    began = await daemon.host.out(['date', '+%s.%N']);
+    began = await daemon.now();
   });
   after(() => daemon[Symbol.asyncDispose]());
 
@@ -116,7 +116,7 @@ describe('prune, df and events', () => {
 
   test('events: every filter, every form of a moment', async () => {
     await ok('run --name told --label colour=red busybox true');
-    const ended = await daemon.host.out(['date', '+%s.%N']);
+    const ended = await daemon.now();
     const told = (...filters: string[]) => {
       const args = filters.flatMap((filter) => ['--filter', filter]);
       const format = ['--format', '{{.Type}} {{.Action}}'];

@@ -24,13 +24,12 @@ describe('docker update, and running out of memory', () => {
 
   test('limits change while it runs, and are kept for the next start', async () => {
     await daemon.ok('run', '-d', '--name', 'bounded', '-m', '64m', '--pids-limit', '50', 'busybox', 'sleep', '600');
-    const since = await daemon.host.out(['date', '+%s.%N']);
+    const since = await daemon.now();
     assert.equal(
       await daemon.ok('update', '-m', '96m', '--memory-swap', '192m', '--pids-limit', '77', '--cpus', '0.5', 'bounded'),
       'bounded',
     );
-    const until = await daemon.host.out(['date', '+%s.%N']);
-    assert.equal(await daemon.ok('events', '--since', since, '--until', until, '--format', '{{.Action}}'), 'update');
+    assert.deepEqual(await daemon.told(since), ['update']);
     const shown = '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.NanoCpus}}';
     assert.equal(await inspect('bounded', shown), `${96 << 20} 77 500000000`);
     assert.equal(await memoryLimit('bounded'), String(96 << 20));
@@ -79,7 +78,7 @@ describe('docker update, and running out of memory', () => {
   });
 
   test('out of memory: exit code, inspect, events; also of an exec, after which the container goes on', async () => {
-    const since = await daemon.host.out(['date', '+%s.%N']);
+    const since = await daemon.now();
     const tight = ['-m', '16m', '--memory-swap', '16m', 'busybox'];
     const eaten = await daemon.docker(['run', '--name', 'hungry', ...tight, 'tail', '/dev/zero']);
     assert.equal(eaten.code, 137);
@@ -99,21 +98,7 @@ describe('docker update, and running out of memory', () => {
     assert.equal(await inspect('host', '{{.State.OOMKilled}}'), 'false');
     await daemon.ok('run', '--name', 'killed', 'busybox', 'sh', '-c', 'kill -9 $$').catch(() => undefined);
     assert.equal(await inspect('killed', '{{.State.OOMKilled}}'), 'false');
-    const until = await daemon.host.out(['date', '+%s.%N']);
-    const told = async (name: string) =>
-      (
-        await daemon.ok(
-          'events',
-          '--since',
-          since,
-          '--until',
-          until,
-          '--filter',
-          `container=${name}`,
-          '--format',
-          '{{.Action}}',
-        )
-      ).split('\n');
+    const told = (name: string) => daemon.told(since, [`container=${name}`]);
     assert.deepEqual(
       (await told('hungry')).filter((action) => ['oom', 'die'].includes(action)),
       ['oom', 'die'],

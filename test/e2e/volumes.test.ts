@@ -221,11 +221,11 @@ describe('volumes', () => {
   });
 
   test('events tell of a volume’s life', async () => {
-    const since = await daemon.host.out(['date', '+%s.%N']);
+    const since = await daemon.now();
     await run('-v', 'told:/x:ro', 'busybox', 'true');
     await daemon.ok('volume', 'rm', 'told');
     await daemon.ok('volume', 'prune', '-f');
-    const until = await daemon.host.out(['date', '+%s.%N']);
+    const until = await daemon.now();
     const filter = ['--since', since, '--until', until, '--filter', 'type=volume'];
     const format = '{{.Action}} {{.Actor.ID}} {{index .Actor.Attributes "read/write"}}{{.Actor.Attributes.reclaimed}}';
     const told = await daemon.ok('events', ...filter, '--format', format);
