@@ -189,10 +189,10 @@ describe('docker commit', () => {
     const changes = ['ENV PATH=/opt/bin:$PATH', 'WORKDIR sub', 'LABEL path=$PATH'];
     await daemon.ok('commit', ...changes.flatMap((change) => ['--change', change]), 'varied', 'varied:1');
     const format = '{{json .Config.Env}} {{.Config.WorkingDir}} {{.Config.Labels.path}}';
-    assert.equal(
-      await daemon.ok('image', 'inspect', '-f', format, 'varied:1'),
-      `["PATH=/opt/bin:${path}","LAST=1"] /srv/sub /opt/bin:${path}`,
-    );
+    const [variables = '', ...others] = (await daemon.ok('image', 'inspect', '-f', format, 'varied:1')).split(' ');
+    // The CLI hands variables over in any order.
+    assert.deepEqual(JSON.parse(variables).toSorted(), ['LAST=1', `PATH=/opt/bin:${path}`]);
+    assert.deepEqual(others, ['/srv/sub', `/opt/bin:${path}`]);
     await daemon.ok('rm', 'varied');
     await daemon.ok('rmi', 'varied:1');
   });
