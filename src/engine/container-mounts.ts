@@ -1,4 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
+import { posix } from 'node:path';
 import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { BindMount, Mount, VolumeMount } from '../model/mount.ts';
@@ -26,7 +27,8 @@ export function planMounts({ state, config }: Pick<Core, 'state' | 'config'>, sp
   const places = new Map<string, Mount>();
   for (const mount of spec.volumesFrom.flatMap((text) => mountsOf(state, text))) places.set(mount.destination, mount);
   for (const mount of spec.mounts) places.set(mount.destination, mount);
-  for (const destination of spec.volumes)
+  // "VOLUME /data/" of an image is the same place as -v data:/data.
+  for (const destination of spec.volumes.map((path) => posix.resolve('/', path)))
     if (!places.has(destination)) places.set(destination, imageVolume(destination));
   const volumes = new Map<string, Volume>();
   const mounts = [...places.values()].map((mount) => {
@@ -63,7 +65,7 @@ function mountsOf(state: State, text: string): Mount[] {
   const mode = colon < 0 ? '' : text.slice(colon + 1);
   if (reference === '') throw new EngineError('invalidArgument', 'volumes from: empty specification');
   const words = mode === '' ? [] : mode.split(',');
-  if (!words.every((word) => ['ro', 'rw', 'z', 'Z', 'nocopy'].includes(word))) {
+  if (!words.every((word) => ['ro', 'rw', 'z', 'Z'].includes(word))) {
     throw new EngineError('invalidArgument', `invalid mode: ${mode}`);
   }
   const { mounts } = findContainer(state.containers, reference);

@@ -127,11 +127,31 @@ describe('volumes', () => {
     }
   });
 
+  test('where an image wants a volume, however it writes the path, the user’s own takes its place', async () => {
+    const paths = ['VOLUME /kept/', 'VOLUME /other//place/.', 'CMD ["sh"]'].flatMap((change) => ['--change', change]);
+    await daemon.ok('import', ...paths, '/run/seed.tar', 'slashes');
+    await run('-v', 'own:/kept', 'busybox', 'touch', '/kept/mine');
+    await daemon.ok('create', '--name', 'slashed', '-v', 'own:/kept', '-v', '/run/seed:/other/place', 'slashes');
+    const places = ['inspect', '-f', '{{range .Mounts}}{{.Type}} {{.Destination}} {{end}}', 'slashed'];
+    assert.deepEqual((await daemon.ok(...places)).trim().split(' ').sort(), [
+      '/kept',
+      '/other/place',
+      'bind',
+      'volume',
+    ]);
+    assert.equal(await run('-v', 'own:/kept', 'slashes', 'ls', '/kept'), 'mine');
+    await daemon.ok('rm', '-v', 'slashed');
+    assert.deepEqual(await volumes(), ['own']);
+    await daemon.ok('volume', 'rm', 'own');
+    await daemon.ok('rmi', 'slashes');
+  });
+
   test('--volumes-from, also read-only; what it brings is as the other has it', async () => {
     await daemon.ok('create', '--name', 'source', '-v', 'shared:/s', '-v', '/run/seed/etc:/e:ro', 'busybox');
     await run('--volumes-from', 'source', 'busybox', 'sh', '-c', 'echo x > /s/x; test -e /e/passwd');
     await fails(/Read-only/, 'run', '--rm', '--volumes-from', 'source:ro', 'busybox', 'touch', '/s/y');
     await fails(/No such container: nosuch/, 'run', '--rm', '--volumes-from', 'nosuch', 'busybox', 'true');
+    await fails(/invalid mode: nocopy/, 'run', '--rm', '--volumes-from', 'source:nocopy', 'busybox', 'true');
     assert.equal(await run('--volumes-from', 'source', '-v', 'other:/s', 'busybox', 'ls', '/s'), '');
     await daemon.ok('rm', 'source');
     await daemon.ok('volume', 'rm', 'shared', 'other');
