@@ -4,6 +4,7 @@ import {
   type ForwardingInfo,
   type NeighbourInfo,
   parseNeighbour,
+  RTM_DELNEIGH,
   RTM_NEWNEIGH,
 } from './neighbour-messages.ts';
 import { Attributes, fixedHeader, type Message } from './netlink.ts';
@@ -27,8 +28,8 @@ type RouteEvent =
   | LinkEvent
   | { readonly kind: 'address'; readonly removed: boolean; readonly address: rt.AddressInfo }
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: rt.RouteInfo }
-  /** Somebody said for good who holds an address, or where a bridge finds it */
-  | { readonly kind: 'neighbour'; readonly neighbour: NeighbourInfo | ForwardingInfo }
+  /** Somebody said for good who holds an address, or where a bridge finds it; of the latter also that it does no more */
+  | { readonly kind: 'neighbour'; readonly removed: boolean; readonly neighbour: NeighbourInfo | ForwardingInfo }
   /** Forwarding or the like of a link (index), of all (−1) or of those to come (−2) */
   | { readonly kind: 'settings'; readonly link: number };
 
@@ -217,9 +218,10 @@ export function parseRouteEvent(message: Message): RouteEvent | undefined {
       const route = rt.parseRoute(message);
       return route && { kind: 'route', removed: message.type === rt.RTM_DELROUTE, route };
     }
-    case RTM_NEWNEIGH: {
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: {
       const neighbour = parseNeighbour(message);
-      return neighbour?.fixed ? { kind: 'neighbour', neighbour } : undefined;
+      return neighbour?.fixed ? { kind: 'neighbour', removed: message.type === RTM_DELNEIGH, neighbour } : undefined;
     }
     case rt.RTM_NEWNETCONF:
       return { kind: 'settings', link: rt.parseSettingsOwner(message) };

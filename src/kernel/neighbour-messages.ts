@@ -94,14 +94,21 @@ const IF_ANY_BIT = 0x45;
 const RETURN = 0x06;
 /** In a message, behind struct nlmsghdr of 16 bytes */
 const TYPE_AT = 4;
+const FAMILY_AT = 16;
 const STATE_AT = 16 + 8;
 const FLAGS_AT = 16 + 10;
 const ALL = 0xffffffff;
 
-/** For a socket that listens: lets through what is said to be fixed, which is rare, and nothing that is learnt, which never ends. */
+/**
+ * For a socket that listens: lets through what is said to be fixed, which is rare, and nothing that is learnt, which never ends. Of what
+ * was fixed and is gone, what bridges knew.
+ */
 export const FIXED_ONLY: readonly FilterStep[] = [
   [LOAD_TWO, 0, 0, TYPE_AT],
-  [IF_EQUAL, 0, 4, RTM_NEWNEIGH << 8],
+  [IF_EQUAL, 3, 0, RTM_NEWNEIGH << 8],
+  [IF_EQUAL, 0, 6, RTM_DELNEIGH << 8],
+  [LOAD_ONE, 0, 0, FAMILY_AT],
+  [IF_EQUAL, 0, 4, AF_BRIDGE],
   [LOAD_ONE, 0, 0, STATE_AT],
   [IF_ANY_BIT, 3, 0, FIXED_STATES],
   [LOAD_ONE, 0, 0, FLAGS_AT],

@@ -332,8 +332,8 @@ export interface ForwardingResource {
   readonly namespace: 'host';
   readonly bridge: string;
   readonly mac: MacAddress;
-  /** Name of a link; the bridge's own: frames are for the host */
-  readonly port: string;
+  /** Name of a link; the bridge's own: frames are for the host. Undefined where a bridge does not know its own address */
+  readonly port?: string;
 }
 
 /** A kernel object that must exist: plain, comparable data. */

@@ -24,7 +24,10 @@ export function diff(observed: ReadonlyMap<string, Resource>, wished: ReadonlyMa
 
 function unwished(resource: Resource): string {
   if (resource.kind === 'neighbour') return `somebody else holds it, not ${resource.mac ?? 'nobody'}`;
-  return resource.kind === 'forwarding' ? `it is not behind ${resource.port}` : 'nobody wishes it';
+  if (resource.kind !== 'forwarding') return 'nobody wishes it';
+  return resource.port === undefined
+    ? 'the bridge does not know that it is its own'
+    : `it is not behind ${resource.port}`;
 }
 
 function stepsFor({ owner, resource }: Wish, observed: Resource | undefined, ground: Ground): PlanStep[] {

@@ -32,7 +32,7 @@ export function foundations(resource: Resource): string[] {
     case 'switch-port':
       return [linkEnd('host', resource.link)];
     case 'forwarding':
-      return [linkEnd('host', resource.bridge), linkEnd('host', resource.port)];
+      return [resource.bridge, resource.port ?? resource.bridge].map((link) => linkEnd('host', link));
     case 'address':
     case 'route':
     case 'neighbour':

@@ -57,9 +57,11 @@ export class Neighbours {
         return;
       }
       const { mac } = entry;
-      const [bridge, port] = [place.index(entry.bridge), place.index(entry.port)];
+      const bridge = place.index(entry.bridge);
       if (place.socket.link(bridge)?.mac === mac) place.socket.keepForwarding(bridge, mac);
-      else place.socket.deleteForwarding({ bridge, port, mac });
+      else if (entry.port !== undefined) {
+        place.socket.deleteForwarding({ bridge, port: place.index(entry.port), mac });
+      }
     });
   }
 
@@ -73,9 +75,30 @@ export class Neighbours {
         const wrong = entry.fixed ? this.#wrong(entry, place) : undefined;
         if (wrong !== undefined) found.push(wrong);
       }
+      if (name === 'host') found.push(...this.#unknown(entries, place));
     });
     this.#places.release();
     return found;
+  }
+
+  /** Whether a bridge of ours may not know its own address any more: what somebody said of it instead went with the port it named. */
+  isMissed(entry: NeighbourInfo | ForwardingInfo): boolean {
+    if (entry.kind !== 'forwarding') return false;
+    return this.#wishes
+      .holdersOf(entry.mac)
+      .some(({ resource }) => resource.kind === 'link' && resource.type === 'bridge');
+  }
+
+  /** Bridges that do not know their own address: they would send what is for the host to all ports, and not to the host. */
+  #unknown(entries: readonly (NeighbourInfo | ForwardingInfo)[], host: Place): ForwardingResource[] {
+    const known = new Set(entries.map((entry) => (entry.kind === 'forwarding' ? `${entry.bridge} ${entry.mac}` : '')));
+    return [...this.#wishes.keys.values()].flatMap(({ resource }): ForwardingResource[] => {
+      if (resource.kind !== 'link' || resource.type !== 'bridge' || resource.mac === undefined) return [];
+      if (known.has(`${host.find(resource.name)} ${resource.mac}`)) return [];
+      // With another address it is the link that is to be mended.
+      if (host.socket.link(resource.name)?.mac !== resource.mac) return [];
+      return [{ kind: 'forwarding', namespace: 'host', bridge: resource.name, mac: resource.mac }];
+    });
   }
 
   #wrong(entry: NeighbourInfo | ForwardingInfo, place: Place): Entry | undefined {

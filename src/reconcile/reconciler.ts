@@ -297,6 +297,7 @@ export class Reconciler {
       sandboxOf: (number) => this.#places.numbered(number),
       sandboxes: () => this.#wishes.sandboxes,
       isWrong: (neighbour, where) => this.#neighbours.isWrong(neighbour, where),
+      isMissed: (neighbour) => this.#neighbours.isMissed(neighbour),
       linksWithSettings: () => this.#wishes.linksWithSettings,
       settingsOf: (link) =>
         this.#wishes.settingsOf(link).flatMap(({ resource }) => (resource.kind === 'sysctl' ? [resource.path] : [])),

@@ -52,6 +52,8 @@ export interface WatchOptions {
   sandboxes(): readonly NamespaceName[];
   /** Whether it says something wrong of an address of ours */
   isWrong(neighbour: NeighbourInfo | ForwardingInfo, where: NamespaceName): boolean;
+  /** Whether a bridge may miss what was said of this address until now */
+  isMissed(neighbour: NeighbourInfo | ForwardingInfo): boolean;
   /** Links of the host that have settings; '' where some belong to none */
   linksWithSettings(): readonly string[];
   /** Below /proc/sys */
@@ -193,7 +195,8 @@ export class Watch implements Disposable {
         this.#hearSettings(event.link);
         break;
       case 'neighbour':
-        this.#hearNeighbour(event.neighbour, 'host');
+        if (!event.removed) this.#hearNeighbour(event.neighbour, 'host');
+        else if (this.#options.isMissed(event.neighbour)) this.#suspicion.neighbours.add('host');
         break;
       case 'firewall':
         if (this.#options.tables.has(event.table)) this.#touched = true;
@@ -234,7 +237,7 @@ export class Watch implements Disposable {
       }
       case 'neighbour': {
         const sandbox = this.#options.sandboxOf(namespace);
-        if (sandbox !== undefined) this.#hearNeighbour(event.neighbour, sandbox);
+        if (sandbox !== undefined && !event.removed) this.#hearNeighbour(event.neighbour, sandbox);
         break;
       }
       default: {

@@ -121,6 +121,7 @@ test('neighbours are told of when somebody sets them for good, here and elsewher
   const address = parseIpAddress('10.0.0.2');
   const told = (link: number): KernelEvent & { kind: 'neighbour' } => ({
     kind: 'neighbour',
+    removed: false,
     neighbour: {
       kind: 'neighbour',
       link,

@@ -40,6 +40,11 @@ const BLOWS: readonly [string, string][] = [
   ['a veth is moved to another bridge', `ip link add else type bridge; ip link set ${OTHERS} master else`],
   ['a veth is set down', `ip link set ${VETH} down`],
   ['a veth is renamed', renamed(OTHERS, 'another')],
+  ['frames to the host go to all', `bridge fdb del ${BRIDGE_MAC} dev ${BRIDGE} self`],
+  [
+    'frames to the host go to a container, whose veth is deleted',
+    `bridge fdb replace ${BRIDGE_MAC} dev ${VETH} master static; ip link del ${VETH}`,
+  ],
   ['a veth is isolated', `bridge link set dev ${OTHERS} isolated on`],
 ];
 
