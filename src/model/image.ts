@@ -11,6 +11,8 @@ export interface ImageConfig {
   /** "80/tcp" */
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
+  /** What is done first in a build that begins with the image; undefined: nothing */
+  readonly onBuild?: readonly string[];
   readonly stopSignal?: string;
   readonly healthCheck?: HealthCheck;
   /** What CMD-SHELL and its like run in; undefined: /bin/sh -c */

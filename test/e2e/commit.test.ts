@@ -186,13 +186,13 @@ describe('docker commit', () => {
   test('a change may name what the container’s variables and folder are', async () => {
     const path = '/usr/bin:/bin';
     await daemon.ok('create', '--name', 'varied', '-e', `PATH=${path}`, '-e', 'LAST=1', '-w', '/srv', 'busybox');
-    const changes = ['ENV PATH=/opt/bin:$PATH', 'WORKDIR sub', 'LABEL path=$PATH'];
+    const changes = ['ENV PATH=/opt/bin:$PATH', 'WORKDIR sub', 'LABEL path=$PATH', 'ONBUILD RUN touch /a'];
     await daemon.ok('commit', ...changes.flatMap((change) => ['--change', change]), 'varied', 'varied:1');
-    const format = '{{json .Config.Env}} {{.Config.WorkingDir}} {{.Config.Labels.path}}';
+    const format = '{{json .Config.Env}} {{.Config.WorkingDir}} {{.Config.Labels.path}} {{.Config.OnBuild}}';
     const [variables = '', ...others] = (await daemon.ok('image', 'inspect', '-f', format, 'varied:1')).split(' ');
     // The CLI hands variables over in any order.
     assert.deepEqual(JSON.parse(variables).toSorted(), ['LAST=1', `PATH=/opt/bin:${path}`]);
-    assert.deepEqual(others, ['/srv/sub', `/opt/bin:${path}`]);
+    assert.deepEqual(others, ['/srv/sub', `/opt/bin:${path}`, '[RUN', 'touch', '/a]']);
     await daemon.ok('rm', 'varied');
     await daemon.ok('rmi', 'varied:1');
   });

@@ -69,7 +69,7 @@ function renderImageConfig(config: ImageConfig) {
     Volumes: config.volumes.length === 0 ? null : emptyObjects(config.volumes),
     WorkingDir: config.workingDirectory,
     Entrypoint: orNull(config.entrypoint),
-    OnBuild: null,
+    OnBuild: orNull(config.onBuild ?? []),
     Labels: Object.keys(config.labels).length === 0 ? null : config.labels,
     ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
     ...renderHealthCheck(config),

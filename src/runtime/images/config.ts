@@ -87,6 +87,7 @@ export function parseConfig(document: unknown): ParsedConfig {
 
 function parseSection(section: Readonly<Record<string, unknown>>): ImageConfig {
   const stopSignal = string(section['StopSignal'], 'StopSignal');
+  const onBuild = strings(section['OnBuild'], 'OnBuild');
   return {
     env: strings(section['Env'], 'Env'),
     entrypoint: strings(section['Entrypoint'], 'Entrypoint'),
@@ -96,6 +97,7 @@ function parseSection(section: Readonly<Record<string, unknown>>): ImageConfig {
     labels: labels(section['Labels']),
     exposedPorts: Object.keys(object(section['ExposedPorts'] ?? {}, 'ExposedPorts')),
     volumes: Object.keys(object(section['Volumes'] ?? {}, 'Volumes')),
+    ...(onBuild.length > 0 && { onBuild }),
     ...(stopSignal !== '' && { stopSignal }),
     ...parseHealth(section),
   };
