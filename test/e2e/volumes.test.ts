@@ -181,7 +181,10 @@ describe('volumes', () => {
 
   test('--tmpfs and --mount type=tmpfs, with their options', async () => {
     const mounted = (place: string, ...args: string[]) => run(...args, 'busybox', 'grep', ` ${place} `, '/proc/mounts');
-    assert.match(await mounted('/t', '--tmpfs', '/t'), /^tmpfs \/t tmpfs rw,nosuid,nodev,noexec,relatime 0 0$/);
+    assert.match(
+      await mounted('/t', '--tmpfs', '/t'),
+      /^tmpfs \/t tmpfs rw,nosuid,nodev,noexec,relatime(,inode64)? 0 0$/,
+    );
     const options = await mounted('/t', '--tmpfs', '/t:exec,size=64k,mode=700');
     assert.match(options, /^tmpfs \/t tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700/);
     const mount = 'type=tmpfs,dst=/t,tmpfs-size=128k,tmpfs-mode=1770';
