@@ -3,6 +3,8 @@ import { releaseFreed } from '../kernel/malloc.ts';
 
 /** Milliseconds between looks. */
 const PERIOD = 5000;
+/** And before a second collection */
+const SOON = 1000;
 /** Milliseconds of processor within a period: who uses less is idle. */
 const IDLE = 100;
 /** Bytes of rubbish that are worth the 50 to 100 ms a collection takes. */
@@ -34,19 +36,21 @@ export class IdleMemory {
     this.#collect = collect;
   }
 
-  look(): void {
+  /** @returns whether a second collection is due soon */
+  look(): boolean {
     const { processor, used } = this.#read();
     const idle = processor - this.#processor < IDLE;
     this.#processor = processor;
-    if (!idle) return;
+    if (!idle) return false;
     const worth = used - this.#left >= WORTH;
-    if (!worth && !this.#unsettled) return;
+    if (!worth && !this.#unsettled) return false;
     this.#unsettled = worth;
     this.#collect();
     const after = this.#read();
     this.#left = after.used;
     // What it took to collect is no work.
     this.#processor = after.processor;
+    return this.#unsettled;
   }
 }
 
@@ -59,7 +63,10 @@ export function collectWhenIdle(): void {
     gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     setImmediate(releaseFreed);
   });
-  setInterval(() => memory.look(), PERIOD).unref();
+  const look = () => {
+    if (memory.look()) setTimeout(look, SOON).unref();
+  };
+  setInterval(look, PERIOD).unref();
 }
 
 function read(): Reading {
