@@ -58,13 +58,9 @@ export class State {
     return this.#tables.endpoints;
   }
 
+  /** A container's, in the order they came up. */
   endpointsOf(container: string): Endpoint[] {
     return this.#endpointIndex.of(container);
-  }
-
-  #noteEndpoint(before: Endpoint | undefined, after: Endpoint | undefined): void {
-    this.addresses.noteEndpoint(before, after);
-    this.#endpointIndex.note(before, after);
   }
 
   get containers(): ReadonlyMap<string, Container> {
@@ -96,6 +92,11 @@ export class State {
     this.#writeTable('endpoints', change, (before, after) => this.#noteEndpoint(before, after));
     this.#writeTable('containers', change, (before, after) => this.addresses.noteContainer(before, after));
     this.#writeTable('attachments', change);
+  }
+
+  #noteEndpoint(before: Endpoint | undefined, after: Endpoint | undefined): void {
+    this.addresses.noteEndpoint(before, after);
+    this.#endpointIndex.note(before, after);
   }
 
   #writeTable<T extends TableName>(

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasStatus } from '../../src/grpc/error.ts';
 import type { Container } from '../../src/model/container.ts';
 import { Containerd } from '../../src/runtime/containerd/client.ts';
-import type { Processes } from '../../src/runtime/process/processes.ts';
+import type { Process, Processes } from '../../src/runtime/process/processes.ts';
 import { eventually } from '../host.ts';
 import { collect, container, ProcessRoom, until } from './process-room.ts';
 
@@ -100,11 +100,7 @@ test('a container is not made by a shim of its own past that containerd has forg
   const process = await room.create(given);
   assert.notEqual(shimOf(process), stale);
   await eventually('the old one has ended', () => hasEnded(stale));
-  const output = collect(process.io);
-  await process.start();
-  assert.equal((await process.exited).code, 0);
-  await process.delete();
-  assert.match(await output, /^(hello\n\[oops\n\]|\[oops\n\]hello\n)$/);
+  assert.match(await saidInAll(process), /^(hello\n\[oops\n\]|\[oops\n\]hello\n)$/);
 });
 
 test('nor by one that ends while it makes it', async () => {
@@ -115,11 +111,7 @@ test('nor by one that ends while it makes it', async () => {
   await eventually('containerd has asked it', () => existsSync(join(bundleOf(given.id), 'shim-binary-path')));
   globalThis.process.kill(stale, 'SIGKILL');
   const process = await creating;
-  const output = collect(process.io);
-  await process.start();
-  assert.equal((await process.exited).code, 0);
-  await process.delete();
-  assert.equal(await output, 'hello\n');
+  assert.equal(await saidInAll(process), 'hello\n');
 });
 
 test('a shim is not ended when its number has become another’s', async () => {
@@ -137,11 +129,7 @@ test('a runtime that says a word before the container does', async () => {
   const script = '#!/bin/sh\ncase " $* " in *" create "*) echo a warning >&2;; esac\nexec runc "$@"\n';
   writeFileSync(program, script, { mode: 0o755 });
   const process = await room.create(container(['echo', 'hello']), { path: program, args: [] });
-  const output = collect(process.io);
-  await process.start();
-  assert.equal((await process.exited).code, 0);
-  await process.delete();
-  assert.equal(await output, 'hello\n');
+  assert.equal(await saidInAll(process), 'hello\n');
 });
 
 test('shims of others at the same containerd are nobody’s to end', async () => {
@@ -281,4 +269,13 @@ function shimOf({ pid }: { readonly pid: number }): number {
 function hasEnded(pid: number): boolean {
   const status = `/proc/${pid}/status`;
   return !existsSync(status) || /^State:\s+Z/m.test(readFileSync(status, 'utf8'));
+}
+
+/** Starts what ends well by itself, and takes it away. @returns all it said */
+async function saidInAll(process: Process): Promise<string> {
+  const output = collect(process.io);
+  await process.start();
+  assert.equal((await process.exited).code, 0);
+  await process.delete();
+  return await output;
 }

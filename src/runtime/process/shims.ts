@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { interruptNobody } from '../../kernel/scheduling.ts';
 import { unmountLazily } from '../../kernel/tmpfs.ts';
 import { hasCode } from '../../model/errors.ts';
 import { namesIn } from '../names-in.ts';
@@ -85,6 +86,18 @@ export function parentOf(pid: number): number {
 export function hasClosed(shim: number, path: string): boolean {
   const descriptors = `/proc/${shim}/fd`;
   return isShim(shim) && namesIn(descriptors).every((name) => linkAt(join(descriptors, name)) !== path);
+}
+
+/**
+ * For a container that fills its pipes: the shim still watches them, and is woken by each write. It shall not interrupt the writer
+ * each time. Where that cannot be had, the container prints more slowly.
+ */
+export function calmShim(pid: number): void {
+  try {
+    if (isShim(pid)) interruptNobody(pid);
+  } catch {
+    // It is gone, or the daemon may not.
+  }
 }
 
 /**

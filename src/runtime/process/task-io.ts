@@ -7,8 +7,9 @@ import { Checkpoint } from '../logs/checkpoint.ts';
 import { Output } from './output.ts';
 import { openFifo, SocketSource } from './output-source.ts';
 import type { OutputListener, OutputStream, ProcessIo } from './process.ts';
+import { calmShim } from './shims.ts';
 import { SpooledSource } from './spooled-source.ts';
-import { calm, type OutputPipes, REFUSING, reopenPipes, takePipes } from './task-pipes.ts';
+import { type OutputPipes, REFUSING, reopenPipes, takePipes } from './task-pipes.ts';
 
 /** Which streams a process has. */
 export interface IoChoice {
@@ -112,7 +113,7 @@ export class TaskIo implements ProcessIo {
   }
 
   #connectPipes({ ends, shim }: OutputPipes, restored: boolean): void {
-    this.#connect(ends, restored, () => calm(shim));
+    this.#connect(ends, restored, () => calmShim(shim));
   }
 
   #connect(

@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesIn } from '../../kernel/pipe.ts';
-import { interruptNobody } from '../../kernel/scheduling.ts';
 import { EngineError } from '../../model/errors.ts';
 import { readNow } from './output-source.ts';
 import type { OutputStream } from './process.ts';
@@ -29,8 +28,6 @@ export const REFUSING = '/dev/full';
 
 /** The descriptors of a process (stdin(3)). */
 const DESCRIPTORS: Readonly<Record<OutputStream, number>> = { stdout: 1, stderr: 2 };
-/** What the kernel calls it: at most 15 bytes (proc_pid_comm(5)) */
-const SHIM = 'containerd-shim\n';
 /** How long the shim has for giving up, and between looks whether it has. Milliseconds */
 const LIMIT = 10_000;
 const LOOK = 1;
@@ -102,18 +99,6 @@ export function reopenPipes(note: string): OutputPipes {
   const pipes = { stdout: open(stdout), stderr: open(stderr) };
   opened.move();
   return { ends: pipes, shim };
-}
-
-/**
- * For a container that fills its pipes: the shim still watches them, and is woken by each write. It shall not interrupt the writer
- * each time. Where that cannot be had, the container prints more slowly.
- */
-export function calm(shim: number): void {
-  try {
-    if (readFileSync(`/proc/${shim}/comm`, 'latin1') === SHIM) interruptNobody(shim);
-  } catch {
-    // It is gone, or the daemon may not.
-  }
 }
 
 function openReader(path: string): number {
