@@ -131,15 +131,19 @@ export class RouteBatch {
     this.#socket = socket;
   }
 
-  /** Frames to 01:80:C2:00:00:0X are not for the bridge, and pass every filter: it learns nothing from them. */
+  /**
+   * Frames to 01:80:C2:00:00:0X are not for the bridge, and pass every filter: it learns nothing from them. Nor does it listen who
+   * is a member of which multicast group, which costs two timers for each port whenever one comes (br_multicast_enable_port).
+   */
   addBridge(bridge: NewBridge): this {
     const messages = this.#create(bridge);
     if (bridge.mac !== undefined) messages.bytes(rt.IFLA_ADDRESS, macBytes(bridge.mac));
     messages.nest(rt.IFLA_LINKINFO, (info) => {
       info.text(rt.IFLA_INFO_KIND, 'bridge');
-      info.nest(rt.IFLA_INFO_DATA, (data) =>
-        data.bytes(rt.IFLA_BR_MULTI_BOOLOPT, Buffer.from([1, 0, 0, 0, 1, 0, 0, 0])),
-      );
+      info.nest(rt.IFLA_INFO_DATA, (data) => {
+        data.u8(rt.IFLA_BR_MCAST_SNOOPING, 0);
+        data.bytes(rt.IFLA_BR_MULTI_BOOLOPT, Buffer.from([1, 0, 0, 0, 1, 0, 0, 0]));
+      });
     });
     messages.end();
     return this;

@@ -51,6 +51,7 @@ export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_INFO_SLAVE_DATA = 5;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_ISOLATED = 33;
+export const IFLA_BR_MCAST_SNOOPING = 23;
 /** linux/if_link.h, linux/if_bridge.h: struct br_boolopt_multi, values and which of them are meant; BR_BOOLOPT_NO_LL_LEARN is bit 0 */
 export const IFLA_BR_MULTI_BOOLOPT = 46;
 

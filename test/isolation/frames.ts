@@ -3,6 +3,7 @@ import {
   type IpAddress,
   type MacAddress,
   macBytes,
+  macFromBytes,
   parseIpAddress,
   parseMacAddress,
 } from '../../src/model/address.ts';
@@ -29,9 +30,11 @@ export const ALL_NODES_MAC = parseMacAddress('33:33:00:00:00:01');
 /** IEEE 802.1D table 7-10: a bridge does not forward these; LLDP's */
 export const LINK_LOCAL_MAC = parseMacAddress('01:80:c2:00:00:0e');
 const ALL_NODES = parseIpAddress('ff02::1');
+/** RFC 1112 section 4 */
+const ALL_SYSTEMS = parseIpAddress('224.0.0.1');
 
 const [IP, ARP, VLAN, IP6] = [0x0800, 0x0806, 0x8100, 0x86dd];
-const [UDP, ICMP6] = [17, 58];
+const [IGMP, UDP, ICMP6] = [2, 17, 58];
 
 function u16(...values: number[]): Buffer {
   return Buffer.from(values.flatMap((value) => [value >> 8, value & 0xff]));
@@ -73,10 +76,28 @@ export function udp4(
   words = '?',
 ): Buffer {
   const data = Buffer.from(words);
+  return ip4(ends, source, target, UDP, Buffer.concat([u16(...ports, 8 + data.length, 0), data]));
+}
+
+function ip4(ends: Ends, source: string, target: string, protocol: number, payload: Buffer): Buffer {
   const [from, to] = [source, target].map((address) => addressBytes(parseIpAddress(address)));
-  const head = Buffer.concat([u16(0x4500, 20 + 8 + data.length, 1, 0, (64 << 8) | UDP, 0), from ?? data, to ?? data]);
+  const fixed = u16(0x4500, 20 + payload.length, 1, 0, (64 << 8) | protocol, 0);
+  const head = Buffer.concat([fixed, from ?? fixed, to ?? fixed]);
   head.writeUInt16BE(checksum(head), 10);
-  return frame(ends, IP, head, u16(...ports, 8 + data.length, 0), data);
+  return frame(ends, IP, head, payload);
+}
+
+/** RFC 1112 section 6.4: the last 23 bits of the group's address */
+export function groupMac(group: IpAddress): MacAddress {
+  const [, second = 0, ...rest] = addressBytes(group);
+  return macFromBytes(Uint8Array.of(0x01, 0x00, 0x5e, second & 0x7f, ...rest));
+}
+
+/** RFC 2236 section 2: who is a member of a group, to be answered within a tenth of a second */
+export function membershipQuery(from: MacAddress, source: IpAddress): Buffer {
+  const query = u16(0x1101, 0, 0, 0);
+  query.writeUInt16BE(checksum(query), 2);
+  return ip4({ from, to: groupMac(ALL_SYSTEMS) }, source, ALL_SYSTEMS, IGMP, query);
 }
 
 /** @param extension headers before the payload; the last of them leads to it */

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { parseMacAddress } from '../../src/model/address.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseIpAddress, parseMacAddress } from '../../src/model/address.ts';
 import { TestDaemon } from '../daemon.ts';
 import { eventually } from '../host.ts';
-import { ALL_NODES_MAC, frame, LINK_LOCAL_MAC, routerAdvertisement, udp4, udp6 } from './frames.ts';
+import {
+  ALL_NODES_MAC,
+  frame,
+  groupMac,
+  LINK_LOCAL_MAC,
+  membershipQuery,
+  routerAdvertisement,
+  udp4,
+  udp6,
+} from './frames.ts';
 import { arrivals, forged, honest, makeNeighbours, type Neighbours, send } from './tenants.ts';
 
 /** UDP port by which the host's counters know our datagrams. */
@@ -78,6 +88,17 @@ describe('what a container, or the LAN, sends that is not true', () => {
     // The one that may is counted, and so would be the others.
     own.push(datagram(plain, plain.gateway.mac, '192.0.2.2'));
     assert.deepEqual(await shoot(plain.attacker.path, own), [1, 0]);
+  });
+
+  test('multicast reaches every neighbour, also when one says that it is who asks for members', async () => {
+    const { attacker } = plain;
+    const group = parseIpAddress('239.1.2.3');
+    const query = membershipQuery(attacker.mac, attacker.four);
+    assert.deepEqual(await arrivals(plain, { query }), ['query']);
+    // Then those who listen would be known, if anybody took the answers down.
+    await sleep(300);
+    const said = udp4({ from: attacker.mac, to: groupMac(group) }, attacker.four, group, [1, 2]);
+    assert.deepEqual(await arrivals(plain, { said }, 10), ['said']);
   });
 
   test('nobody poses as the host', async () => {
