@@ -15,7 +15,7 @@ import { defaultCgroupNamespace } from '../runtime/spec/host.ts';
 import { parseSecurityOptions } from '../runtime/spec/security.ts';
 import { refuseEndpoints } from './configuration-network.ts';
 import { resolveLinks } from './container-links.ts';
-import { fillVolumes, type MountPlan, planMounts } from './container-mounts.ts';
+import { fillVolumes, type MountPlan, makeWorkingDirectory, planMounts } from './container-mounts.ts';
 import { containerFolder } from './container-paths.ts';
 import { type Core, containerEvent, withContainer } from './core.ts';
 import { checkEndpoint } from './endpoint-check.ts';
@@ -117,6 +117,7 @@ async function prepare(core: Core, container: Container, image: Image, { volumes
     makeVolumes(core, volumes);
     const layers = await core.runtime.snapshots.prepare(container.id, image);
     await fillVolumes(core, container, layers);
+    await makeWorkingDirectory(core, container, layers);
     core.state.apply({ put: { containers: [container] } });
   } catch (error) {
     undo();

@@ -110,6 +110,17 @@ export async function fillVolumes(core: Core, container: Container, layers: read
   });
 }
 
+/** Where the image has none: `cp` to a container that was never started finds it. What a start mounts is not yet there, as in Docker. */
+export async function makeWorkingDirectory(
+  { runtime, config: { remap } }: Core,
+  { spec: { workingDirectory: path } }: Container,
+  layers: readonly SnapshotMount[],
+): Promise<void> {
+  if (path === '' || has(layers, path)) return;
+  const root = { layers, mounts: [], readOnly: false, ...(remap === undefined ? {} : { maps: remap }) };
+  await runtime.files.makeDirectory(root, path);
+}
+
 function has(layers: readonly SnapshotMount[], path: string): boolean {
   using root = RootFilesystem.open(layers);
   return root.isDirectory(path);

@@ -102,7 +102,7 @@ function choosePool(inputs: Inputs, known: Network | undefined, flags: FamilyFla
  * @returns undefined: the whole subnet
  */
 function usableRange({ logger }: Inputs, { family, fixed }: FamilyFlags, subnet: Prefix): Prefix | undefined {
-  if (fixed === undefined || fixed === subnet) return undefined;
+  if (fixed === undefined) return undefined;
   if (prefixContains(subnet, addressOf(fixed)) && lengthOf(fixed) >= lengthOf(subnet)) return fixed;
   if (family === 6) {
     throw new EngineError('invalidArgument', `--fixed-cidr-v6=${fixed} is outside the bridge’s subnet ${subnet}`);

@@ -47,7 +47,7 @@ describe('--user, --group-add, --workdir', () => {
     }
   });
 
-  test('a working directory that is missing is made, and is root’s; an exec’s must be there', async () => {
+  test('a working directory that is missing is made at the create, and is root’s; an exec’s must be there', async () => {
     const made = await daemon.ok(
       'run',
       '--rm',
@@ -61,6 +61,17 @@ describe('--user, --group-add, --workdir', () => {
       'pwd; stat -c "%u %g %a" . ..',
     );
     assert.deepEqual(made.split('\n'), ['/srv/deep/work', '0 0 755', '0 0 755']);
+    await daemon.ok('create', '--name', 'never', '-w', '/srv/other/work', 'busybox', 'true');
+    await daemon.host.shell('echo word > /tmp/word');
+    await daemon.ok('cp', '/tmp/word', 'never:/srv/other/work');
+    assert.match(await daemon.ok('diff', 'never'), /^A \/srv\/other\/work\/word$/m);
+    const inTheWay = await daemon.docker(['create', '-w', '/etc/passwd', 'busybox', 'true']);
+    assert.match(inTheWay.stderr, /Cannot mkdir: \/etc\/passwd is not a directory/);
+    assert.equal(
+      await daemon.ok('ps', '-aq', '--filter', 'status=created'),
+      (await daemon.ok('inspect', '-f', '{{.Id}}', 'never')).slice(0, 12),
+    );
+    await daemon.ok('rm', 'never');
     await daemon.ok('run', '-d', '--name', 'there', 'busybox', 'sleep', '600');
     const refused = await daemon.docker(['exec', '-w', '/nowhere', 'there', 'pwd']);
     assert.notEqual(refused.code, 0);

@@ -139,7 +139,8 @@ else {
         ['fd50::/64', 'fd50::1/64'],
       ] as const) {
         await room.restart(undefined, { ipv6: true, fixedCidrV6: parsePrefix(range) });
-        assert.equal(room.engine.networks.find('bridge').network.pools[1]?.subnet, range);
+        const pool = room.engine.networks.find('bridge').network.pools[1];
+        assert.deepEqual([pool?.subnet, pool?.range], [range, range]);
         assert.deepEqual(
           (await sh("ip -6 -o addr show docker0 | awk '{print $4}'"))
             .split('\n')

@@ -76,6 +76,11 @@ export class ContainerFiles {
     return this.#workers.run<void>({ kind: 'copyUp', root, scratch: this.#place() }).done;
   }
 
+  /** And those above it, where they are missing; they are root's. @throws EngineError internal in Docker's words when a file is in the way */
+  makeDirectory(root: RootView, path: string): Promise<void> {
+    return this.#workers.run<void>({ kind: 'makeDirectory', root, path, scratch: this.#place() }).done;
+  }
+
   /** What a container changed of its image. */
   changes(layers: readonly SnapshotMount[]): Promise<PathChange[]> {
     return this.#workers.run<PathChange[]>({ kind: 'changes', layers, scratch: this.#place() }).done;

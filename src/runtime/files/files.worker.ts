@@ -3,9 +3,10 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { close } from '../../kernel/sys.ts';
-import { EngineError, errorMessage, KernelError } from '../../model/errors.ts';
+import { EngineError, errorMessage, hasCode, KernelError } from '../../model/errors.ts';
 import { findChanges } from './changes.ts';
 import { copyUp, detach } from './copy.ts';
+import { makeDirectories } from './directories.ts';
 import { attach, enterDirectories, enterLayers, enterRoot, Home, refuseReadOnly, sealRoot, Trees } from './jail.ts';
 import type { Answer, Job, PathStat, RootView } from './job.ts';
 import { ownLayer } from './own.ts';
@@ -30,6 +31,9 @@ async function run(job: Job): Promise<unknown> {
       return exportAll(job);
     case 'copyUp':
       return fill(job);
+    case 'makeDirectory':
+      enterWhole(job.root, job.scratch);
+      return makeDirectory(job.path, job.root);
     case 'changes':
       enterLayers(job.layers, job.scratch);
       return findChanges();
@@ -54,6 +58,18 @@ function fill({ root, scratch }: Job & { kind: 'copyUp' }): void {
   enterRoot(root, scratch, trees);
   for (const seen of root.mounts) copyUp(seen, trees.of(seen), root.maps);
   detach(root.mounts);
+}
+
+/** A link that leads to nothing is left to runc, which makes what it leads to. @throws EngineError internal in Docker's words */
+function makeDirectory(path: string, { maps }: RootView): void {
+  try {
+    makeDirectories(asBytes(path), maps);
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return;
+    if (!hasCode(error, 'ENOTDIR')) throw error;
+  }
+  throw new EngineError('internal', `Cannot mkdir: ${path} is not a directory`);
 }
 
 /** A link at the end of the path is not followed, unless a slash follows it (lstat(2)). */

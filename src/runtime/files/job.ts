@@ -68,6 +68,8 @@ export type Job = { readonly scratch: string } & (
   | { readonly kind: 'export'; readonly root: RootView; readonly output: number }
   /** What the image has at the mounts' destinations is copied into those of their sources that are empty */
   | { readonly kind: 'copyUp'; readonly root: RootView }
+  /** A directory, and those above it, where they are missing */
+  | { readonly kind: 'makeDirectory'; readonly root: RootView; readonly path: string }
   | { readonly kind: 'changes'; readonly layers: readonly SnapshotMount[] }
   /** Bytes of the files in each of the directories */
   | { readonly kind: 'sizes'; readonly directories: readonly string[] }
