@@ -6,11 +6,11 @@ import { type OutputSource, type Receiver, readNow } from './output-source.ts';
 /** So much is given to the receiver at once; and what a pipe holds at most by default, pipe(7). Bytes */
 const CHUNK = 64 << 10;
 const SMALL = 4 << 10;
-/** What the pipe of one that prints a lot holds, so that writer and reader take turns less often. Bytes */
-const ROOMY = 1 << 20;
+/** What the pipe of one that prints a lot holds, so that writer and reader take turns less often, and yet what is read is still in the cache. Bytes */
+const ROOMY = 512 << 10;
 /** Output that follows so soon on other output is left to gather, for so long. Milliseconds */
 const BUSY = 20;
-const GATHERING = 2;
+const GATHERING = 1;
 /** So much of the spool may lie behind what is logged before it is given back. Bytes */
 const WORN = 1 << 20;
 
