@@ -74,7 +74,9 @@ export class Namer {
     const value: unknown = JSON.parse(line);
     const table = (value as Row)['nftables'];
     const items: readonly Row[] = Array.isArray(value) ? value : Array.isArray(table) ? table : [value];
-    return items.filter((item) => !passes(item)).map((item) => sorted(this.#text(JSON.stringify(lasting(item)))));
+    return items
+      .filter((item) => !passes(item))
+      .map((item) => sorted(this.#text(JSON.stringify(lasting(withoutLinkLocal(item))))));
   }
 
   #text(line: string): string {
@@ -100,6 +102,16 @@ export const BYSTANDER = 'bystander';
 function passes({ dst, state, protocol }: Row): boolean {
   if (Array.isArray(state) && dst !== undefined) return !state.includes('PERMANENT');
   return protocol === 'kernel' && /^f[ef][0-9a-f]{2}::/.test(String(dst));
+}
+
+/**
+ * The kernel gives a bridge its link-local address when it has taken notice of a port, a second later or so: never, where the port
+ * was gone by then.
+ */
+function withoutLinkLocal(item: Row): Row {
+  const { linkinfo, addr_info: addresses } = item as { linkinfo?: Row; addr_info?: readonly Row[] };
+  if (linkinfo?.['info_kind'] !== 'bridge' || addresses === undefined) return item;
+  return { ...item, addr_info: addresses.filter(({ local }) => !String(local).startsWith('fe80:')) };
 }
 
 /** The same without what passes. */
