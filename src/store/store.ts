@@ -193,7 +193,7 @@ function claim(path: string, database: DatabaseSync): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE');
   refuseOther(path, { version: pragma(database, 'user_version'), application: pragma(database, 'application_id') });
   // Rows are read once, at the start: pages are kept for little (KiB, unless SQLite keeps 2,000).
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256');
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512');
   check(path, database);
 }
 
