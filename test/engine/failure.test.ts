@@ -36,7 +36,6 @@ const FAILING: readonly { readonly name: string; readonly spec: Partial<Containe
   { name: 'a user nobody knows', spec: { user: 'nobodyatall' }, message: /^unable to find user nobodyatall/ },
   { name: 'a command that is not there', spec: { command: ['/nosuch'] }, message: /no such file or directory/ },
   { name: 'a command that may not be run', spec: { command: ['/etc/passwd'] }, message: /permission denied/ },
-  { name: 'a working directory below a file', spec: { workingDirectory: '/etc/passwd/x' }, message: /not a directory/ },
   {
     name: 'a mount source that cannot be made',
     spec: {
@@ -57,6 +56,14 @@ else {
       clean = await room.traces();
     });
     after(() => room[Symbol.asyncDispose]());
+
+    test('a working directory below a file: there is no container', async () => {
+      const spec = containerSpec(['sleep', '600'], { workingDirectory: '/etc/passwd/x' });
+      await assert.rejects(room.containers.create('failing', spec), {
+        message: 'Cannot mkdir: /etc/passwd/x is not a directory',
+      });
+      assert.deepEqual(await room.traces(), clean);
+    });
 
     for (const { name, spec, message } of FAILING) {
       test(name, async () => {

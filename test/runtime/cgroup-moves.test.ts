@@ -26,6 +26,12 @@ function writes(): number {
   return Number(/^syscw: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
 }
 
+/** A move is made each 8 to 20 ms; one or two others within 100 ms are of Node's own threads. */
+function assertQuiet(since: number): void {
+  const made = writes() - since;
+  assert(made < 3, `${made} writes`);
+}
+
 before(() => {
   for (const group of [first, second]) mkdirSync(group);
   enter(first);
@@ -50,13 +56,13 @@ test('moves are made while others are expected, and only then', async () => {
   await sleep(100);
   const over = writes();
   await sleep(100);
-  assert.equal(writes(), over);
+  assertQuiet(over);
   moves.expectFor(50);
   await sleep(300);
   assert(writes() > over);
   const again = writes();
   await sleep(100);
-  assert.equal(writes(), again);
+  assertQuiet(again);
 });
 
 test('none are made where many are expected', async () => {
@@ -65,7 +71,7 @@ test('none are made where many are expected', async () => {
   await sleep(100);
   const begun = writes();
   await sleep(200);
-  assert.equal(writes(), begun);
+  assertQuiet(begun);
   for (const one of expected.slice(2)) one[Symbol.dispose]();
   await sleep(200);
   assert(writes() > begun);
@@ -92,5 +98,5 @@ test('nothing is written when it is closed in the middle', async () => {
   await sleep(100);
   const over = writes();
   await sleep(100);
-  assert.equal(writes(), over);
+  assertQuiet(over);
 });
