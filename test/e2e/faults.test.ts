@@ -72,8 +72,8 @@ describe('clients and containers that behave badly, and many at once', () => {
   });
 
   test('a container that forks without end stays within --pids-limit, and can be removed', async () => {
-    // The shell that began waits without a fork of its own, which would fail and end it.
-    const bomb = 'f() { f | f & }; mkfifo /never; f 2>/dev/null; read line <>/never';
+    // The shell that began forks once, before anybody else, and waits without: a fork that fails would end it.
+    const bomb = 'f() { f | f & }; mkfifo /never; (f) 2>/dev/null & read line <>/never';
     await daemon.ok('run', '-d', '--name', 'bomb', '--pids-limit', '40', '-m', '64m', 'busybox', 'sh', '-c', bomb);
     const beside = await daemon.ok('run', '--rm', 'busybox', 'echo', 'undisturbed');
     assert.equal(beside, 'undisturbed');
