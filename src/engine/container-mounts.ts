@@ -4,7 +4,7 @@ import type { Container, ContainerSpec } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { BindMount, Mount, VolumeMount } from '../model/mount.ts';
 import type { Volume } from '../model/volume.ts';
-import type { SeenMount } from '../runtime/files/job.ts';
+import type { RootView, SeenMount } from '../runtime/files/job.ts';
 import type { PlacedMount } from '../runtime/spec/mounts.ts';
 import { RootFilesystem, type SnapshotMount } from '../runtime/spec/root.ts';
 import type { Core } from './core.ts';
@@ -94,31 +94,33 @@ function withVolume(state: State, mount: VolumeMount, volumes: Map<string, Volum
 export async function fillVolumes(core: Core, container: Container, layers: readonly SnapshotMount[]): Promise<void> {
   const wanting = container.mounts.filter((mount): mount is VolumeMount => mount.type === 'volume' && mount.copy);
   if (wanting.length === 0) return;
-  const { remap } = core.config;
   await core.volumeUse.hold(wanting, container.id, async () => {
     const { volumes } = core.runtime;
     const empty = wanting.filter(({ name, subpath }) => volumes.isEmpty(name, subpath));
     const chosen = byDepth(empty.filter(({ destination }) => has(layers, destination)));
     if (chosen.length === 0) return;
     const mounts = chosen.map((mount) => seenMount(core, mount));
-    await core.runtime.files.copyUp({
-      layers,
-      mounts,
-      readOnly: false,
-      ...(remap === undefined ? {} : { maps: remap }),
-    });
+    await core.runtime.files.copyUp(freshRoot(core, layers, mounts));
   });
 }
 
 /** Where the image has none: `cp` to a container that was never started finds it. What a start mounts is not yet there, as in Docker. */
 export async function makeWorkingDirectory(
-  { runtime, config: { remap } }: Core,
+  core: Core,
   { spec: { workingDirectory: path } }: Container,
   layers: readonly SnapshotMount[],
 ): Promise<void> {
   if (path === '' || has(layers, path)) return;
-  const root = { layers, mounts: [], readOnly: false, ...(remap === undefined ? {} : { maps: remap }) };
-  await runtime.files.makeDirectory(root, path);
+  await core.runtime.files.makeDirectory(freshRoot(core, layers), path);
+}
+
+/** The root of a container that is being made: to be written to, also where the container itself may not. */
+function freshRoot(
+  { config: { remap } }: Core,
+  layers: readonly SnapshotMount[],
+  mounts: readonly SeenMount[] = [],
+): RootView {
+  return { layers, mounts, readOnly: false, ...(remap === undefined ? {} : { maps: remap }) };
 }
 
 function has(layers: readonly SnapshotMount[], path: string): boolean {
