@@ -29,9 +29,13 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
     this.#admin = `${table}-admin`;
     this.#nftables = new Nftables(namespace);
     this.#conntrack = new Conntrack(namespace);
+    const [plain, sealed] = [false, true].map((internal) => rulesetText(table, { accept, internal })) as [
+      string,
+      string,
+    ];
     this.#table = new Table(table, this.#nftables, {
       family: 'inet',
-      ruleset: rulesetText(table, accept),
+      ruleset: (has) => (has('internal') ? sealed : plain),
       compile,
       decompile,
       onDemand: false,

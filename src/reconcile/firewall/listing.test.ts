@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { elementId } from './element.ts';
-import { readListing } from './listing.ts';
+import { fingerprint, readListing } from './listing.ts';
 
 const set = (name: string, elem?: unknown) => ({
   set: { name, table: 't', type: 'x', handle: 7, ...(elem ? { elem } : {}) },
@@ -10,8 +10,7 @@ const map = (name: string, elem?: unknown) => ({
   map: { name, table: 't', type: 'x', handle: 8, ...(elem ? { elem } : {}) },
 });
 const rule = (handle: number, expr: unknown) => ({ rule: { table: 't', chain: 'c', handle, expr } });
-const listing = (...objects: object[]) =>
-  readListing('t', { nftables: [{ metainfo: { version: '1.0.6' } }, ...objects] });
+const listing = (...objects: object[]) => readListing({ nftables: [{ metainfo: { version: '1.0.6' } }, ...objects] });
 
 test('elements are read as they were written', () => {
   const prefix = { prefix: { addr: '10.0.0.0', len: 24 } };
@@ -47,16 +46,17 @@ test('a protocol’s number means its name', () => {
   );
 });
 
-test('the fingerprint knows neither handles nor elements, but all the rest and its order', () => {
+test('the fingerprint knows neither handles nor elements, but all the rest and its order, and what the table was made from', () => {
+  const of = (...objects: object[]) => fingerprint('t', listing(...objects));
   const drop = rule(1, [{ drop: null }]);
   const accept = rule(2, [{ accept: null }]);
-  const { fingerprint } = listing(set('bridges'), drop, accept);
-  assert.match(fingerprint, /^[0-9a-f]{16}$/);
-  assert.equal(listing(set('bridges', ['br0']), rule(11, [{ drop: null }]), accept).fingerprint, fingerprint);
-  assert.notEqual(listing(set('bridges'), accept, drop).fingerprint, fingerprint);
-  assert.notEqual(listing(set('bridges'), drop).fingerprint, fingerprint);
-  assert.notEqual(listing(set('bridges'), set('more'), drop, accept).fingerprint, fingerprint);
-  assert.notEqual(readListing('u', { nftables: [set('bridges'), drop, accept] }).fingerprint, fingerprint);
+  const whole = of(set('bridges'), drop, accept);
+  assert.match(whole, /^[0-9a-f]{16}$/);
+  assert.equal(of(set('bridges', ['br0']), rule(11, [{ drop: null }]), accept), whole);
+  assert.notEqual(of(set('bridges'), accept, drop), whole);
+  assert.notEqual(of(set('bridges'), drop), whole);
+  assert.notEqual(of(set('bridges'), set('more'), drop, accept), whole);
+  assert.notEqual(fingerprint('u', listing(set('bridges'), drop, accept)), whole);
 });
 
 test('what the table says of its own making is read apart', () => {
@@ -77,5 +77,5 @@ test('what cannot be understood is kept as something nobody wrote', () => {
     'bridges { null }',
     'port4 { no pair :  }',
   ]);
-  assert.deepEqual(readListing('t', undefined).elements, []);
+  assert.deepEqual(readListing(undefined).elements, []);
 });

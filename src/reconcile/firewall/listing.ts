@@ -6,9 +6,9 @@ import { type DropReason, type FieldType, isDropReason, isSetName, SETS } from '
 /** A table as the kernel holds it. */
 export interface Listing {
   readonly elements: readonly Element[];
-  /** What never changes: chains, rules, sets and the table's flags, as one short word. Equal for equal tables */
-  readonly fingerprint: string;
-  /** The word that was written into the table when it was made */
+  /** All the rest: chains, rules, sets and the table's flags, in one word. Equal for equal tables */
+  readonly rest: string;
+  /** The fingerprint that was written into the table when it was made */
   readonly original?: string;
 }
 
@@ -21,13 +21,9 @@ const PROTOCOLS: ReadonlyMap<unknown, string> = new Map([
   [132, 'sctp'],
 ]);
 
-/**
- * Reads `list table` (libnftables-json(5)). @param ruleset the text that the table is made from. The fingerprint covers everything but handles and elements, and the text that
- * the table is made from, so that a table of an older Fairway differs. Listings of other versions of nft may differ
- * too: then the table is made anew once.
- */
-export function readListing(ruleset: string, output: unknown): Listing {
-  const hash = createHash('sha256').update(ruleset);
+/** Reads `list table` (libnftables-json(5)). Listings of other versions of nft may differ: then the table is made anew once. */
+export function readListing(output: unknown): Listing {
+  const hash = createHash('sha256');
   const elements: Element[] = [];
   let original: string | undefined;
   for (const [kind, body] of objectsOf(output)) {
@@ -39,7 +35,15 @@ export function readListing(ruleset: string, output: unknown): Listing {
     if (name === 'fingerprint') original = members[0]?.comment;
     else for (const member of members) elements.push(member);
   }
-  return { elements, fingerprint: hash.digest('hex').slice(0, 16), ...(original === undefined ? {} : { original }) };
+  return { elements, rest: hash.digest('hex'), ...(original === undefined ? {} : { original }) };
+}
+
+/**
+ * What an intact table is told by: all of it but handles and elements, and the text that it was made from, so that a table of an
+ * older Fairway differs.
+ */
+export function fingerprint(ruleset: string, { rest }: Listing): string {
+  return createHash('sha256').update(ruleset).update(rest).digest('hex').slice(0, 16);
 }
 
 /** How many packets were dropped, by the reason. @param output of `list counters` */

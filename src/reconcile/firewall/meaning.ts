@@ -42,8 +42,6 @@ export function compile(resource: FirewallResource): Element[] {
   }
 }
 
-const SEALING = ['ipv4', 'ipv6'].map((key): Element => ({ set: 'sealing', key }));
-
 function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Element[] {
   const name = quoted(bridge);
   const family = familyOf(subnet);
@@ -53,7 +51,7 @@ function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Ele
     { set: `subnets${family}`, key: `${prefixText(subnet)} . ${name}` },
     { set: icc === false ? 'confined' : 'turning', key: `${name} . ${name}` },
   ];
-  if (internal) elements.push({ set: 'internal', key: name }, ...SEALING);
+  if (internal) elements.push({ set: 'internal', key: name });
   if (mode === 'nat-unprotected') elements.push({ set: 'unprotected', key: ofFamily });
   if (mode === 'routed') elements.push({ set: 'routed', key: ofFamily });
   return elements;

@@ -1,8 +1,8 @@
 import type { FirewallMark } from '../../model/network.ts';
 
 /**
- * Everything in the table that never changes, in nft's language. What comes and goes with networks and ports are elements of
- * the sets and maps. Sets whose name ends in 4 or 6 hold addresses of that family; the chains are the same for both.
+ * Everything in the table but the elements of its sets and maps, in nft's language. What comes and goes with networks and ports
+ * are elements. Sets whose name ends in 4 or 6 hold addresses of that family; the chains are the same for both.
  */
 
 /** Of the firewall's table, and of that of port security. */
@@ -39,8 +39,6 @@ export type FieldType =
 export const SETS = {
   bridges: { key: ['ifname'] },
   internal: { key: ['ifname'] },
-  /** Both families while there is an internal bridge: a bit is asked for with each packet, and links only where it is set */
-  sealing: { key: ['nf_proto'] },
   /** A bridge twice: what comes from it may go back to it by way of the host */
   turning: { key: ['ifname', 'ifname'] },
   /** A bridge twice: the LAN's frames that it carries. They come here where br_netfilter has the host's hands on them */
@@ -109,9 +107,17 @@ export function isSetName(name: string): name is SetName {
   return Object.hasOwn(SETS, name);
 }
 
-/** The table without an element. @param table its name; the family is inet. @param accept packets that may go to every port */
-export function rulesetText(table: string, accept?: FirewallMark): string {
-  return tableText('inet', table, chainsText(accept));
+/** What the rules are told of besides elements. */
+export interface RulesetOptions {
+  /** Packets that may go to every port */
+  readonly accept?: FirewallMark | undefined;
+  /** There are internal bridges. Without one, no packet is asked whether it is theirs: that takes 1 % of a connection's time */
+  readonly internal: boolean;
+}
+
+/** The table without an element. @param table its name; the family is inet */
+export function rulesetText(table: string, options: RulesetOptions): string {
+  return tableText('inet', table, chainsText(options));
 }
 
 /** A table with the sets and counters of its family. */
@@ -131,10 +137,11 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
 
 /**
  * What every packet passes is a few comparisons; looking a link up in a set costs as much as ten of them.
- * arriving: bridges have route_localnet, for the sake of 127.0.0.1 on the host; here is what keeps containers out of it.
- *   After the administrator's chain, and still with addresses as they are on the wire. From an internal bridge only its own
- *   subnet can be reached, and with it the host's address there, but none of the host's others (`fib daddr . iif`). IPv6 of
- *   the link itself is named: where br_netfilter shows us frames and the host has no IPv6 on the bridge, fib finds no way there.
+ * input: bridges have route_localnet, for the sake of 127.0.0.1 on the host; here, and in forward, is what keeps containers out of
+ *   it. From an internal bridge only its own subnet can be reached, and with it the host's address there, but none of the host's
+ *   others (`fib daddr . iif`).
+ * looped: answers to 127.0.0.1 bear it again here, though they came for the bridge's address, which the question was sent with.
+ *   Nothing that came for 127.0.0.0/8 can be taken for one: that is no address of an answer to a translated source.
  * prerouting: what comes from outside for 127.0.0.0/8 is not translated, so the kernel drops it as martian. The output
  *   chain does the same for the host itself, and takes 127.0.0.1 too. IPv6 knows no route_localnet, and forwards nothing
  *   from a link-local address: ::1 and fe80::/10 are left to whoever listens on the host.
@@ -143,9 +150,9 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
  * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
  *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
  * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
- *   Connections that both ends have confirmed (the kernel calls them assured with the third packet of TCP) and that have an
- *   address translated are through at once. Before them stands only what no connection changes, since others could speak in its
- *   name: internal networks, which have none of their own that is translated.
+ *   Connections that both ends have confirmed (the kernel calls them assured with the third packet of TCP) are through at once,
+ *   since their first packet was let through here. Before them stands only what no connection changes, since others could speak in
+ *   its name: what says to come from 127.0.0.0/8, as the host's own connections to containers may, and internal networks.
  * leaving, entering: where the way out takes less than the network, or an answer comes back on such a way, both ends are told
  *   in the first packet of each (the kernel makes the figure smaller, never larger: net/netfilter/nft_exthdr.c). Without it,
  *   connections hang where somebody on the way keeps ICMP to himself. Assured connections need none of that.
@@ -155,14 +162,14 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
  *   So are all ports to packets with the administrator's mark; internal networks stay closed to them.
  * opened: ports of containers behind the container's own address.
  */
-const chainsText = (accept: FirewallMark | undefined) => `
-  chain arriving {
-    type filter hook prerouting priority mangle + 10; policy accept
-    ip saddr 127.0.0.0/8 goto looped
+const chainsText = ({ accept, internal }: RulesetOptions) => `
+  chain input {
+    type filter hook input priority filter; policy accept
+    ip saddr 127.0.0.0/8 iifname @bridges counter name loopback drop
     ip daddr 127.0.0.0/8 goto looped
-    meta nfproto @sealing iifname @internal goto from_internal
-  }
+${internal ? '    iifname @internal goto from_internal\n' : ''}  }
   chain looped {
+    ct direction reply ct status snat accept
     iifname @bridges counter name loopback drop
   }
   chain from_internal {
@@ -213,16 +220,12 @@ const chainsText = (accept: FirewallMark | undefined) => `
   }
   chain forward {
     type filter hook forward priority filter; policy accept
-    meta nfproto @sealing jump seals
-    ct status & (snat | dnat) != 0 ct status assured accept
+    ip saddr 127.0.0.0/8 iifname @bridges counter name loopback drop
+${internal ? SEALS : ''}    ct status assured accept
     iifname @bridges goto leaving
     oifname @bridges goto entering
     iifname . oifname @carried accept
     meta nfproto @guarded counter name guarded drop
-  }
-  chain seals {
-    iifname @internal goto sealed
-    oifname @internal goto sealed
   }
   chain sealed {
     iifname . oifname @turning accept
@@ -230,7 +233,6 @@ const chainsText = (accept: FirewallMark | undefined) => `
   }
   chain leaving {
     iifname . oifname @turning accept
-    ct status assured accept
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname @bridges goto between
     ct state invalid counter name invalid drop
@@ -243,7 +245,6 @@ ${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 ac
     goto opened
   }
   chain entering {
-    ct status assured accept
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     ct state established,related accept
     ct status dnat accept
@@ -258,6 +259,10 @@ ${markText(accept)}    meta nfproto . oifname @unprotected accept
     iifname . ip6 daddr . meta l4proto . th dport @through6 accept
     counter name unpublished drop
   }
+`;
+
+const SEALS = `    iifname @internal goto sealed
+    oifname @internal goto sealed
 `;
 
 function markText(accept: FirewallMark | undefined): string {

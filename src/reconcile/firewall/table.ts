@@ -3,15 +3,15 @@ import { KernelError } from '../../model/errors.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Change } from '../applier.ts';
 import { additions, deletions, type Element } from './element.ts';
-import { type Listing, readDrops, readListing } from './listing.ts';
-import type { DropReason, TableFamily } from './ruleset.ts';
+import { fingerprint, type Listing, readDrops, readListing } from './listing.ts';
+import type { DropReason, SetName, TableFamily } from './ruleset.ts';
 import { type ElementChange, Wanted } from './wanted.ts';
 
 /** What a table's elements mean. */
 export interface TableMeaning<R extends Resource> {
   readonly family: TableFamily;
-  /** What never changes of it, in nft's language */
-  readonly ruleset: string;
+  /** The table without an element, in nft's language. @param has whether a set has elements */
+  ruleset(has: (set: SetName) => boolean): string;
   /** @throws EngineError for a resource that cannot be said in nftables */
   compile(resource: R): Element[];
   /** The reverse; undefined when the elements do not mean anything exactly */
@@ -23,11 +23,13 @@ export interface TableMeaning<R extends Resource> {
 }
 
 /**
- * Keeps one nftables table: its chains and rules never change, its elements are the resources. Touches no other table.
+ * Keeps one nftables table: its chains and rules change with which of its sets are in use at most, its elements are the
+ * resources. Touches no other table.
  *
  * Whether the rules are intact is told by a fingerprint: a hash of the table's own listing without handles and elements,
  * kept in the table itself since it was made, so that it outlives the daemon. A table that is missing or differs in
- * anything but elements, and one whose elements mean nothing exactly, is replaced in one transaction, never patched.
+ * anything but elements, and one whose elements mean nothing exactly, is replaced in one transaction, never patched. So is one
+ * that needs other rules.
  */
 export class Table<R extends Resource> {
   readonly #nftables: Nftables;
@@ -38,8 +40,10 @@ export class Table<R extends Resource> {
   #wanted: Wanted<R> | undefined;
   /** The table was seen to be missing or damaged */
   #damaged = false;
-  /** What an intact table of this process looks like; not known before one was made or seen */
-  #fingerprint: string | undefined;
+  /** The text that the table was made from, while it is there and intact */
+  #ruleset: string | undefined;
+  /** What an intact table looks like, by its text; not known before one was made or seen */
+  readonly #fingerprints = new Map<string, string>();
 
   constructor(name: string, nftables: Nftables, meaning: TableMeaning<R>) {
     this.#words = `${meaning.family} ${name}`;
@@ -93,33 +97,36 @@ export class Table<R extends Resource> {
   }
 
   #commit({ remove, add }: ElementChange, wanted: Wanted<R>): void {
+    const ruleset = this.#meaning.ruleset((set) => wanted.has(set));
     const commands = deletions(this.#words, remove) + additions(this.#words, add);
-    if (this.#damaged) this.#rebuild(wanted);
-    else if (commands !== '') this.#runOrRebuild(commands, wanted);
+    if (this.#damaged || ruleset !== this.#ruleset) this.#rebuild(wanted, ruleset);
+    else if (commands !== '') this.#runOrRebuild(commands, wanted, ruleset);
   }
 
-  #runOrRebuild(commands: string, wanted: Wanted<R>): void {
+  #runOrRebuild(commands: string, wanted: Wanted<R>, ruleset: string): void {
     try {
       this.#nftables.run(commands);
     } catch (error) {
       if (!(error instanceof KernelError) || !['ENOENT', 'EEXIST'].includes(error.code)) throw error;
-      this.#rebuild(wanted);
+      this.#rebuild(wanted, ruleset);
     }
   }
 
   /** Replaces the table, or makes it, without a moment without it. */
-  #rebuild(wanted: Wanted<R>): void {
-    const known = this.#fingerprint;
+  #rebuild(wanted: Wanted<R>, ruleset: string): void {
+    const known = this.#fingerprints.get(ruleset);
     this.#nftables.run(
       this.#removal() +
-        this.#meaning.ruleset +
+        ruleset +
         additions(this.#words, wanted.elements()) +
         (known === undefined ? '' : this.#signature(known)),
     );
     if (known === undefined) {
-      this.#fingerprint = this.#list({ terse: true }).fingerprint;
-      this.#nftables.run(this.#signature(this.#fingerprint));
+      const made = fingerprint(ruleset, this.#list({ terse: true }));
+      this.#fingerprints.set(ruleset, made);
+      this.#nftables.run(this.#signature(made));
     }
+    this.#ruleset = ruleset;
     this.#damaged = false;
     this.#meaning.made?.();
   }
@@ -134,19 +141,24 @@ export class Table<R extends Resource> {
     return `table ${this.#words}\ndelete table ${this.#words}\n`;
   }
 
-  #signature(fingerprint: string): string {
-    return additions(this.#words, [{ set: 'fingerprint', key: '1', comment: fingerprint }]);
+  #signature(comment: string): string {
+    return additions(this.#words, [{ set: 'fingerprint', key: '1', comment }]);
   }
 
   #read(): R[] | undefined {
     const listing = this.#ifThere(() => this.#list({ terse: false }));
-    if (listing?.original === undefined || listing.fingerprint !== listing.original) return undefined;
-    this.#fingerprint = listing.fingerprint;
-    return this.#meaning.decompile(listing.elements);
+    if (listing?.original === undefined) return undefined;
+    const { elements, original } = listing;
+    const used = new Set<SetName>(elements.map(({ set }) => set));
+    const ruleset = this.#meaning.ruleset((set) => used.has(set));
+    if (fingerprint(ruleset, listing) !== original) return undefined;
+    this.#fingerprints.set(ruleset, original);
+    this.#ruleset = ruleset;
+    return this.#meaning.decompile(elements);
   }
 
   #list(options: { terse: boolean }): Listing {
-    return readListing(this.#meaning.ruleset, this.#nftables.run(`list table ${this.#words}`, options));
+    return readListing(this.#nftables.run(`list table ${this.#words}`, options));
   }
 
   #ifThere<T>(read: () => T): T | undefined {

@@ -1,5 +1,6 @@
 import { type Resource, resourceKey } from '../../model/resource.ts';
 import { type Element, elementId } from './element.ts';
+import type { SetName } from './ruleset.ts';
 
 /** What a change does to the table. */
 export interface ElementChange {
@@ -19,6 +20,8 @@ export class Wanted<R extends Resource> {
   readonly #compile: (resource: R) => Element[];
   readonly #resources = new Map<string, R>();
   readonly #elements = new Map<string, Counted>();
+  /** How many elements each set has */
+  readonly #sizes = new Map<SetName, number>();
 
   constructor(compile: (resource: R) => Element[], resources: Iterable<R>) {
     this.#compile = compile;
@@ -27,6 +30,11 @@ export class Wanted<R extends Resource> {
 
   get isEmpty(): boolean {
     return this.#resources.size === 0;
+  }
+
+  /** Whether the set has elements. */
+  has(set: SetName): boolean {
+    return (this.#sizes.get(set) ?? 0) > 0;
   }
 
   *elements(): Iterable<Element> {
@@ -64,9 +72,11 @@ export class Wanted<R extends Resource> {
 
   #count(element: Element, by: 1 | -1): void {
     const id = elementId(element);
-    const holders = (this.#elements.get(id)?.holders ?? 0) + by;
+    const before = this.#elements.get(id)?.holders ?? 0;
+    const holders = before + by;
     if (holders > 0) this.#elements.set(id, { element, holders });
     else this.#elements.delete(id);
+    if (before === 0 || holders === 0) this.#sizes.set(element.set, (this.#sizes.get(element.set) ?? 0) + by);
   }
 
   #unique(resources: readonly R[]): Map<string, Element> {

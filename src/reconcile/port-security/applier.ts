@@ -18,9 +18,10 @@ export class PortSecurityApplier implements Applier<PortSecurityResource>, Dispo
   /** @param table its name */
   constructor(table: string, namespace: NetworkNamespace) {
     this.#nftables = new Nftables(namespace);
+    const ruleset = portRulesetText(table);
     this.#table = new Table(table, this.#nftables, {
       family: 'bridge',
-      ruleset: portRulesetText(table),
+      ruleset: () => ruleset,
       compile: compilePort,
       decompile: decompilePorts,
       onDemand: true,

@@ -126,7 +126,7 @@ function useDriverOptions(value: unknown): void {
 
 /** As the daemon reads it: the listing, and what its elements mean. */
 function useListing(value: unknown): void {
-  const { elements } = readListing('fairway', value);
+  const { elements } = readListing(value);
   const meanings = decompile(elements);
   if (meanings !== undefined) meanings.flatMap(compile);
   readDrops(value);
