@@ -90,10 +90,13 @@ for (const [name, driver] of drivers) {
     const network = networkOf(driver, 'a');
     const endpoint = endpointOf(network, `0123456789${'e'.repeat(54)}`, 'eth0');
     const all = () => [
-      ...describeHost([
-        { family: 4, guard: true },
-        { family: 6, guard: true },
-      ]),
+      ...describeHost({
+        forwarding: [
+          { family: 4, guard: true },
+          { family: 6, guard: true },
+        ],
+        clamp: true,
+      }),
       ...driver.network(network),
       ...describeSandbox(sandbox),
       ...driver.endpoint(network, endpoint, sandbox),

@@ -14,10 +14,20 @@ const FORWARDING: Readonly<Record<AddressFamily, readonly string[]>> = {
   6: ['net/ipv6/conf/default/forwarding', 'net/ipv6/conf/all/forwarding'],
 };
 
-/** What the host holds for all networks together: forwarding of these families, switched on and held; wished by `host`. */
-export function describeHost(families: readonly HostForwarding[]): Resource[] {
-  return families.flatMap(({ family, guard }): Resource[] => [
-    ...FORWARDING[family].map((path): Resource => ({ kind: 'sysctl', namespace: 'host', path, value: '1' })),
-    ...(guard ? [{ kind: 'firewall', meaning: 'forward-guard', family } as const] : []),
-  ]);
+/** What the host holds for all networks together, wished by `host`. */
+export interface HostNeeds {
+  /** Families whose forwarding is switched on and held */
+  readonly forwarding: readonly HostForwarding[];
+  /** Some way is too narrow for the packets of a network */
+  readonly clamp: boolean;
+}
+
+export function describeHost({ forwarding, clamp }: HostNeeds): Resource[] {
+  return [
+    ...forwarding.flatMap(({ family, guard }): Resource[] => [
+      ...FORWARDING[family].map((path): Resource => ({ kind: 'sysctl', namespace: 'host', path, value: '1' })),
+      ...(guard ? [{ kind: 'firewall', meaning: 'forward-guard', family } as const] : []),
+    ]),
+    ...(clamp ? [{ kind: 'firewall', meaning: 'clamp' } as const] : []),
+  ];
 }

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { describeHost, type HostForwarding } from '../drivers/machine.ts';
+import type { HostForwarding } from '../drivers/machine.ts';
 import { NetworkNamespace } from '../kernel/netns.ts';
 import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import { type AddressFamily, FAMILIES } from '../model/address.ts';
-import type { Owner, Resource } from '../model/resource.ts';
 import { goOnHearingRouters, isRouter } from '../reconcile/router.ts';
 import type { NetworkConfig } from './config.ts';
 import type { State } from './state.ts';
@@ -32,10 +31,10 @@ export class Forwarding {
     this.#config = config;
   }
 
-  /** What the host must hold now: nothing while there is no bridge network. */
-  describe(): Map<Owner, readonly Resource[]> {
+  /** What must be forwarded now: nothing while there is no bridge network. */
+  needed(): HostForwarding[] {
     const families = this.#config.ipForward ? FAMILIES.filter((family) => this.#needs(family)) : [];
-    return new Map([['host', describeHost(families.map((family) => this.#forward(family)))]]);
+    return families.map((family) => this.#forward(family));
   }
 
   /** Switches forwarding off again where Fairway had switched it on. */

@@ -19,6 +19,7 @@ export function underFlags(resources: readonly Resource[], flags: Flags): readon
 
 function isAllowed(resource: Resource, { ipv4, ipv6 }: Flags['firewall']): boolean {
   if (resource.kind !== 'firewall' && resource.kind !== 'passage') return true;
+  if (resource.kind === 'firewall' && resource.meaning === 'clamp') return ipv4 || ipv6;
   const family = resource.kind === 'passage' ? resource.family : familyOfRule(resource);
   return family === 4 ? ipv4 : ipv6;
 }
@@ -29,7 +30,7 @@ function guarded(resource: Resource, { ipv4 }: Flags['firewall']): Resource {
   return isDoor && !ipv4 ? { ...resource, value: '0' } : resource;
 }
 
-function familyOfRule(rule: FirewallResource): AddressFamily {
+function familyOfRule(rule: Exclude<FirewallResource, { readonly meaning: 'clamp' }>): AddressFamily {
   if ('family' in rule) return rule.family;
   if (rule.meaning === 'link') return familyOf(rule.to);
   // Frames of any family; without rules for IPv4 there is no guard they would have to pass.

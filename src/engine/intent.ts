@@ -2,6 +2,7 @@ import { describeAttachment } from '../drivers/attachment.ts';
 import type { NetworkDriver, NetworkTraits } from '../drivers/driver.ts';
 import { describeEndpointExtras } from '../drivers/endpoint.ts';
 import { drivers } from '../drivers/index.ts';
+import { describeHost as describeMachine } from '../drivers/machine.ts';
 import { describeSandbox } from '../drivers/sandbox.ts';
 import type { Attachment } from '../model/attachment.ts';
 import { EngineError } from '../model/errors.ts';
@@ -10,6 +11,7 @@ import type { Owner, ResolverListener, Resource } from '../model/resource.ts';
 import { linkedEndpoints } from './container-links.ts';
 import type { Core } from './core.ts';
 import { underFlags } from './host-rules.ts';
+import { isTooNarrow } from './mtu.ts';
 import type { Change, State } from './state.ts';
 
 const networkOwner = (id: string): Owner => `network:${id}`;
@@ -63,9 +65,13 @@ export function describeSpace(core: Pick<Core, 'state' | 'config'>, { id }: Sand
 }
 
 /** What the host itself must hold now, as the daemon's flags allow it. */
-export function describeHost({ forwarding, config }: Pick<Core, 'forwarding' | 'config'>) {
-  const wishes = [...forwarding.describe()];
-  return new Map(wishes.map(([owner, resources]) => [owner, underFlags(resources, config.network)]));
+export function describeHost(
+  core: Pick<Core, 'forwarding' | 'state' | 'wayOut' | 'config'>,
+): Map<Owner, readonly Resource[]> {
+  const { forwarding, state, wayOut, config } = core;
+  const clamp = isTooNarrow(state.networks.values(), wayOut.narrowest);
+  const resources = describeMachine({ forwarding: forwarding.needed(), clamp });
+  return new Map([['host', underFlags(resources, config.network)]]);
 }
 
 /** What everybody wants, the host itself apart. */

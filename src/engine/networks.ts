@@ -37,7 +37,7 @@ export class Networks {
     const core = this.#core;
     const network = planNetwork(core, request);
     await enact(core, { put: { networks: [network] } });
-    // The first bridge network is what forwarding is for.
+    // The first bridge network is what forwarding is for; another may be too large for some way.
     await core.reconciler.commit(describeHost(core));
     networkEvent(core, network, 'create');
     core.overlaps.lookSoon();
@@ -77,6 +77,7 @@ export class Networks {
     }
     refuseRemoval(core.state.networks, network);
     await enact(core, { remove: { networks: [network.id] } });
+    await core.reconciler.commit(describeHost(core));
     networkEvent(core, network, 'destroy');
     core.overlaps.lookSoon();
   }

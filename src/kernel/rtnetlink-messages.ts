@@ -112,7 +112,7 @@ export interface LinkInfo {
 }
 
 /** What a link is told apart by, and whose it is: that much of an event is read. */
-export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'up' | 'group' | 'alias' | 'master'>;
+export type LinkLabel = Pick<LinkInfo, 'index' | 'name' | 'up' | 'mtu' | 'group' | 'alias' | 'master'>;
 
 export interface AddressInfo {
   /** Index */
@@ -186,12 +186,13 @@ export function parseRunning(message: Message): boolean {
 export function parseLinkLabel(message: Message): LinkLabel {
   const header = fixedHeader(message, IFINFO_SIZE);
   const up = (header.readUInt32LE(8) & IFF_UP) !== 0;
-  const label = { index: header.readInt32LE(4), name: '', up, group: 0, alias: '', master: 0 };
+  const label = { index: header.readInt32LE(4), name: '', up, mtu: 0, group: 0, alias: '', master: 0 };
   // What a bridge says of its ports does not tell whose they are.
   const isWhole = header.readUInt8(0) !== AF_BRIDGE;
   eachAttribute(header, IFINFO_SIZE, (type, from, to) => {
     if (type === IFLA_IFNAME) label.name = textAt(header, from, to);
     else if (type === IFLA_IFALIAS) label.alias = textAt(header, from, to);
+    else if (type === IFLA_MTU) label.mtu = numberAt(header, from, to);
     else if (type === IFLA_GROUP) label.group = numberAt(header, from, to);
     else if (type === IFLA_MASTER && isWhole) label.master = numberAt(header, from, to);
   });

@@ -247,6 +247,15 @@ interface ForwardGuardRule {
   readonly family: AddressFamily;
 }
 
+/**
+ * Somewhere a packet of a bridge can be too large for where it goes: both ends of a TCP connection are told in its first packets
+ * how large theirs may be.
+ */
+interface ClampRule {
+  readonly kind: 'firewall';
+  readonly meaning: 'clamp';
+}
+
 /** Said in the field's words, never in rules: the applier alone knows maps, sets and chains. Key: all of it. */
 export type FirewallResource =
   | BridgeRule
@@ -255,6 +264,7 @@ export type FirewallResource =
   | OpenRule
   | LinkRule
   | ForwardGuardRule
+  | ClampRule
   | CarryRule;
 
 /**
@@ -418,5 +428,7 @@ function firewallKey(rule: FirewallResource): string {
       return `link ${rule.from} ${rule.to} ${rule.protocol} ${rule.port}`;
     case 'forward-guard':
       return `forward-guard ${rule.family}`;
+    case 'clamp':
+      return 'clamp';
   }
 }

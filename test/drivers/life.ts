@@ -26,7 +26,7 @@ export async function livesAndGoes(driver: NetworkDriver, driverOptions: DriverO
   const sandbox = sandboxOf('d', true);
   const endpoint = endpointOf({ network: networkOf(5), sandbox, host: 2, ports: [PORT] });
   const wishes = new Map<Owner, readonly Resource[]>([
-    ['host', describeHost([{ family: 4, guard: true }])],
+    ['host', describeHost({ forwarding: [{ family: 4, guard: true }], clamp: false })],
     [`network:${network.id}`, driver.network(network)],
     [`sandbox:${sandbox.id}`, describeSandbox(sandbox)],
     [`endpoint:${endpoint.id}`, driver.endpoint(network, endpoint, sandbox)],

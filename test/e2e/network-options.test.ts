@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../daemon.ts';
+import { eventually } from '../host.ts';
 
 const SLEEP = ['busybox', 'sleep', '600'] as const;
 const BRIDGE = 'com.docker.network.bridge';
@@ -134,5 +135,28 @@ describe('options of bridge networks', () => {
     const refused = await daemon.host.exec(['setpriv', '--reuid', '1000', '--clear-groups', fairwayd]);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /^fairwayd: fairwayd needs to be started with root privileges$/m);
+  });
+
+  test('while some way takes less than a network sends, both ends of a connection are told, and none is looked up otherwise', async () => {
+    const asks = async () => /maxseg size set rt mtu/.test(await host('nft list table inet fairway'));
+    const becomes = (wanted: boolean) => eventually(`asking: ${wanted}`, async () => (await asks()) === wanted);
+    await daemon.docker(['rm', '-f', 'small']);
+    await daemon.docker(['network', 'rm', 'small', 'tiny']);
+    assert.equal(await asks(), false);
+    await host('ip route add 192.0.2.77 dev eth0 mtu 1300');
+    await becomes(true);
+    await daemon.ok('run', '-d', '--name', 'asking', ...SLEEP);
+    await daemon.host.lanShell(`ip addr add 192.0.2.77/32 dev lan0; nft 'table inet seen {
+      counter told { }
+      chain input { type filter hook input priority 0; tcp flags & syn == syn tcp option maxseg size 1260 counter name told; }
+    }'`);
+    await daemon.docker(['exec', 'asking', 'nc', '-w', '5', '192.0.2.77', '9']);
+    assert.match(await daemon.host.lanShell('nft list counters table inet seen'), /packets [1-9]/);
+    await host('ip route del 192.0.2.77');
+    await becomes(false);
+    await created('-o', 'com.docker.network.driver.mtu=9000', 'jumbo');
+    assert.equal(await asks(), true);
+    await daemon.ok('network', 'rm', 'jumbo');
+    assert.equal(await asks(), false);
   });
 });

@@ -81,9 +81,11 @@ const link = fc
 
 const carry = bridgeName.map((name): FirewallResource => ({ kind: 'firewall', meaning: 'carry', bridge: name }));
 
+const clamp = fc.constant<FirewallResource>({ kind: 'firewall', meaning: 'clamp' });
+
 const rule: fc.Arbitrary<FirewallResource[]> = fc.oneof(
   bridges,
-  fc.oneof(masquerade, publish, open, link, guard, carry).map((one) => [one]),
+  fc.oneof(masquerade, publish, open, link, guard, clamp, carry).map((one) => [one]),
 );
 
 /** As they can exist together: no two have the same bridge, subnets that overlap, or the same port. */
@@ -107,6 +109,7 @@ function claims(resource: FirewallResource): string[] {
     case 'masquerade':
       return [];
     case 'carry':
+    case 'clamp':
     case 'forward-guard':
     case 'link':
       return [resourceKey(resource)];

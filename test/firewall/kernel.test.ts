@@ -7,7 +7,9 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { Nftables } from '../../src/kernel/nftables.ts';
-import { resourceKey } from '../../src/model/resource.ts';
+import { parsePrefix } from '../../src/model/address.ts';
+import { type FirewallResource, resourceKey } from '../../src/model/resource.ts';
+import type { Change } from '../../src/reconcile/applier.ts';
 import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
 import { rules, texts } from './arbitrary.ts';
 
@@ -56,11 +58,50 @@ test('rules and chains stay the same objects, whatever comes and goes', () => {
     rules.filter((some) => some.length > 5),
     1,
   );
-  firewall.apply(sample.map((after) => ({ after })));
+  const steady = sample.filter((one) => one.meaning !== 'clamp' && !(one.meaning === 'bridge' && one.internal));
+  firewall.apply(steady.map((after) => ({ after })));
   const handles = constants();
-  firewall.apply(sample.map((before) => ({ before })));
-  firewall.apply(sample.map((after) => ({ after })));
+  firewall.apply(steady.map((before) => ({ before })));
+  firewall.apply(steady.map((after) => ({ after })));
   assert.deepEqual(constants(), handles);
+});
+
+test('what is asked only for internal networks, or narrow ways, is there with the first of them and goes with the last', () => {
+  using firewall = new FirewallApplier('needed', namespace);
+  const asks = () => {
+    const text = nft('list', 'table', 'inet', 'needed');
+    return [/iifname @internal goto/.test(text), /maxseg size set rt mtu/.test(text)];
+  };
+  const clamp: FirewallResource = { kind: 'firewall', meaning: 'clamp' };
+  const network = (name: string, subnet: string, internal: boolean): FirewallResource => {
+    return { kind: 'firewall', meaning: 'bridge', bridge: name, subnet: parsePrefix(subnet), internal, mode: 'nat' };
+  };
+  const open = network('br-open', '10.1.0.0/24', false);
+  const first = network('br-first', '10.2.0.0/24', true);
+  const second = network('br-second', '10.3.0.0/24', true);
+  const steps: [Change<FirewallResource>[], boolean[]][] = [
+    [[{ after: open }], [false, false]],
+    [[{ after: first }], [true, false]],
+    [
+      [{ after: second }, { after: clamp }],
+      [true, true],
+    ],
+    [[{ before: first }], [true, true]],
+    [[{ before: second }], [false, true]],
+    [[{ before: clamp }], [false, false]],
+  ];
+  for (const [change, asked] of steps) {
+    firewall.apply(change);
+    assert.deepEqual(asks(), asked);
+  }
+  assert.deepEqual(firewall.observe(), [open]);
+  // The next daemon finds an intact table, whichever rules it has.
+  firewall.apply([{ after: first }]);
+  const handle = nft('-a', 'list', 'tables');
+  using next = new FirewallApplier('needed', namespace);
+  assert.deepEqual(texts(next.observe()), texts([open, first]));
+  next.apply([{ after: second }]);
+  assert.equal(nft('-a', 'list', 'tables'), handle);
 });
 
 test('the administrator’s table is made once, and not again for another daemon', () => {

@@ -200,7 +200,8 @@ test('a routed container answers pings, and one behind nat does not', async () =
 });
 
 test('where the way out takes less than the network, both ends of a connection are told', async () => {
-  const resources = ([4, 6] as const).flatMap((family) => MODES[0]?.resources(family) ?? []);
+  const clamp = { kind: 'firewall', meaning: 'clamp' } as const;
+  const resources = [clamp, ...([4, 6] as const).flatMap((family) => MODES[0]?.resources(family) ?? [])];
   room.add(...resources);
   // 1300 − 20 (TCP) − 20 or 40 (IP): counted at both ends, which think that 1500 bytes get through.
   const counters = `nft 'table inet seen {

@@ -14,7 +14,7 @@ import {
   udp4,
   udp6,
 } from './frames.ts';
-import { arrivals, forged, honest, makeNeighbours, type Neighbours, send } from './tenants.ts';
+import { arrivals, find, forged, honest, makeNeighbours, type Neighbours, send } from './tenants.ts';
 
 /** UDP port by which the host's counters know our datagrams. */
 const MARK = 6666;
@@ -107,6 +107,16 @@ describe('what a container, or the LAN, sends that is not true', () => {
     const posing = ['192.0.2.2', '10.2.0.1', '127.0.0.1'].map((source) => udp4(ends, source, '10.2.0.1', [MARK, 7000]));
     assert.deepEqual(await shoot(attacker.path, posing), [0, 0]);
     assert.doesNotMatch(await daemon.host.shell('ip neigh'), /10\.2\.0\.1 /);
+  });
+
+  test('an answer to 127.0.0.1 arrives, and nothing that was sent there as if it were one', async () => {
+    const publish = ['--network', 'plain', '-p', `8083:${MARK}/udp`];
+    await daemon.ok('run', '-d', '--name', 'plain-answering', ...publish, 'busybox', 'sleep', '6000');
+    const { path, mac, four } = await find(daemon, 'plain-answering');
+    const ask = `import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', 7700)); s.sendto(b'?', ('127.0.0.1', 8083))`;
+    await daemon.host.out(['python3', '-c', ask]);
+    const to = (target: string) => udp4({ from: mac, to: plain.gateway.mac }, four, target, [MARK, 7700]);
+    assert.deepEqual(await shoot(path, [to(plain.gateway.four), to('127.0.0.1')]), [1, 0]);
   });
 
   test('the LAN reaches neither a port of 127.0.0.1 nor a container’s own address', async () => {

@@ -44,7 +44,7 @@ export async function makeNeighbours(
   return { bridge, gateway, attacker, victim, other };
 }
 
-async function find(daemon: TestDaemon, name: string): Promise<Tenant> {
+export async function find(daemon: TestDaemon, name: string): Promise<Tenant> {
   const format =
     '{{.NetworkSettings.SandboxKey}}{{range .NetworkSettings.Networks}} {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}';
   const [key = '', four = '', six = ''] = (await daemon.ok('inspect', '-f', format, name)).split(' ');

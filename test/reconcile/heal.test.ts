@@ -84,7 +84,10 @@ describe('it heals when', () => {
   before(async () => {
     fixture = await Fixture.create();
     await fixture.reconciler.commit(
-      new Map([...wishesOf(web, db), ['host', describeHost([{ family: 4, guard: true }])]]),
+      new Map([
+        ...wishesOf(web, db),
+        ['host', describeHost({ forwarding: [{ family: 4, guard: true }], clamp: false })],
+      ]),
     );
     await fixture.reconciler.settled();
     assert.equal(fixture.reconciler.repairs.count, 0, fixture.lines.join('\n'));

@@ -29,13 +29,12 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
     this.#admin = `${table}-admin`;
     this.#nftables = new Nftables(namespace);
     this.#conntrack = new Conntrack(namespace);
-    const [plain, sealed] = [false, true].map((internal) => rulesetText(table, { accept, internal })) as [
-      string,
-      string,
-    ];
+    const texts = [false, true].map((internal) => {
+      return [false, true].map((clamp) => rulesetText(table, { accept, internal, clamp })) as [string, string];
+    }) as [[string, string], [string, string]];
     this.#table = new Table(table, this.#nftables, {
       family: 'inet',
-      ruleset: (has) => (has('internal') ? sealed : plain),
+      ruleset: (has) => texts[has('internal') ? 1 : 0][has('clamp') ? 1 : 0],
       compile,
       decompile,
       onDemand: false,

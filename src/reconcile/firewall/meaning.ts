@@ -30,6 +30,8 @@ export function compile(resource: FirewallResource): Element[] {
     }
     case 'forward-guard':
       return [{ set: 'guarded', key: `ipv${resource.family}` }];
+    case 'clamp':
+      return [{ set: 'clamp', key: '1' }];
     case 'publish':
       return compilePublish(resource);
     case 'open':

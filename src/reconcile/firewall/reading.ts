@@ -34,6 +34,7 @@ function readLeniently(elements: readonly Element[]): FirewallResource[] {
     ...of('guarded').map(({ key }): FirewallResource => {
       return { kind: 'firewall', meaning: 'forward-guard', family: key === 'ipv6' ? 6 : 4 };
     }),
+    ...of('clamp').map((): FirewallResource => ({ kind: 'firewall', meaning: 'clamp' })),
     ...of('linked4').map(linkRule),
     ...FAMILIES.flatMap((family) => {
       const ports = [`port${family}`, `range${family}`, `port${family}_any`, `range${family}_any`] as const;

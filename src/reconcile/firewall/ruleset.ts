@@ -65,6 +65,8 @@ export const SETS = {
   sources6: { key: ['ipv6_addr', 'nf_proto'], value: ['ipv6_addr'], interval: true },
   /** Families of which nothing is forwarded but from and to our bridges */
   guarded: { key: ['nf_proto'] },
+  /** One element: first packets of TCP connections say how large packets may be. It decides about rules, no rule looks at it */
+  clamp: { key: ['mark'] },
   port4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
   port6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], value: ['ipv6_addr', 'inet_service'] },
   range4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr'], interval: true },
@@ -113,6 +115,8 @@ export interface RulesetOptions {
   readonly accept?: FirewallMark | undefined;
   /** There are internal bridges. Without one, no packet is asked whether it is theirs: that takes 1 % of a connection's time */
   readonly internal: boolean;
+  /** Some way is narrower than a network. Without one, no way is looked up for it: another 1 % */
+  readonly clamp: boolean;
 }
 
 /** The table without an element. @param table its name; the family is inet */
@@ -150,19 +154,20 @@ function setText([name, { key, value, interval, typeof: expression }]: [string, 
  * postrouting: a client that would get its answer past the host, over the bridge, gets the host's address instead: the
  *   container itself and its neighbours when they use the host's address, and the host by 127.0.0.1.
  * forward: what neither enters nor leaves a bridge of ours is left to other tables, unless it is guarded.
- *   Connections that both ends have confirmed (the kernel calls them assured with the third packet of TCP) are through at once,
- *   since their first packet was let through here. Before them stands only what no connection changes, since others could speak in
- *   its name: what says to come from 127.0.0.0/8, as the host's own connections to containers may, and internal networks.
+ *   What answers is through at once, and what follows an answer, since the first packet was let through here. Before it stands only
+ *   what no connection changes, since others could speak in its name: what says to come from 127.0.0.0/8, as the host's own
+ *   connections to containers may, and internal networks.
  * leaving, entering: where the way out takes less than the network, or an answer comes back on such a way, both ends are told
  *   in the first packet of each (the kernel makes the figure smaller, never larger: net/netfilter/nft_exthdr.c). Without it,
- *   connections hang where somebody on the way keeps ICMP to himself. Assured connections need none of that.
+ *   connections hang where somebody on the way keeps ICMP to himself. The answer to the first packet must come here then: what is
+ *   through at once is what the kernel calls assured, with the third packet of TCP.
  * leaving: an answer that connection tracking does not know would leave with an address nobody outside can use.
  * entering, between: from outside and from other bridges, only to published ports. All ports of an unprotected network are
  *   open to the outside, not to other bridges, as in Docker 28.
  *   So are all ports to packets with the administrator's mark; internal networks stay closed to them.
  * opened: ports of containers behind the container's own address.
  */
-const chainsText = ({ accept, internal }: RulesetOptions) => `
+const chainsText = ({ accept, internal, clamp }: RulesetOptions) => `
   chain input {
     type filter hook input priority filter; policy accept
     ip saddr 127.0.0.0/8 iifname @bridges counter name loopback drop
@@ -221,7 +226,7 @@ ${internal ? '    iifname @internal goto from_internal\n' : ''}  }
   chain forward {
     type filter hook forward priority filter; policy accept
     ip saddr 127.0.0.0/8 iifname @bridges counter name loopback drop
-${internal ? SEALS : ''}    ct status assured accept
+${internal ? SEALS : ''}    ct ${clamp ? 'status assured' : 'state established'} accept
     iifname @bridges goto leaving
     oifname @bridges goto entering
     iifname . oifname @carried accept
@@ -233,8 +238,7 @@ ${internal ? SEALS : ''}    ct status assured accept
   }
   chain leaving {
     iifname . oifname @turning accept
-    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
-    oifname @bridges goto between
+${clamp ? CLAMP : ''}    oifname @bridges goto between
     ct state invalid counter name invalid drop
   }
   chain between {
@@ -245,8 +249,7 @@ ${markText(accept)}    ip saddr . ip daddr . meta l4proto . th dport @linked4 ac
     goto opened
   }
   chain entering {
-    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
-    ct state established,related accept
+${clamp ? CLAMP : ''}    ct state established,related accept
     ct status dnat accept
 ${markText(accept)}    meta nfproto . oifname @unprotected accept
     goto opened
@@ -264,6 +267,8 @@ ${markText(accept)}    meta nfproto . oifname @unprotected accept
 const SEALS = `    iifname @internal goto sealed
     oifname @internal goto sealed
 `;
+
+const CLAMP = '    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n';
 
 function markText(accept: FirewallMark | undefined): string {
   return accept === undefined ? '' : `    meta mark & ${accept.mask} == ${accept.mark} accept\n`;
