@@ -29,11 +29,19 @@ const NFTA_LIST_ELEM = 1;
 const NFTA_EXPR_NAME = 1;
 const NFTA_EXPR_DATA = 2;
 const NFTA_DATA_VALUE = 1;
+const NFTA_DATA_VERDICT = 2;
+const NFTA_VERDICT_CODE = 1;
 
 /** NFT_REG_1: the one register that all expressions here use */
 const REGISTER = 1;
+const NFT_REG_VERDICT = 0;
+const NFT_CMP_EQ = 0;
+const NFT_CMP_NEQ = 1;
+const NFT_META_OIF = 5;
 const NFT_META_L4PROTO = 16;
 const NFT_PAYLOAD_CSUM_INET = 1;
+/** linux/netfilter.h */
+const NF_ACCEPT = 1;
 
 /** Where a header field lies, as nft_payload counts. */
 export interface HeaderField {
@@ -58,16 +66,27 @@ export interface BaseChain {
 
 /** The protocol above IP must be this one (IPPROTO_*). */
 export function matchProtocol(protocol: number): Expression[] {
-  const load = expression('meta', (data) => data.be32(1, REGISTER).be32(2, NFT_META_L4PROTO));
-  return [load, equals(Uint8Array.of(protocol))];
+  return [meta(NFT_META_L4PROTO), compare(NFT_CMP_EQ, Uint8Array.of(protocol))];
 }
+
+/** It leaves by another link than this. @param index of the link */
+export function matchOtherLink(index: number): Expression[] {
+  return [meta(NFT_META_OIF), compare(NFT_CMP_NEQ, new Uint8Array(Uint32Array.of(index).buffer))];
+}
+
+/** No later rule of the chain looks at the packet. */
+export const accept: Expression = expression('immediate', (data) =>
+  data.be32(1, NFT_REG_VERDICT).nest(2, (inner) => {
+    inner.nest(NFTA_DATA_VERDICT, (verdict) => verdict.be32(NFTA_VERDICT_CODE, NF_ACCEPT));
+  }),
+);
 
 /** @param value as many bytes as the field, in network order */
 export function matchField(field: HeaderField, value: Uint8Array): Expression[] {
   const load = expression('payload', (data) =>
     data.be32(1, REGISTER).be32(2, field.base).be32(3, field.offset).be32(4, field.length),
   );
-  return [load, equals(value)];
+  return [load, compare(NFT_CMP_EQ, value)];
 }
 
 /** Writes into a transport header whose checksum lies at `checksum`, and mends that. */
@@ -85,11 +104,15 @@ export function setField(field: HeaderField, value: Uint8Array, checksum: number
 /** The packet is not seen by connection tracking. */
 export const notrack: Expression = (batch) => batch.text(NFTA_EXPR_NAME, 'notrack');
 
-function equals(value: Uint8Array): Expression {
+function meta(key: number): Expression {
+  return expression('meta', (data) => data.be32(1, REGISTER).be32(2, key));
+}
+
+function compare(operator: number, value: Uint8Array): Expression {
   return expression('cmp', (data) =>
     data
       .be32(1, REGISTER)
-      .be32(2, 0)
+      .be32(2, operator)
       .nest(3, (inner) => inner.bytes(NFTA_DATA_VALUE, value)),
   );
 }

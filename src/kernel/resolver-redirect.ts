@@ -1,9 +1,11 @@
 import { addressBytes, type IpAddress } from '../model/address.ts';
 import type { NetworkNamespace } from './netns.ts';
 import {
+  accept,
   type Expression,
   type HeaderField,
   matchField,
+  matchOtherLink,
   matchProtocol,
   NftTransaction,
   NftVisit,
@@ -27,6 +29,8 @@ const NF_INET_LOCAL_OUT = 3;
 /** Before connection tracking: NF_IP_PRI_RAW */
 const PRIORITY_RAW = -300;
 const DNS_PORT = 53;
+/** include/net/net_namespace.h: LOOPBACK_IFINDEX */
+const LO = 1;
 
 /** struct iphdr; the ports lie alike in UDP and TCP */
 const SOURCE: HeaderField = { base: 1, offset: 12, length: 4 };
@@ -71,6 +75,8 @@ export function removeResolverRedirect(namespace: NetworkNamespace): void {
  */
 function fill(transaction: NftTransaction, { address, udpPort, tcpPort }: ResolverRedirect): NftTransaction {
   transaction.addChain(RESOLVER_TABLE, { name: CHAIN, hook: NF_INET_LOCAL_OUT, priority: PRIORITY_RAW });
+  // What leaves the sandbox, one comparison.
+  transaction.addRule(RESOLVER_TABLE, CHAIN, [...matchOtherLink(LO), accept]);
   for (const [transport, port] of [
     [UDP, udpPort],
     [TCP, tcpPort],
