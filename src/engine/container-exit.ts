@@ -67,7 +67,7 @@ interface End {
 
 /**
  * Writes the end down and lets the network go; everybody who waited is told after that. What takes runc and containerd
- * longer to clear away, 20 ms or more, keeps nobody waiting but the next who wants this container.
+ * longer to clear away, 20 ms or more, goes on beside that and keeps nobody waiting but the next who wants this container.
  */
 async function end(core: Core, id: string, live: LiveContainer, { run, exit, tell, startAgain }: End): Promise<void> {
   await Promise.allSettled(run.signals);
@@ -86,6 +86,9 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   delete live.run;
   live.session = core.live.newSession(container);
   containerEvent(core, ended, 'die', { exitCode: String(exit.code), execDuration: String(secondsRun(ended)) });
+  // On its way before the kernel is worked on, which is synchronous.
+  const taken = tolerate(core, ended, () => run.process.delete());
+  await immediately();
   await departure.finish();
   for (const network of departure.networks) networkEvent(core, network, 'disconnect', { container: id });
   tellUnmounted(core, ended);
@@ -96,7 +99,7 @@ async function end(core: Core, id: string, live: LiveContainer, { run, exit, tel
   const vanishes = ended.spec.autoRemove && !live.restarting && !live.removing;
   // Who waits for a container to be gone finds its volumes gone, too.
   if (vanishes && anonymousVolumes(ended).length === 0) strikeOut(core, id);
-  await tolerate(core, ended, () => run.process.delete());
+  await taken;
   dropSharedMemory(core, id);
   await releaseMounts(core, ended);
   if (vanishes) {
