@@ -1,5 +1,6 @@
 import type { AddressFamily, IpAddress } from '../model/address.ts';
-import type { NamespaceName, TransportProtocol } from '../model/resource.ts';
+import type { TransportProtocol } from '../model/firewall.ts';
+import type { NamespaceName } from '../model/resource.ts';
 
 /** A server that is asked what we do not know. */
 export interface Upstream {

@@ -1,4 +1,4 @@
-import type { TransportProtocol } from '../model/resource.ts';
+import type { TransportProtocol } from '../model/firewall.ts';
 
 /** What a SRV question asks for: "_http._tcp.web" (RFC 2782). */
 export interface ServiceName {

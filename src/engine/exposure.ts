@@ -1,5 +1,6 @@
 import { familyOf, type IpAddress } from '../model/address.ts';
-import type { BridgeRule, OpenRule, PublishRule, Resource, TransportProtocol } from '../model/resource.ts';
+import type { BridgeRule, OpenRule, PublishRule, TransportProtocol } from '../model/firewall.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Core } from './core.ts';
 
 /** Something of a container that others reach, and who they are. */

@@ -1,6 +1,7 @@
 import { type AddressFamily, familyOf } from '../model/address.ts';
+import type { FirewallResource } from '../model/firewall.ts';
 import { openPorts } from '../model/open-ports.ts';
-import type { FirewallResource, Resource } from '../model/resource.ts';
+import type { Resource } from '../model/resource.ts';
 import type { NetworkConfig } from './config.ts';
 
 type Flags = Pick<NetworkConfig, 'firewall' | 'allowDirectRouting'>;

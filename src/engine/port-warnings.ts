@@ -1,6 +1,6 @@
 import { familyOf, isLoopback } from '../model/address.ts';
 import type { ContainerSpec, PortBinding } from '../model/container.ts';
-import type { TransportProtocol } from '../model/resource.ts';
+import type { TransportProtocol } from '../model/firewall.ts';
 import type { Verdict } from '../reconcile/passage/verdict.ts';
 import type { Core } from './core.ts';
 import { traitsOf } from './intent.ts';

@@ -1,11 +1,8 @@
-import { type AddressFamily, familyOf, type IpAddress, parseIpAddress } from '../model/address.ts';
+import { type AddressFamily, familyOf, type IpAddress, isUnspecified, UNSPECIFIED } from '../model/address.ts';
 import type { ContainerSpec, PortBinding } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
+import type { TransportProtocol } from '../model/firewall.ts';
 import type { PublishedPort } from '../model/network.ts';
-import type { TransportProtocol } from '../model/resource.ts';
-
-const ANY_IPV4 = parseIpAddress('0.0.0.0');
-const ANY_IPV6 = parseIpAddress('::');
 
 /** As many as there are numbers. */
 export const PORTS_PER_CONTAINER = 65_535;
@@ -73,8 +70,8 @@ export function portWishes(spec: ContainerSpec, place: PublishPlace): PortWish[]
 
 function portWish(binding: PortBinding, { hostBinding, families }: PublishPlace): PortWish {
   const { protocol, containerPort, hostAddress, hostPorts } = binding;
-  const both = hostAddress === undefined && hostBinding === ANY_IPV4;
-  const addresses = both ? [ANY_IPV4, ANY_IPV6] : [hostAddress ?? hostBinding];
+  const both = hostAddress === undefined && hostBinding === UNSPECIFIED[4];
+  const addresses = both ? Object.values(UNSPECIFIED) : [hostAddress ?? hostBinding];
   const by = (...ways: Way[]) =>
     addresses.filter((address) => {
       const way = families.get(familyOf(address));
@@ -220,9 +217,8 @@ class TakenPorts {
 
   /** @returns whoever has it; without a name when it is the asker */
   find(protocol: TransportProtocol, address: IpAddress, port: number): { readonly holder?: string } | undefined {
-    const isAny = (one: IpAddress) => one === ANY_IPV4 || one === ANY_IPV6;
     const clashes = (other: IpAddress) =>
-      familyOf(other) === familyOf(address) && (other === address || isAny(other) || isAny(address));
+      familyOf(other) === familyOf(address) && (other === address || isUnspecified(other) || isUnspecified(address));
     if (this.#own.get(port)?.some((own) => own.protocol === protocol && clashes(own.address))) return {};
     return this.#blocks
       .get(blockOf(port))

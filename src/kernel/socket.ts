@@ -1,6 +1,6 @@
 import { addressBytes, familyOf, type IpAddress, parseIpAddress } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
-import type { TransportProtocol } from '../model/resource.ts';
+import type { TransportProtocol } from '../model/firewall.ts';
 import type { NetworkNamespace } from './netns.ts';
 import * as sys from './sys.ts';
 
@@ -14,7 +14,7 @@ const IPPROTO_SCTP = 132;
 const SOL_IP = 0;
 const IP_FREEBIND = 15;
 const SOL_IPV6 = 41;
-/** A socket on "::" takes IPv6 alone, and leaves the port of IPv4 to another */
+/** A socket on "::" takes IPv6 alone, and leaves the port of IPv4 to another, or not */
 const IPV6_V6ONLY = 26;
 const IPV6_FREEBIND = 78;
 const SOL_SOCKET = 1;
@@ -51,6 +51,8 @@ interface HostPorts {
   readonly address: IpAddress;
   readonly port: number;
   readonly count: number;
+  /** Of "::": IPv4's ports too */
+  readonly dualStack?: boolean;
 }
 
 /** Whether the kernel has sockets of SCTP: it loads them when they are asked for, where they are built. */
@@ -75,11 +77,11 @@ export type KeepSockets = (sockets: readonly OpenSocket[]) => Disposable;
  */
 export function reservePorts(
   namespace: NetworkNamespace,
-  { protocol, address, port: first, count }: HostPorts,
+  { protocol, address, port: first, count, dualStack }: HostPorts,
   keep?: KeepSockets,
 ): Disposable {
   if (protocol === 'sctp' && !speaksSctp(namespace)) return { [Symbol.dispose]: () => undefined };
-  const wanted = new Wanted(protocol, address, first);
+  const wanted = new Wanted(protocol, address, first, dualStack);
   const sockets: OpenSocket[] = [];
   const close = () => sockets.forEach(closeSocket);
   try {
@@ -145,14 +147,16 @@ function reserveAfterServer(wanted: Wanted, refused: KernelError): OpenSocket {
 class Wanted {
   readonly protocol: TransportProtocol;
   readonly address: IpAddress;
+  readonly dualStack: boolean;
   /** As the kernel reads them, see socketAddress() */
   readonly name: Buffer;
   #port: number;
 
-  /** @param port 0: any free one */
-  constructor(protocol: TransportProtocol, address: IpAddress, port: number) {
+  /** @param port 0: any free one @param dualStack of "::": IPv4 as well */
+  constructor(protocol: TransportProtocol, address: IpAddress, port: number, dualStack = false) {
     this.protocol = protocol;
     this.address = address;
+    this.dualStack = dualStack;
     this.name = socketAddress(address, port);
     this.#port = port;
   }
@@ -172,12 +176,12 @@ function open(namespace: NetworkNamespace, wanted: Wanted, beforeBind?: (fd: num
 }
 
 /** In the namespace where the caller is. */
-function openHere({ protocol, address, port, name }: Wanted, beforeBind?: (fd: number) => void): OpenSocket {
+function openHere({ protocol, address, port, name, dualStack }: Wanted, beforeBind?: (fd: number) => void): OpenSocket {
   const family = name.readUInt16LE(0);
   const type = protocol === 'udp' ? sys.SOCK_DGRAM : sys.SOCK_STREAM;
   const fd = sys.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0);
   try {
-    if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
+    if (family === sys.AF_INET6) sys.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, dualStack ? 0 : 1);
     beforeBind?.(fd);
     sys.bind(fd, name, `bind ${protocol} ${address} port ${port}`);
     return { fd, port: port === 0 ? portOf(fd) : port };

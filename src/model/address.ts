@@ -33,9 +33,14 @@ export function isLoopback(address: IpAddress): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 
-/** "0.0.0.0" or "::": no address in particular. */
+/** No address in particular; of the host's, any. */
+export const UNSPECIFIED: Readonly<Record<AddressFamily, IpAddress>> = {
+  4: parseIpAddress('0.0.0.0'),
+  6: parseIpAddress('::'),
+};
+
 export function isUnspecified(address: IpAddress): boolean {
-  return address === '0.0.0.0' || address === '::';
+  return address === UNSPECIFIED[4] || address === UNSPECIFIED[6];
 }
 
 /** @throws EngineError invalidArgument when the text is no CIDR, or has host bits set */

@@ -1,8 +1,8 @@
 import type { IpAddress, MacAddress } from './address.ts';
+import type { TransportProtocol } from './firewall.ts';
 import type { Health, HealthCheck } from './health.ts';
 import type { Isolation } from './isolation.ts';
 import type { Mount } from './mount.ts';
-import type { TransportProtocol } from './resource.ts';
 import type { Resources } from './resources.ts';
 
 /** What `docker run`'s `--network` names. */

@@ -8,7 +8,8 @@ import {
   type Prefix,
   prefixContains,
 } from './address.ts';
-import type { Announcement, NamespaceName, TransportProtocol } from './resource.ts';
+import type { TransportProtocol } from './firewall.ts';
+import type { Announcement, NamespaceName } from './resource.ts';
 
 /** Driver options as a user writes them: `-o com.docker.network.bridge.name=br0`. */
 export type DriverOptions = Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import type { OpenRule } from './resource.ts';
+import type { OpenRule } from './firewall.ts';
 
 type Place = Pick<OpenRule, 'address' | 'bridge' | 'through'>;
 type Ports = Pick<OpenRule, 'protocol' | 'port' | 'count'>;

@@ -2,9 +2,9 @@ import { FAIRWAY_PROTOCOL, type RouteSpec } from '../kernel/rtnetlink.ts';
 import type { LinkBin } from '../kernel/trash.ts';
 import { prefixOf } from '../model/address.ts';
 import { KernelError } from '../model/errors.ts';
+import type { FirewallResource } from '../model/firewall.ts';
 import {
   type AddressResource,
-  type FirewallResource,
   isChild,
   type LinkResource,
   type NamespaceName,

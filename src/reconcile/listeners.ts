@@ -9,13 +9,13 @@ import {
   reservePorts,
 } from '../kernel/socket.ts';
 import { isSocketOf } from '../kernel/socket-queue.ts';
-import type { IpAddress } from '../model/address.ts';
+import { type IpAddress, UNSPECIFIED } from '../model/address.ts';
 import { EngineError, KernelError } from '../model/errors.ts';
+import type { PublishRule } from '../model/firewall.ts';
 import {
   type ListenerResource,
   type NamespaceName,
   type PortReservation,
-  type PublishRule,
   type ResolverListener,
   type Resource,
   resourceKey,
@@ -225,6 +225,8 @@ export class Listeners {
     } catch (error) {
       const reason = error instanceof KernelError ? REASONS[error.code] : undefined;
       if (reason === undefined || !(error instanceof KernelError)) throw error;
+      // The kernel does not say of which family the port is taken.
+      if (resource.dualStack) this.#reserve(ofIPv4(resource), find)[Symbol.dispose]();
       const failed = Number(/port (\d+)$/.exec(error.operation)?.[1] ?? port);
       const rule = find(`firewall publish ${protocol} ${address}:${port}`);
       throw new PortUnavailable(resource, failed, rule as PublishRule | undefined, reason, error);
@@ -242,6 +244,10 @@ function keyOfResolver(namespace: NamespaceName): string {
 
 function closeAll(fds: readonly number[]): void {
   for (const fd of fds) closeSocket({ fd, port: 0 });
+}
+
+function ofIPv4({ kind, purpose, namespace, protocol, port, count }: PortReservation): PortReservation {
+  return { kind, purpose, namespace, protocol, address: UNSPECIFIED[4], port, count };
 }
 
 /** What takes the sockets of ports that are relayed. */

@@ -1,6 +1,6 @@
 import { FAIRWAY_PROTOCOL } from '../kernel/rtnetlink.ts';
+import type { FirewallResource } from '../model/firewall.ts';
 import {
-  type FirewallResource,
   isChild,
   type LinkResource,
   type NamespaceName,

@@ -213,11 +213,32 @@ describe('published ports', () => {
     await daemon.ok('rm', '-f', 'holder');
   });
 
-  test('a published port is really bound: the host cannot take it', async () => {
+  test('a port that a stranger has in one family is refused with that family’s address', async () => {
+    for (const [listen, blamed] of [
+      ['TCP6-LISTEN:8094,ipv6only=1', '\\[::\\]'],
+      ['TCP6-LISTEN:8095,ipv6only=0', '0\\.0\\.0\\.0'],
+      ['TCP4-LISTEN:8096,bind=192.0.2.2', '0\\.0\\.0\\.0'],
+    ] as const) {
+      const port = Number(/\d{4}/.exec(listen));
+      daemon.host.spawn(['socat', `${listen},fork,reuseaddr`, 'EXEC:true']);
+      const listens = async () => (await daemon.host.exec(['sh', '-c', `ss -ltn | grep :${port}`])).code === 0;
+      await eventually('a stranger listens', listens);
+      const { stderr } = await daemon.docker(['run', '--rm', '-p', `${port}:80`, 'busybox', 'true']);
+      const target = `172\\.17\\.0\\.\\d+:80/tcp`;
+      assert.match(
+        stderr,
+        new RegExp(`failed to bind host port for ${blamed}:${port}:${target}: address already in use`),
+      );
+    }
+  });
+
+  test('a published port is really bound: the host cannot take it, in neither family, until it is free', async () => {
     await web('--name', 'bound', '-p', '8092:80');
-    const stranger = await daemon.host.exec(['socat', '-T1', 'TCP-LISTEN:8092', 'EXEC:true']);
-    assert.match(stranger.stderr, /Address already in use/);
+    const take = (listen: string) => daemon.host.exec(['socat', '-T1', '-u', listen, 'EXEC:true']);
+    const ways = ['TCP4-LISTEN:8092', 'TCP4-LISTEN:8092,reuseaddr', 'TCP6-LISTEN:8092,ipv6only=1,reuseaddr'];
+    for (const way of ways) assert.match((await take(way)).stderr, /Address already in use/, way);
     await daemon.ok('rm', '-f', 'bound');
+    for (const way of ways) assert.equal((await take(`${way},accept-timeout=0.01`)).stderr, '', way);
   });
 
   test('the host does not become a router for others', async () => {

@@ -7,7 +7,8 @@ import {
   parseIpAddress,
   prefixesOverlap,
 } from '../../src/model/address.ts';
-import { type BridgeRule, type EntryMode, type FirewallResource, resourceKey } from '../../src/model/resource.ts';
+import type { BridgeRule, EntryMode, FirewallResource } from '../../src/model/firewall.ts';
+import { resourceKey } from '../../src/model/resource.ts';
 
 const ipv4 = fc.integer({ min: 0x0a000000, max: 0x0affffff }).map((n) => numberToAddress(4, BigInt(n)));
 const ipv6 = fc.bigInt({ min: 0n, max: (1n << 120n) - 1n }).map((n) => numberToAddress(6, (0xfdn << 120n) | n));

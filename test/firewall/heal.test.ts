@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { parseIpAddress } from '../../src/model/address.ts';
-import type { FirewallResource } from '../../src/model/resource.ts';
+import type { FirewallResource } from '../../src/model/firewall.ts';
 import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
 import { bridge, bridge6, masquerade, masquerade6, publish, Room } from './room.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parseIpAddress } from '../../src/model/address.ts';
-import type { FirewallResource } from '../../src/model/resource.ts';
+import type { FirewallResource } from '../../src/model/firewall.ts';
 import { eventually } from '../host.ts';
 import { bridge, bridge6, masquerade, masquerade6, type Place, publish, Room } from './room.ts';
 

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { NetworkNamespace } from '../../src/kernel/netns.ts';
 import { parseIpAddress, parsePrefix } from '../../src/model/address.ts';
-import type { BridgeRule, FirewallResource, PublishRule } from '../../src/model/resource.ts';
+import type { BridgeRule, FirewallResource, PublishRule } from '../../src/model/firewall.ts';
 import { FirewallApplier } from '../../src/reconcile/firewall/applier.ts';
 import { TestHost } from '../host.ts';
 import type { Target } from './peer.ts';

@@ -1,6 +1,6 @@
 import { isIpAddress, parseIpAddress } from '../../model/address.ts';
 import type { PortBinding, PortKey } from '../../model/container.ts';
-import type { TransportProtocol } from '../../model/resource.ts';
+import type { TransportProtocol } from '../../model/firewall.ts';
 import { invalid } from '../status.ts';
 import { Fields } from './fields.ts';
 

@@ -117,6 +117,42 @@ test('an endpoint is a veth pair, an address, a default route, and for each port
   ]);
 });
 
+test('a port of TCP on all addresses of both families has one socket, and any other one for each', () => {
+  const port = (protocol: 'tcp' | 'udp', address: string, hostPort: number, count = 1) =>
+    ({ protocol, containerPort: 80, hostAddress: parseIpAddress(address), hostPort, count }) as const;
+  const both = ['0.0.0.0', '::'];
+  const ports = [
+    ...both.flatMap((address) => [port('tcp', address, 1), port('tcp', address, 10, 5), port('udp', address, 1)]),
+    port('tcp', '0.0.0.0', 2),
+    port('tcp', '::', 3),
+    ...['127.0.0.1', '::1'].map((address) => port('tcp', address, 4)),
+    port('tcp', '0.0.0.0', 20, 2),
+    port('tcp', '::', 20, 3),
+  ];
+  const held = (addresses: string[]) =>
+    bridge
+      .endpoint(network({}), { ...endpoint, ports, addresses: addresses.map(parseInterfaceAddress) }, sandbox)
+      .flatMap((one) => (one.kind === 'listener' && one.purpose === 'reservation' ? [one] : []))
+      .map(({ protocol, address, port: first, count, dualStack = false, relay }) => {
+        return `${protocol} ${dualStack ? 'both' : address} ${first}+${count}${relay === undefined ? '' : ' relayed'}`;
+      })
+      .sort();
+  const expected = [
+    'tcp 0.0.0.0 2+1',
+    'tcp 0.0.0.0 20+2',
+    'tcp 127.0.0.1 4+1',
+    'tcp :: 20+3 relayed',
+    'tcp :: 3+1 relayed',
+    'tcp ::1 4+1 relayed',
+    'tcp both 1+1 relayed',
+    'tcp both 10+5 relayed',
+    'udp 0.0.0.0 1+1',
+    'udp :: 1+1 relayed',
+  ];
+  assert.deepEqual(held(['10.0.0.2/24']), expected);
+  assert.deepEqual(held(['10.0.0.2/24', 'fd00::2/64']), expected);
+});
+
 test('icc=false is told to the firewall too', () => {
   const resources = bridge.network(network({ 'com.docker.network.bridge.enable_icc': '0' }));
   assert.ok(resources.some((resource) => 'icc' in resource && resource.icc === false));

@@ -10,8 +10,9 @@ import {
 } from '../../model/address.ts';
 import type { PortKey } from '../../model/container.ts';
 import { EngineError } from '../../model/errors.ts';
+import type { BridgeRule, FirewallResource, TransportProtocol } from '../../model/firewall.ts';
 import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
-import type { BridgeRule, FirewallResource, Resource, TransportProtocol } from '../../model/resource.ts';
+import type { Resource } from '../../model/resource.ts';
 import { describeAddressing } from '../addressing.ts';
 import { type NetworkDriver, USUAL_TRAITS } from '../driver.ts';
 import { announcement } from '../endpoint.ts';

@@ -5,6 +5,7 @@ import {
   type IpAddress,
   isLoopback,
   isUnspecified,
+  UNSPECIFIED,
 } from '../../model/address.ts';
 import type { Endpoint, Network, PublishedPort } from '../../model/network.ts';
 import { openPorts } from '../../model/open-ports.ts';
@@ -25,7 +26,22 @@ export function published(network: Network<BridgeOptions>, endpoint: Endpoint): 
     return [...bound.flatMap((port) => bind(network, address, port)), ...opened(network, address, family, ports)];
   });
   // Where IPv4 is routed, nothing of it is translated, and so nothing passed on.
-  return network.options.gatewayModes[4] === 'routed' ? translated : [...translated, ...relayed(endpoint)];
+  return joinFamilies(
+    network.options.gatewayModes[4] === 'routed' ? translated : [...translated, ...relayed(endpoint)],
+  );
+}
+
+/** TCP's ports on all addresses of both families are held by one socket each, where what comes by IPv6 is passed on by the daemon. */
+function joinFamilies(resources: readonly Resource[]): Resource[] {
+  const held = resources.filter((one) => one.kind === 'listener' && one.purpose === 'reservation');
+  const of = (address: IpAddress) => held.filter((one) => one.protocol === 'tcp' && one.address === address);
+  const fours = new Map(of(UNSPECIFIED[4]).map((four) => [`${four.port} ${four.count}`, four]));
+  const instead = new Map<Resource, Resource[]>();
+  for (const six of of(UNSPECIFIED[6])) {
+    const four = fours.get(`${six.port} ${six.count}`);
+    if (four !== undefined && six.relay !== undefined) instead.set(four, []).set(six, [{ ...six, dualStack: true }]);
+  }
+  return resources.flatMap((one) => instead.get(one) ?? [one]);
 }
 
 /** What arrives by IPv6 for a container without it cannot be translated: the daemon passes it on, but for SCTP, which Node does not speak. */

@@ -1,10 +1,7 @@
-import { addressOf, familyOf, type IpAddress, lengthOf, type Prefix } from '../../model/address.ts';
+import { addressOf, familyOf, type IpAddress, lengthOf, type Prefix, UNSPECIFIED } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
-import type { BridgeRule, FirewallResource, OpenRule, PublishRule } from '../../model/resource.ts';
+import type { BridgeRule, FirewallResource, OpenRule, PublishRule } from '../../model/firewall.ts';
 import type { Element } from './element.ts';
-
-/** Any address of the host. */
-export const ANY: Readonly<Record<4 | 6, string>> = { 4: '0.0.0.0', 6: '::' };
 
 /**
  * The elements that say in nftables what the resource says in words. A range of ports with the same numbers inside is one
@@ -61,7 +58,7 @@ function compileBridge({ bridge, subnet, internal, icc, mode }: BridgeRule): Ele
 
 function compilePublish({ protocol, hostAddress, hostPort, count, address, port, bridge }: PublishRule): Element[] {
   const family = familyOf(hostAddress);
-  const any = hostAddress === ANY[family];
+  const any = hostAddress === UNSPECIFIED[family];
   const from = any ? protocol : `${hostAddress} . ${protocol}`;
   const to = sameFamily(address, family);
   const last = hostPort + count - 1;

@@ -1,8 +1,8 @@
-import { type AddressFamily, type Prefix, parseIpAddress, parsePrefix } from '../../model/address.ts';
+import { type AddressFamily, type Prefix, parseIpAddress, parsePrefix, UNSPECIFIED } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
-import type { BridgeRule, FirewallResource, OpenRule, PublishRule, TransportProtocol } from '../../model/resource.ts';
+import type { BridgeRule, FirewallResource, OpenRule, PublishRule, TransportProtocol } from '../../model/firewall.ts';
 import { type Element, elementId } from './element.ts';
-import { ANY, compile } from './meaning.ts';
+import { compile } from './meaning.ts';
 
 const FAMILIES = [4, 6] as const;
 
@@ -122,7 +122,7 @@ function publishRule(range: ReturnType<typeof published>): PublishRule {
 
 /** The fields of one element, those of its range where it is one port of many. */
 function published({ key, value = '', comment = '' }: Element, family: AddressFamily) {
-  const [ports = '', protocol = '', hostAddress = ANY[family]] = key.split(' . ').reverse();
+  const [ports = '', protocol = '', hostAddress = UNSPECIFIED[family]] = key.split(' . ').reverse();
   const [address = '', ownPort] = value.split(' . ');
   const [bridge = '', range = ports] = comment.split(' ');
   const [first = 0, last = first] = range.split('-').map(Number);

@@ -1,4 +1,4 @@
-import type { TransportProtocol } from '../../model/resource.ts';
+import type { TransportProtocol } from '../../model/firewall.ts';
 
 /** The first packet of a connection from another machine to a port of the host. */
 export interface Knock {
