@@ -116,8 +116,9 @@ async function prepare(core: Core, container: Container, image: Image, { volumes
     mkdirSync(folder, { recursive: true, mode: 0o710 });
     makeVolumes(core, volumes);
     const layers = await core.runtime.snapshots.prepare(container.id, image);
-    await fillVolumes(core, container, layers);
+    // First, as in Docker: it is part of what a new volume is filled with.
     await makeWorkingDirectory(core, container, layers);
+    await fillVolumes(core, container, layers);
     core.state.apply({ put: { containers: [container] } });
   } catch (error) {
     undo();

@@ -117,6 +117,13 @@ describe('volumes', () => {
     await daemon.ok('volume', 'rm', 'filled', 'bare', 'bare2');
   });
 
+  test('a working directory that the image lacks is part of what a new volume is filled with', async () => {
+    await daemon.ok('create', '--name', 'placed', '-v', 'placed:/new', '-w', '/new/sub', 'busybox');
+    assert.equal(await daemon.ok('run', '--rm', '-v', 'placed:/seen:ro', 'busybox', 'ls', '/seen'), 'sub');
+    await daemon.ok('rm', 'placed');
+    await daemon.ok('volume', 'rm', 'placed');
+  });
+
   test('a link of the image at the place of a volume leads nowhere outside', async () => {
     await daemon.host.shell('mkdir -p /run/secret; echo secret > /run/secret/file');
     // In the image, /escape leads to /run/secret as seen from the host, and /up/… far above the root.
