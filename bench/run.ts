@@ -108,9 +108,9 @@ async function crowdOfNetworks(): Promise<void> {
   report({ name, ours: last, theirs: first, against: 'the first', ratio: last / first, bar });
 }
 
-/** Start and rm with 500 published ports in one range, against those with one. */
+/** Start and rm with 500 published ports in one range, against those with one; and what they cost in memory. */
 async function ranges(): Promise<void> {
-  const life = async (peer: Peer, ports: number): Promise<Record<'start' | 'rm', number>> => {
+  const create = async (peer: Peer, ports: number): Promise<string> => {
     const bindings = Object.fromEntries(
       Array.from({ length: ports }, (_, i) => [`${20_000 + i}/tcp`, [{ HostPort: String(20_000 + i) }]]),
     );
@@ -121,8 +121,12 @@ async function ranges(): Promise<void> {
       HostConfig: { PortBindings: bindings },
     };
     const { Id } = (await call(peer, 'POST', '/containers/create', spec)) as { Id: string };
-    const start = await timed(async () => void (await call(peer, 'POST', `/containers/${Id}/start`)));
-    return { start, rm: await timed(async () => void (await call(peer, 'DELETE', `/containers/${Id}?force=1`))) };
+    return `/containers/${Id}`;
+  };
+  const life = async (peer: Peer, ports: number): Promise<Record<'start' | 'rm', number>> => {
+    const container = await create(peer, ports);
+    const start = await timed(async () => void (await call(peer, 'POST', `${container}/start`)));
+    return { start, rm: await timed(async () => void (await call(peer, 'DELETE', `${container}?force=1`))) };
   };
   const pairs: Record<'many' | 'one', Record<'start' | 'rm', number>>[] = [];
   for (let round = 0; round < WARM_UP + Math.max(rounds, SHORT); round++) {
@@ -139,6 +143,12 @@ async function ranges(): Promise<void> {
       bar: { limit: 1.1, unit: '×' },
     });
   }
+  const before = await daemonMemory(ours);
+  const container = await create(ours, 500);
+  await call(ours, 'POST', `${container}/start`);
+  const memory = (await daemonMemory(ours)) - before;
+  report({ name: 'memory of the daemon for 500 ports', unit: 'MiB', ours: memory, bar: { limit: 10, unit: 'MiB' } });
+  await call(ours, 'DELETE', `${container}?force=1`);
   if (theirs === undefined) return;
   const [many, one] = [await life(theirs, 500), await life(theirs, 1)];
   for (const what of ['start', 'rm'] as const) {

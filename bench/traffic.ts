@@ -18,17 +18,18 @@ http { access_log off; server { listen 80; keepalive_timeout 0; return 200 'ok';
 
 interface Traffic {
   readonly name: string;
-  readonly unit: 'Gbit/s' | '/s';
-  /** At least this many times Docker's */
-  readonly least: number;
+  readonly unit: 'Gbit/s' | '/s' | 'µs';
+  /** Against Docker: at least, but of a time, at most */
+  readonly limit: number;
   measure(peer: Peer): Promise<number>;
 }
 
 const TRAFFIC: readonly Traffic[] = [
-  { name: 'TCP between containers', unit: 'Gbit/s', least: 1, measure: betweenContainers },
-  { name: 'TCP from outside to a published port', unit: 'Gbit/s', least: 1, measure: fromOutside },
-  { name: 'new connections, outside to published', unit: '/s', least: 1.1, measure: connectionsFromOutside },
-  { name: 'new connections, 127.0.0.1 to published', unit: '/s', least: 1.6, measure: connectionsFromHost },
+  { name: 'TCP between containers', unit: 'Gbit/s', limit: 1, measure: betweenContainers },
+  { name: 'TCP between containers, round trip', unit: 'µs', limit: 1, measure: roundTrip },
+  { name: 'TCP from outside to a published port', unit: 'Gbit/s', limit: 1, measure: fromOutside },
+  { name: 'new connections, outside to published', unit: '/s', limit: 1.1, measure: connectionsFromOutside },
+  { name: 'new connections, 127.0.0.1 to published', unit: '/s', limit: 1.6, measure: connectionsFromHost },
 ];
 
 /** What goes through the networks that stand, beside Docker's. Prints a row for each kind of traffic. */
@@ -47,7 +48,7 @@ async function compare(kind: Traffic, ours: Peer, theirs: Peer | undefined, roun
   }
   const own = { name: kind.name, unit: kind.unit, ours: median(pairs.map(([a]) => a)) };
   if (theirs === undefined) return own;
-  const bar = { limit: kind.least, unit: '×', least: true } as const;
+  const bar = { limit: kind.limit, unit: '×', ...(kind.unit === 'µs' ? {} : { least: true as const }) };
   return { ...own, theirs: median(pairs.map(([, b]) => b)), ratio: median(pairs.map(([a, b]) => a / b)), bar };
 }
 
@@ -60,6 +61,7 @@ async function prepare(peer: Peer): Promise<void> {
   writeFileSync(peer.host.path('/run/nginx.conf'), NGINX);
   peer.host.spawn([...(await inside(peer, 'server')), 'nginx', '-c', '/run/nginx.conf']);
   peer.host.spawn([...(await inside(peer, 'server')), 'iperf3', '-s', '-p', String(IPERF)]);
+  peer.host.spawn([...(await inside(peer, 'server')), 'qperf']);
   for (const port of [WEB, IPERF]) {
     await eventually(
       `port ${port} answers`,
@@ -69,7 +71,7 @@ async function prepare(peer: Peer): Promise<void> {
 }
 
 async function clear(peer: Peer): Promise<void> {
-  await peer.host.shell('pkill -f "^nginx" || true; pkill -x iperf3 || true');
+  await peer.host.shell('pkill -f "^nginx" || true; pkill -x iperf3 || true; pkill -x qperf || true');
   await docker(peer, 'rm', '-f', 'server', 'client');
   await docker(peer, 'network', 'rm', 'traffic');
 }
@@ -80,8 +82,18 @@ export async function inside(peer: Peer, container: string): Promise<string[]> {
 }
 
 async function betweenContainers(peer: Peer): Promise<number> {
-  const address = await docker(peer, 'inspect', '-f', '{{.NetworkSettings.Networks.traffic.IPAddress}}', 'server');
-  return throughput(await peer.host.out([...(await inside(peer, 'client')), ...iperf(address)]));
+  return throughput(await peer.host.out([...(await inside(peer, 'client')), ...iperf(await addressOf(peer))]));
+}
+
+/** There and back, one byte each; qperf tells of half the way. */
+async function roundTrip(peer: Peer): Promise<number> {
+  const ask = ['qperf', '-t', SECONDS, '-uu', await addressOf(peer), 'tcp_lat'];
+  const report = await peer.host.out([...(await inside(peer, 'client')), ...ask]);
+  return 2 * Number(/latency\s+=\s+([\d.]+)/.exec(report)?.[1] ?? Number.NaN);
+}
+
+function addressOf(peer: Peer): Promise<string> {
+  return docker(peer, 'inspect', '-f', '{{.NetworkSettings.Networks.traffic.IPAddress}}', 'server');
 }
 
 async function fromOutside(peer: Peer): Promise<number> {

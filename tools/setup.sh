@@ -16,7 +16,7 @@ if [ "${1:-}" = test ]; then
   wanted="$wanted ip:iproute2 nsenter:util-linux script:bsdutils nft:nftables dnsmasq:dnsmasq-base socat:socat nc:netcat-openbsd dig:bind9-dnsutils ps:procps conntrack:conntrack ss:iproute2 iptables-nft:iptables ufw:ufw firewalld:firewalld dbus-daemon:dbus-daemon openssl:openssl buildah:buildah crun:crun docker-registry:docker-registry docker-compose:docker-compose journalctl:systemd zsh:zsh fish:fish ovs-vswitchd:openvswitch-switch"
 fi
 if [ "${1:-}" = bench ]; then
-  wanted="$wanted iperf3:iperf3 wrk:wrk nginx:nginx-light"
+  wanted="$wanted iperf3:iperf3 qperf:qperf wrk:wrk nginx:nginx-light"
 fi
 if [ "${1:-}" = vm ]; then
   wanted="$wanted qemu-system-x86_64:qemu-system-x86 depmod:kmod apparmor_parser:apparmor"

@@ -42,6 +42,32 @@ test('without rules of a family, nothing rests on them: 127.0.0.1 stays inside, 
   assert.deepEqual(under(false, false), [...REST, sysctl(DOOR, '0')]);
 });
 
+test('without rules, the daemon passes on what comes to published ports, but for SCTP', () => {
+  const held = (address: string, protocol: 'tcp' | 'udp' | 'sctp' = 'tcp', more: object = {}) =>
+    ({
+      kind: 'listener',
+      purpose: 'reservation',
+      namespace: 'host',
+      protocol,
+      address: parseIpAddress(address),
+      port: 8080,
+      count: 1,
+      ...more,
+    }) as Resource;
+  const own = { dualStack: true, relay: { address: parseIpAddress('10.0.0.9'), port: 1 } };
+  const sctp = { ...publish('192.0.2.2', '10.0.0.2'), protocol: 'sctp' } as Resource;
+  const sockets = [held('0.0.0.0'), held('127.0.0.1'), held('0.0.0.0', 'udp'), held('::', 'tcp', own)];
+  const all = [...FOUR, sctp, ...sockets, held('192.0.2.2', 'sctp')];
+  const found = underFlags(all, { firewall: { ipv4: false, ipv6: true }, allowDirectRouting: false });
+  const relay = { relay: { address: parseIpAddress('10.0.0.2'), port: 80 } };
+  assert.deepEqual(found, [
+    held('0.0.0.0', 'tcp', relay),
+    held('127.0.0.1', 'tcp', relay),
+    ...sockets.slice(2),
+    held('192.0.2.2', 'sctp'),
+  ]);
+});
+
 test('direct routing opens each published port at the container’s address', () => {
   const found = underFlags(ALL, { firewall: { ipv4: true, ipv6: false }, allowDirectRouting: true });
   assert.deepEqual(found.slice(FOUR.length + REST.length + 1), [

@@ -1,5 +1,5 @@
-import { type AddressFamily, familyOf } from '../model/address.ts';
-import type { FirewallResource } from '../model/firewall.ts';
+import { type AddressFamily, familyOf, type IpAddress } from '../model/address.ts';
+import type { FirewallResource, PublishRule, TransportProtocol } from '../model/firewall.ts';
 import { openPorts } from '../model/open-ports.ts';
 import type { Resource } from '../model/resource.ts';
 import type { NetworkConfig } from './config.ts';
@@ -8,12 +8,18 @@ type Flags = Pick<NetworkConfig, 'firewall' | 'allowDirectRouting'>;
 
 /**
  * What drivers describe, as the daemon's flags allow it: `--iptables=false` and `--ip6tables=false` leave the rules of their
- * family away, `--allow-direct-routing` opens published ports at the containers' own addresses, too.
+ * family away, so that the daemon passes on itself what comes to published ports, `--allow-direct-routing` opens published ports at
+ * the containers' own addresses, too.
  */
 export function underFlags(resources: readonly Resource[], flags: Flags): readonly Resource[] {
   const { firewall, allowDirectRouting } = flags;
   if (firewall.ipv4 && firewall.ipv6 && !allowDirectRouting) return resources;
-  const allowed = resources.flatMap((resource) => (isAllowed(resource, firewall) ? [guarded(resource, firewall)] : []));
+  const refused = resources.filter((resource) => !isAllowed(resource, firewall));
+  const targets = new Map(refused.filter(isPublish).map((one) => [placeOf(one.hostAddress, one.hostPort, one), one]));
+  const allowed = resources.flatMap((resource) => {
+    if (!isAllowed(resource, firewall)) return [];
+    return [relayed(guarded(resource, firewall), targets)];
+  });
   if (!allowDirectRouting) return allowed;
   return [...allowed, ...direct(allowed)];
 }
@@ -31,6 +37,22 @@ function guarded(resource: Resource, { ipv4 }: Flags['firewall']): Resource {
   return isDoor && !ipv4 ? { ...resource, value: '0' } : resource;
 }
 
+/** As Docker's proxy does, but for SCTP, which Node does not speak. */
+function relayed(resource: Resource, targets: ReadonlyMap<string, PublishRule>): Resource {
+  if (resource.kind !== 'listener' || resource.purpose !== 'reservation') return resource;
+  const target = targets.get(placeOf(resource.address, resource.port, resource));
+  if (target === undefined || resource.relay !== undefined || target.protocol === 'sctp') return resource;
+  return { ...resource, relay: { address: target.address, port: target.port } };
+}
+
+function placeOf(address: IpAddress, port: number, { protocol }: { readonly protocol: TransportProtocol }): string {
+  return `${protocol} ${address} ${port}`;
+}
+
+function isPublish(resource: Resource): resource is PublishRule {
+  return resource.kind === 'firewall' && resource.meaning === 'publish';
+}
+
 function familyOfRule(rule: Exclude<FirewallResource, { readonly meaning: 'clamp' }>): AddressFamily {
   if ('family' in rule) return rule.family;
   if (rule.meaning === 'link') return familyOf(rule.to);
@@ -41,9 +63,7 @@ function familyOfRule(rule: Exclude<FirewallResource, { readonly meaning: 'clamp
 
 /** Each container's published ports at its own address. */
 function direct(resources: readonly Resource[]): Resource[] {
-  const published = resources.flatMap((resource) =>
-    resource.kind === 'firewall' && resource.meaning === 'publish' ? [resource] : [],
-  );
+  const published = resources.filter(isPublish);
   const containers = Map.groupBy(published, ({ address, bridge }) => `${address} ${bridge}`);
   return [...containers.values()].flatMap((rules) => {
     const [place] = rules;

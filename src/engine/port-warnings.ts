@@ -11,10 +11,6 @@ export function portWarnings(core: Core, spec: ContainerSpec): string[] {
   const { networkMode, portBindings, publishAll } = spec;
   if (portBindings.length === 0 && !publishAll) return [];
   if (networkMode.kind === 'host') return ['Published ports are discarded when using host network mode'];
-  // They are rules here, and no process stands in for them.
-  if (!core.config.network.firewall.ipv4) {
-    return ['Published ports are not reachable: the daemon runs with --iptables=false'];
-  }
   return [...sctpWarnings(core, spec), ...firewallWarnings(core, spec)];
 }
 

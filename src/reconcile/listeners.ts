@@ -251,8 +251,9 @@ function ofIPv4({ kind, purpose, namespace, protocol, port, count }: PortReserva
 }
 
 /** What takes the sockets of ports that are relayed. */
-function relayOf({ protocol, relay }: PortReservation): KeepSockets | undefined {
-  return relay === undefined ? undefined : (sockets) => openRelay(protocol, sockets, relay);
+function relayOf(reservation: PortReservation): KeepSockets | undefined {
+  const { relay } = reservation;
+  return relay === undefined ? undefined : (sockets) => openRelay(reservation, sockets, relay);
 }
 
 /** A host port somebody else holds, or on an address the host does not have. */

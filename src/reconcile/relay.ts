@@ -1,4 +1,4 @@
-import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
+import { createSocket, type Socket as DatagramSocket, type RemoteInfo, type SocketType } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { onFirstReadable } from '../kernel/poll.ts';
 import { closeSocket, type OpenSocket } from '../kernel/socket.ts';
@@ -11,16 +11,19 @@ const UDP_PATIENCE = 90_000;
 const UDP_CLIENTS = 1024;
 
 /**
- * Passes on what reaches published ports' own sockets because the kernel cannot translate it: IPv6 to a container that has
- * IPv4 alone, and the host's ::1. Until somebody comes, a port costs one entry in the daemon's poll set.
+ * Passes on what reaches published ports' own sockets because the kernel cannot translate it, or may not: IPv6 to a container that
+ * has IPv4 alone, the host's ::1, and everything where the daemon shall make no rules. Until somebody comes, a port costs one entry in the daemon's poll set.
  * @param sockets belong to the relay from here on; TCP's listen @param target of the first; the others lead to the ports that follow
  */
 export function openRelay(
-  protocol: PortReservation['protocol'],
+  { protocol, address }: Pick<PortReservation, 'protocol' | 'address'>,
   sockets: readonly OpenSocket[],
   target: RelayTarget,
 ): Disposable {
-  return new RelayedPorts(sockets, target, protocol === 'udp' ? UdpRelay : TcpRelay);
+  const type = familyOf(address) === 4 ? 'udp4' : 'udp6';
+  const relay = (fd: number, to: RelayTarget) =>
+    protocol === 'udp' ? new UdpRelay(fd, type, to) : new TcpRelay(fd, to);
+  return new RelayedPorts(sockets, target, relay);
 }
 
 /** Hands a descriptor to Node with the first visitor. */
@@ -33,12 +36,12 @@ class RelayedPorts implements Disposable {
   constructor(
     sockets: readonly OpenSocket[],
     { address, port }: RelayTarget,
-    Relay: new (fd: number, target: RelayTarget) => Disposable,
+    relay: (fd: number, target: RelayTarget) => Disposable,
   ) {
     this.#sockets = sockets;
     const visited = (fd: number) => {
       const index = sockets.findIndex((socket) => socket.fd === fd);
-      this.#open.set(fd, new Relay(fd, { address, port: port + index }));
+      this.#open.set(fd, relay(fd, { address, port: port + index }));
     };
     this.#watch = onFirstReadable(
       sockets.map(({ fd }) => fd),
@@ -104,9 +107,9 @@ class UdpRelay implements Disposable {
   readonly #clients = new Map<string, UdpClient>();
   readonly #server: DatagramSocket;
 
-  constructor(fd: number, target: RelayTarget) {
+  constructor(fd: number, type: SocketType, target: RelayTarget) {
     this.#target = target;
-    const server = createSocket('udp6');
+    const server = createSocket(type);
     server.on('error', () => undefined); // of a datagram that could not be sent: nobody waits for it
     server.on('message', (datagram, from) => this.#pass(server, datagram, from));
     server.bind({ fd });

@@ -57,24 +57,32 @@ describe('what the daemon’s flags say of rules', () => {
     await daemon.host.shell('nft flush table inet fairway-admin');
   });
 
-  test('--iptables=false: no rules, so no NAT and no published port; networks work all the same', async () => {
+  test('--iptables=false: no rules, so no NAT; published ports are passed on by the daemon, and networks work all the same', async () => {
     await restart('--iptables=false', '--ip6tables=false');
-    assert.equal(await reached('192.0.2.2:8080', 2), false);
+    assert.ok(await reached('192.0.2.2:8080'));
     const rules = await daemon.host.shell('nft list ruleset');
     assert.doesNotMatch(rules, /docker0|8080|172\.17\.|set guarded \{[^}]*elements/);
     assert.equal(await daemon.host.shell('sysctl -n net.ipv4.conf.docker0.route_localnet'), '0');
     // Nothing stands before the containers' addresses, either.
     assert.ok(await reached('172.17.0.2:81'));
     await daemon.ok('run', '--rm', 'busybox', 'wget', '-qO-', 'http://172.17.0.2:81/');
-    const told = await daemon.docker(['create', '-p', '8081:80', '--name', 'deaf', 'busybox']);
-    assert.match(told.stderr, /Published ports are not reachable: the daemon runs with --iptables=false/);
+    const ports = ['-p', '127.0.0.1:8081:80', '-p', '192.0.2.2:8082:82/udp', '-p', '[::1]:8083:80'];
+    await daemon.ok('run', '-d', '--name', 'passed', ...ports, 'busybox', 'httpd', '-f', '-h', '/var/www');
+    await daemon.inside('passed', ['socat', 'UDP-RECVFROM:82,fork', 'PIPE']);
+    const curl = async (place: string) => (await daemon.host.exec(['curl', '-s', '-m', '20', place])).code === 0;
+    await eventually('127.0.0.1 answers', () => curl('http://127.0.0.1:8081/'));
+    assert.ok(await curl('http://[::1]:8083/'));
+    assert.equal(await reached('192.0.2.2:8081', 2), false);
+    const echo = 'echo ping | socat -t 1 - UDP4:192.0.2.2:8082';
+    await eventually('UDP is passed on', async () => (await daemon.host.lanShell(echo)) === 'ping');
+    await daemon.ok('rm', '-f', 'passed');
     await restart();
     assert.ok(await reached('192.0.2.2:8080'));
     assert.equal(await reached('172.17.0.2:81', 2), false);
   });
 
   test('--ip, --ip-masq=false, --icc=false and --ip-forward=false', async () => {
-    await daemon.ok('rm', '-f', 'web', 'deaf');
+    await daemon.ok('rm', '-f', 'web');
     await daemon.stop('SIGTERM');
     await daemon.host.shell('sysctl -qw net.ipv4.ip_forward=0');
     await daemon.start(['--ip', '127.0.0.1', '--ip-masq=false', '--icc=false', '--ip-forward=false']);

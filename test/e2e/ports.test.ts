@@ -124,7 +124,10 @@ describe('published ports', () => {
   });
 
   test('a range is one element of the firewall, and every port of it answers', async () => {
+    const programs = async () => (await daemon.host.shell('ps -e')).split('\n').length;
+    const before = await programs();
     await web('--name', 'range', '-p', '7000-7499:7000-7499', '-p', '7500-7503:80-83');
+    assert.ok((await programs()) - before < 20, 'no process for a port');
     const table = await daemon.host.out(['nft', 'list', 'table', 'inet', 'fairway']);
     assert.match(table, /7000-7499/);
     await daemon.ok('exec', '-d', 'range', 'sh', '-c', 'nc -ll -p 7000 -e echo low & nc -ll -p 7499 -e echo high');
