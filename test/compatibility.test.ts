@@ -25,6 +25,9 @@ const LINES = {
   '1.17': 3,
 };
 
+/** What users of Docker complain of, as far as one host solves it. */
+const PAINS = [1, 2, 3, 4, 5, 6, 11, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 27, 28, 29, 31, 32, 33, 34];
+
 const rows = readRows(readFileSync(join(ROOT, 'docs/docker-compatibility.md'), 'utf8'));
 
 test('Docker’s networking: no line is left out', () => {
@@ -33,7 +36,7 @@ test('Docker’s networking: no line is left out', () => {
   );
   assert.deepEqual(
     rows.map(({ line }) => line),
-    wanted,
+    [...wanted, ...PAINS.map((number) => `P${number}`)],
   );
 });
 

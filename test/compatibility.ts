@@ -1,5 +1,5 @@
 /** What a row of docs/docker-compatibility.md says is there. */
-export const STATES = ['supported', 'different', 'refused', 'open'] as const;
+export const STATES = ['supported', 'different', 'refused', 'solved', 'open'] as const;
 
 /** A test a row names. */
 export interface Evidence {
@@ -9,7 +9,7 @@ export interface Evidence {
 }
 
 export interface Row {
-  /** "1.4.7": section and line of the list */
+  /** "1.4.7": section and line of the list; "P7": a complaint’s number */
   readonly line: string;
   readonly state: string;
   /** Behind the state: why it is different, what is refused, what is missing */
@@ -24,7 +24,7 @@ export interface Row {
 export function readRows(text: string): Row[] {
   return text
     .split('\n')
-    .filter((line) => /^\| \d/.test(line))
+    .filter((line) => /^\| P?\d/.test(line))
     .map(readRow);
 }
 

@@ -244,6 +244,16 @@ describe('published ports', () => {
     for (const way of ways) assert.equal((await take(`${way},accept-timeout=0.01`)).stderr, '', way);
   });
 
+  test('who holds the lock of iptables keeps nobody waiting', async () => {
+    daemon.host.spawn(['flock', '/run/xtables.lock', 'sleep', '300']);
+    const isHeld = async () => (await daemon.host.exec(['flock', '-n', '/run/xtables.lock', 'true'])).code !== 0;
+    await eventually('the lock is held', isHeld);
+    await web('--name', 'quick', '-p', '8097:80');
+    await served(onLan('http://192.0.2.2:8097/'), 'a port that was published meanwhile');
+    await daemon.ok('rm', '-f', 'quick');
+    assert.ok(await isHeld());
+  });
+
   test('the host does not become a router for others', async () => {
     assert.equal((await daemon.host.out(['sysctl', '-n', 'net.ipv4.ip_forward'])).trim(), '1');
     await daemon.host.shell(
