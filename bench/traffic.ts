@@ -85,11 +85,11 @@ async function betweenContainers(peer: Peer): Promise<number> {
   return throughput(await peer.host.out([...(await inside(peer, 'client')), ...iperf(await addressOf(peer))]));
 }
 
-/** There and back, one byte each; qperf tells of half the way. */
+/** There and back, one byte each; qperf tells of half the way, with -uu in nanoseconds. */
 async function roundTrip(peer: Peer): Promise<number> {
   const ask = ['qperf', '-t', SECONDS, '-uu', await addressOf(peer), 'tcp_lat'];
   const report = await peer.host.out([...(await inside(peer, 'client')), ...ask]);
-  return 2 * Number(/latency\s+=\s+([\d.]+)/.exec(report)?.[1] ?? Number.NaN);
+  return (2 / 1000) * Number(/latency\s+=\s+([\d.]+)/.exec(report)?.[1] ?? Number.NaN);
 }
 
 function addressOf(peer: Peer): Promise<string> {

@@ -140,6 +140,7 @@ async function buildUp(core: Core, container: Container, place: Place): Promise<
   const creating = prepared.value();
   creating.catch(() => undefined);
   await requestsSent();
+  core.processes.moves.renew();
   const raised = networking(core, times, async () => {
     await raiseEndpoints(core, container, endpoints, [
       ...(place.kind === 'own' ? [sandboxOwner(place.sandbox.id)] : []),

@@ -62,6 +62,23 @@ test('moves are made while others are expected, and only then', async () => {
   assert.equal(writes, again);
 });
 
+test('one more is made for who asks, while some are expected, and not beside many', async () => {
+  using moves = new CgroupMoves();
+  const asked = async () => {
+    const begun = writes;
+    for (let times = 0; times < 40; times++) moves.renew();
+    await sleep(200);
+    return writes - begun;
+  };
+  assert.equal(await asked(), 0);
+  const expected = [moves.expect()];
+  assert((await asked()) >= 40);
+  while (expected.length < 6) expected.push(moves.expect());
+  await sleep(100);
+  assert.equal(await asked(), 0);
+  for (const one of expected) one[Symbol.dispose]();
+});
+
 test('none are made where many are expected', async () => {
   using moves = new CgroupMoves();
   const expected = Array.from({ length: 6 }, () => moves.expect());

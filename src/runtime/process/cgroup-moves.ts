@@ -30,6 +30,8 @@ export class CgroupMoves implements Disposable {
   /** What the last wait took, in milliseconds */
   #wait = USUAL;
   #moving: Promise<void> | undefined;
+  /** Fulfilled when no write is under way any more: till then its descriptor must not become another file's */
+  #written: Promise<unknown> = Promise.resolve();
 
   constructor() {
     try {
@@ -56,10 +58,15 @@ export class CgroupMoves implements Disposable {
     setTimeout(() => expected[Symbol.dispose](), milliseconds).unref();
   }
 
-  /** The last write is waited for: its descriptor may become another file's. */
+  /** Once more, by who is about to let nothing else happen for some milliseconds. */
+  renew(): void {
+    const procs = this.#expected > 0 && this.#expected <= FEW ? this.#look() : undefined;
+    if (procs !== undefined) void this.#moveOnce(procs);
+  }
+
   [Symbol.dispose](): void {
     this.#expected = Number.NEGATIVE_INFINITY;
-    void (this.#moving ?? Promise.resolve()).then(() => {
+    void Promise.all([this.#moving, this.#written]).then(() => {
       for (const descriptor of [this.#own, this.#procs]) if (descriptor !== undefined) closeSync(descriptor);
       this.#own = undefined;
       this.#procs = undefined;
@@ -79,7 +86,9 @@ export class CgroupMoves implements Disposable {
   /** In another thread, which waits in the kernel. */
   async #moveOnce(procs: number): Promise<void> {
     const begun = performance.now();
-    await new Promise<void>((resolve) => write(procs, '0', () => resolve()));
+    const written = new Promise<void>((resolve) => write(procs, '0', () => resolve()));
+    this.#written = Promise.all([this.#written, written]);
+    await written;
     const took = performance.now() - begun;
     if (took > WAIT) this.#wait = took;
   }
@@ -89,7 +98,8 @@ export class CgroupMoves implements Disposable {
     if (this.#own === undefined) return undefined;
     const said = this.#buffer.toString('latin1', 0, readSync(this.#own, this.#buffer, 0, LARGEST, 0));
     if (said !== this.#known) {
-      if (this.#procs !== undefined) closeSync(this.#procs);
+      const former = this.#procs;
+      if (former !== undefined) void this.#written.then(() => closeSync(former));
       this.#known = said;
       this.#procs = openProcs(said);
     }
