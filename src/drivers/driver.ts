@@ -50,7 +50,7 @@ export interface NetworkDriver<Options = unknown> {
    * Refuses a network that cannot be beside the others of this driver.
    * @throws EngineError in Docker's words
    */
-  check?(network: Network<Options>, others: readonly Network<Options>[]): void;
+  check?(network: Network<Options>, others: Iterable<Network<Options>>): void;
   /** What the host must hold while the network exists; wished by `network:<id>`. */
   network(network: Network<Options>): Resource[];
   /** What an endpoint adds, on the host and in its sandbox; wished by `endpoint:<id>`. */

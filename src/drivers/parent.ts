@@ -68,9 +68,9 @@ export function parentOf(network: OnParent): string {
 /** Other networks that hang from the same link. */
 export function neighboursOf<O extends ParentOptions>(
   network: Network<O>,
-  others: readonly Network<O>[],
+  others: Iterable<Network<O>>,
 ): readonly Network<O>[] {
-  return others.filter((other) => other.id !== network.id && parentOf(other) === parentOf(network));
+  return [...others].filter((other) => other.id !== network.id && parentOf(other) === parentOf(network));
 }
 
 /** The link the network hangs from: a dummy of its own, a VLAN made where it is missing, or one that must be there. */

@@ -8,7 +8,7 @@ import type { Owner } from '../model/resource.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { linkVariables } from './link-variables.ts';
-import { findContainer, networkByName } from './lookup.ts';
+import { findContainer } from './lookup.ts';
 import { isUp } from './sandboxes.ts';
 import type { Change, State } from './state.ts';
 
@@ -72,7 +72,7 @@ export function linkNames(state: State, { id }: Container): string[] {
 
 /** Its place on the default network, while it has one. */
 function defaultEndpoint(state: State, { id }: Container): Endpoint | undefined {
-  const network = networkByName(state.networks, 'bridge');
+  const network = state.networkNamed('bridge');
   return state.endpointsOf(id).find((endpoint) => endpoint.network === network?.id);
 }
 

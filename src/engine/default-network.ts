@@ -3,7 +3,6 @@ import type { NetworkConfig } from './config.ts';
 import { chooseDefaultPools, DEFAULT_BRIDGE, type Inputs } from './default-subnets.ts';
 import { newId, timestamp } from './ids.ts';
 import { driverOf } from './intent.ts';
-import { networkByName } from './lookup.ts';
 import { automaticMtu, MTU_OPTION } from './mtu.ts';
 
 /**
@@ -14,8 +13,8 @@ import { automaticMtu, MTU_OPTION } from './mtu.ts';
  */
 export function ensurePredefinedNetworks(inputs: Inputs, wayOut: number | undefined): void {
   const { state, config } = inputs;
-  const bare = (['host', 'none'] as const).filter((name) => networkByName(state.networks, name) === undefined);
-  const known = networkByName(state.networks, 'bridge');
+  const bare = (['host', 'none'] as const).filter((name) => state.networkNamed(name) === undefined);
+  const known = state.networkNamed('bridge');
   const inUse = state.endpoints.values().some(({ network }) => network === known?.id);
   const wanted = config.bridge === 'none' ? [] : inUse ? [] : [planDefaultNetwork(inputs, known, automaticMtu(wayOut))];
   const remove = config.bridge === 'none' && known !== undefined && !inUse ? [known.id] : [];

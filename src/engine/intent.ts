@@ -69,7 +69,7 @@ export function describeHost(
   core: Pick<Core, 'forwarding' | 'state' | 'wayOut' | 'config'>,
 ): Map<Owner, readonly Resource[]> {
   const { forwarding, state, wayOut, config } = core;
-  const clamp = isTooNarrow(state.networks.values(), wayOut.narrowest);
+  const clamp = isTooNarrow(state.packetSizes, wayOut.narrowest);
   const resources = describeMachine({ forwarding: forwarding.needed(), clamp });
   return new Map([['host', underFlags(resources, config.network)]]);
 }

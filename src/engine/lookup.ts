@@ -64,7 +64,7 @@ export function findNetwork(networks: ReadonlyMap<string, Network>, reference: s
   return network;
 }
 
-export function networkByName(networks: ReadonlyMap<string, Network>, name: string): Network | undefined {
+function networkByName(networks: ReadonlyMap<string, Network>, name: string): Network | undefined {
   for (const network of networks.values()) if (network.name === name) return network;
   return undefined;
 }

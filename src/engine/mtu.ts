@@ -17,15 +17,13 @@ export function followsHost(driver: string, options: DriverOptions): boolean {
   return driver === 'bridge' && Number(options[MTU_OPTION] ?? '0') === 0;
 }
 
-/** Whether packets of a bridge network can be too large for another, or for a way of the host. @param narrowest of those, in bytes */
-export function isTooNarrow(networks: Iterable<Network>, narrowest: number): boolean {
-  let least = narrowest;
-  let most = 0;
-  for (const { driver, mtu, driverOptions } of networks) {
-    if (driver !== 'bridge') continue;
-    const size = mtu ?? (Number(driverOptions[MTU_OPTION] ?? '0') || LARGEST);
-    least = Math.min(least, size);
-    most = Math.max(most, size);
-  }
-  return least < most;
+/** How large the packets are that containers send by way of the host, in bytes; undefined: by another way. */
+export function packetSize({ driver, mtu, driverOptions }: Network): number | undefined {
+  return driver === 'bridge' ? (mtu ?? (Number(driverOptions[MTU_OPTION] ?? '0') || LARGEST)) : undefined;
+}
+
+/** Whether packets of a network can be too large for another, or for a way of the host. @param narrowest of those, in bytes */
+export function isTooNarrow(packetSizes: Iterable<number>, narrowest: number): boolean {
+  const sizes = [...packetSizes];
+  return Math.min(narrowest, ...sizes) < Math.max(...sizes);
 }

@@ -11,7 +11,7 @@ import { announcementOf } from './endpoint-options.ts';
 import { isUserDefined } from './endpoints.ts';
 import { newId, timestamp } from './ids.ts';
 import { describeHost, driverOf, enact } from './intent.ts';
-import { findNetwork, networkByName, tryFindNetwork } from './lookup.ts';
+import { findNetwork, tryFindNetwork } from './lookup.ts';
 import { automaticMtu, followsHost } from './mtu.ts';
 import { withDefaults } from './network-request.ts';
 import { matchesPrune, type PruneGuard } from './prune.ts';
@@ -160,7 +160,7 @@ function planNetwork(core: Core, asked: NetworkRequest): Network {
   };
   driver.check?.(
     network,
-    [...core.state.networks.values()].filter((other) => other.driver === driver.name),
+    core.state.networks.values().filter((other) => other.driver === driver.name),
   );
   return network;
 }
@@ -197,7 +197,7 @@ function checkName({ state }: Core, name: string): void {
   if (PREDEFINED_NETWORKS.includes(name) || name === 'default') {
     throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network `);
   }
-  if (networkByName(state.networks, name) !== undefined) {
+  if (state.networkNamed(name) !== undefined) {
     throw new EngineError('conflict', `network with name ${name} already exists`);
   }
 }

@@ -19,7 +19,6 @@ import { linkRecords } from './container-links.ts';
 import { containerPaths } from './container-paths.ts';
 import type { Core } from './core.ts';
 import { gatewayOf } from './gateway.ts';
-import { networkByName } from './lookup.ts';
 import { giveToContainers } from './remap.ts';
 import { overwrite, refreshResolvConf, writeResolvConf } from './resolv-conf.ts';
 import type { State } from './state.ts';
@@ -53,7 +52,7 @@ function writeHosts({ state, config }: Core, container: Container, endpoints: re
 /** What `host-gateway` means: what the daemon was told, else the default network's way out. */
 export function hostGateways(state: State, { network: { hostGateways: told } }: EngineConfig): readonly IpAddress[] {
   if (told.length > 0) return told;
-  const network = networkByName(state.networks, 'bridge');
+  const network = state.networkNamed('bridge');
   return network === undefined ? [] : FAMILIES.flatMap((family) => gatewayOf(network, family) ?? []);
 }
 

@@ -1,3 +1,4 @@
+import type { Prefix } from '../model/address.ts';
 import type { Attachment } from '../model/attachment.ts';
 import type { Container } from '../model/container.ts';
 import type { Endpoint, Network, Sandbox } from '../model/network.ts';
@@ -6,6 +7,7 @@ import type { Row, TableName } from '../store/rows.ts';
 import type { Store, StoreChange, WriteOptions } from '../store/store.ts';
 import { AddressBook } from './address-book.ts';
 import { EndpointIndex } from './endpoint-index.ts';
+import { NetworkIndex } from './network-index.ts';
 
 /** What users asked for, as the store keeps it: networks, sandboxes, endpoints, containers to put and to forget. */
 export type Change = StoreChange;
@@ -22,6 +24,7 @@ export class State {
   /** Of endpoints and containers */
   readonly addresses = new AddressBook();
   readonly #endpointIndex = new EndpointIndex();
+  readonly #networkIndex: NetworkIndex;
   #version = 0;
 
   /** @throws EngineError internal when a row cannot be read */
@@ -36,12 +39,27 @@ export class State {
       containers: load('containers'),
       attachments: load('attachments'),
     };
+    this.#networkIndex = new NetworkIndex(this.networks);
     for (const endpoint of this.endpoints.values()) this.#noteEndpoint(undefined, endpoint);
     for (const container of this.containers.values()) this.addresses.noteContainer(undefined, container);
   }
 
   get networks(): ReadonlyMap<string, Network> {
     return this.#tables.networks;
+  }
+
+  networkNamed(name: string): Network | undefined {
+    return this.#networkIndex.named(name);
+  }
+
+  /** Of all networks. */
+  get subnets(): readonly Prefix[] {
+    return this.#networkIndex.subnets;
+  }
+
+  /** Bytes: those that networks send by way of the host, each once. */
+  get packetSizes(): Iterable<number> {
+    return this.#networkIndex.packetSizes;
   }
 
   /** By name. */
@@ -86,7 +104,7 @@ export class State {
   #write(change: Change, options?: WriteOptions): void {
     this.#store.write(change, options);
     this.#version++;
-    this.#writeTable('networks', change);
+    this.#writeTable('networks', change, (before, after) => this.#networkIndex.note(before, after));
     this.#writeTable('volumes', change);
     this.#writeTable('sandboxes', change);
     this.#writeTable('endpoints', change, (before, after) => this.#noteEndpoint(before, after));

@@ -11,22 +11,38 @@ interface Inputs {
   readonly hostUses: HostUses;
 }
 
+/** Subnets of other networks. */
+interface Neighbours {
+  readonly taken: readonly Prefix[];
+  readonly shared: readonly Prefix[];
+}
+
 /**
  * What a new network must keep away from. Where its subnets may be shared, those of other such networks are only avoided
  * in choosing, as the host's are.
  * @param except a network that counts for nothing: the one that is asking
  */
 export function surroundings({ state, hostUses }: Inputs, traits: SubnetTraits, except?: Network): Surroundings {
+  const { taken, shared } = traits.sharedSubnets || except !== undefined ? sorted(state, traits, except) : plain(state);
+  const uses = hostUses.list();
+  const prefixes = (near: boolean) => uses.filter((use) => use.near === near).map(({ prefix }) => prefix);
+  return { taken, near: [...shared, ...prefixes(true)], far: prefixes(false) };
+}
+
+/** Where no subnet may be shared. */
+function plain({ subnets }: State): Neighbours {
+  return { taken: subnets, shared: [] };
+}
+
+function sorted({ networks }: State, traits: SubnetTraits, except: Network | undefined): Neighbours {
   const taken: Prefix[] = [];
   const shared: Prefix[] = [];
-  for (const network of state.networks.values()) {
+  for (const network of networks.values()) {
     if (network.id === except?.id) continue;
     const kept = traits.sharedSubnets && subnetTraits(network).sharedSubnets ? shared : taken;
     for (const { subnet } of network.pools) kept.push(subnet);
   }
-  const uses = hostUses.list();
-  const prefixes = (near: boolean) => uses.filter((use) => use.near === near).map(({ prefix }) => prefix);
-  return { taken, near: [...shared, ...prefixes(true)], far: prefixes(false) };
+  return { taken, shared };
 }
 
 /** What the network's driver says of its subnets. */

@@ -37,7 +37,7 @@ function routing(parent: string | undefined, mode: IpvlanOptions['mode']): 'gate
 }
 
 /** The mode is the parent's, and the same for all that hang from it. @throws EngineError internal in Docker's words */
-function refuseBesideOthers(network: Network<IpvlanOptions>, others: readonly Network<IpvlanOptions>[]): void {
+function refuseBesideOthers(network: Network<IpvlanOptions>, others: Iterable<Network<IpvlanOptions>>): void {
   const [other] = neighboursOf(network, others);
   if (other === undefined) return;
   const message = `network ${dummyName(other)} is already using parent interface ${parentOf(other)}`;

@@ -32,7 +32,7 @@ export const macvlan: NetworkDriver<MacvlanOptions> = {
 };
 
 /** In passthru mode the parent's wire is one link's alone. @throws EngineError internal in Docker's words */
-function refuseBesidePassthru(network: Network<MacvlanOptions>, others: readonly Network<MacvlanOptions>[]): void {
+function refuseBesidePassthru(network: Network<MacvlanOptions>, others: Iterable<Network<MacvlanOptions>>): void {
   for (const other of neighboursOf(network, others)) {
     const inUse = `macvlan network ${dummyName(other)} is already using parent interface ${parentOf(other)}`;
     if (network.options.mode === 'passthru') {
