@@ -82,8 +82,7 @@ export class Neighbours {
   }
 
   /** Whether a bridge of ours may not know its own address any more: what somebody said of it instead went with the port it named. */
-  isMissed(entry: NeighbourInfo | ForwardingInfo): boolean {
-    if (entry.kind !== 'forwarding') return false;
+  isMissed(entry: ForwardingInfo): boolean {
     return this.#wishes
       .holdersOf(entry.mac)
       .some(({ resource }) => resource.kind === 'link' && resource.type === 'bridge');

@@ -1,3 +1,4 @@
+import type { ForwardingInfo } from '../kernel/rtnetlink.ts';
 import type { NamespaceName } from '../model/resource.ts';
 
 /** What events say may have changed, since it was last looked at. */
@@ -35,14 +36,33 @@ export class Suspects implements Suspicion {
   firewall = false;
   passages = false;
   #parents: 'all' | Set<string> = new Set();
+  /** Bridges and their own addresses, which they do not know any more */
+  readonly #missed = new Set<string>();
 
   get parents(): 'all' | ReadonlySet<string> {
     return this.#parents;
   }
 
   get isEmpty(): boolean {
-    const sets = [this.links, this.settings, this.sandboxes, this.resolvers, this.neighbours, this.pins];
+    const { links, settings, sandboxes, resolvers, neighbours, pins } = this;
+    const sets = [links, settings, sandboxes, resolvers, neighbours, pins, this.#missed];
     return !(this.host || this.firewall || this.passages) && sets.every(({ size }) => size === 0);
+  }
+
+  /** A bridge does not know its own address any more. */
+  addMissed({ bridge, mac }: ForwardingInfo): void {
+    this.#missed.add(`${bridge} ${mac}`);
+  }
+
+  /** It knows it again: the kernel forgets each new bridge's for a moment. */
+  knows({ bridge, mac }: ForwardingInfo): void {
+    this.#missed.delete(`${bridge} ${mac}`);
+  }
+
+  /** Nothing more is said of it: what is missed now is a wrong word of somebody's. */
+  close(): Suspicion {
+    if (this.#missed.size > 0) this.neighbours.add('host');
+    return this;
   }
 
   addParent(link: string): void {

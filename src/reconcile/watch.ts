@@ -53,7 +53,7 @@ export interface WatchOptions {
   /** Whether it says something wrong of an address of ours */
   isWrong(neighbour: NeighbourInfo | ForwardingInfo, where: NamespaceName): boolean;
   /** Whether a bridge may miss what was said of this address until now */
-  isMissed(neighbour: NeighbourInfo | ForwardingInfo): boolean;
+  isMissed(neighbour: ForwardingInfo): boolean;
   /** Links of the host that have settings; '' where some belong to none */
   linksWithSettings(): readonly string[];
   /** Below /proc/sys */
@@ -195,8 +195,7 @@ export class Watch implements Disposable {
         this.#hearSettings(event.link);
         break;
       case 'neighbour':
-        if (!event.removed) this.#hearNeighbour(event.neighbour, 'host');
-        else if (this.#options.isMissed(event.neighbour)) this.#suspicion.neighbours.add('host');
+        this.#hearHostNeighbour(event.neighbour, event.removed);
         break;
       case 'firewall':
         if (this.#options.tables.has(event.table)) this.#touched = true;
@@ -262,6 +261,13 @@ export class Watch implements Disposable {
     if (known === undefined) return;
     if (changed) this.#suspicion.host = true;
     else this.#suspicion.links.add(name);
+  }
+
+  #hearHostNeighbour(neighbour: NeighbourInfo | ForwardingInfo, removed: boolean): void {
+    if (!removed) this.#hearNeighbour(neighbour, 'host');
+    if (neighbour.kind !== 'forwarding') return;
+    if (!removed && neighbour.port === neighbour.bridge) this.#suspicion.knows(neighbour);
+    else if (removed && this.#options.isMissed(neighbour)) this.#suspicion.addMissed(neighbour);
   }
 
   #hearNeighbour(neighbour: NeighbourInfo | ForwardingInfo, where: NamespaceName): void {
@@ -334,7 +340,7 @@ export class Watch implements Disposable {
       suspicion.pins.add(sandbox);
     }
     const begin = performance.now();
-    const again = this.#options.look(suspicion);
+    const again = this.#options.look(suspicion.close());
     this.#cost = performance.now() - begin;
     if (again !== undefined) this.lookAgain(again);
     const left = links.length + sandboxes.length + this.#unfollowed.length + this.#pins.size;
