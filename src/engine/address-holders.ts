@@ -57,7 +57,7 @@ function claimHolder(
     if (container === undefined || id === claimant.id) continue;
     if (wanted && (age(container) > age(claimant) || replaces(claimant, container))) continue;
     const asked = container.spec.endpoints.filter((one) => one.address === address || one.address6 === address);
-    const sharer = ({ network }: EndpointRequest) => sharers.has(tryFindNetwork(state.networks, network)?.id ?? '');
+    const sharer = ({ network }: EndpointRequest) => sharers.has(tryFindNetwork(state, network)?.id ?? '');
     if (asked.some(sharer)) return container.name;
   }
   return undefined;

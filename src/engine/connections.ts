@@ -18,7 +18,7 @@ import { isUp } from './sandboxes.ts';
  */
 export async function connect(core: Core, networkRef: string, containerRef: string, asked: EndpointRequest) {
   const { id } = findContainer(core.state.containers, containerRef);
-  const network = findNetwork(core.state.networks, networkRef);
+  const network = findNetwork(core.state, networkRef);
   const request = { ...asked, network: network.name };
   await withContainer(core, id, async () => {
     const container = findContainer(core.state.containers, id);
@@ -48,7 +48,7 @@ function refuseConnect({ state }: Core, container: Container, network: Network):
     refuse('cannot connect container to host network - container must be created in host network mode');
   }
   for (const { network: name } of container.spec.endpoints) {
-    const other = tryFindNetwork(state.networks, name);
+    const other = tryFindNetwork(state, name);
     if (other === undefined || other.id === network.id) continue;
     if (other.driver === 'host') refuse(shared);
     if (other.driver === 'null' || network.driver === 'null') {
@@ -122,9 +122,7 @@ export async function disconnect(
   const { id } = options.force ? findHolder(core, containerRef) : findContainer(core.state.containers, containerRef);
   await withContainer(core, id, async () => {
     const container = findContainer(core.state.containers, id);
-    const network = options.force
-      ? tryFindNetwork(core.state.networks, networkRef)
-      : findNetwork(core.state.networks, networkRef);
+    const network = options.force ? tryFindNetwork(core.state, networkRef) : findNetwork(core.state, networkRef);
     if (network === undefined || !isUp(container)) strikeOff(core, container, network?.name ?? networkRef);
     else await disconnectLive(core, container, network);
   });

@@ -186,7 +186,7 @@ function ownHostname(state: State, { isolation }: ContainerSpec, mode: NetworkMo
 function normalizeMode(state: State, mode: NetworkMode): NetworkMode {
   if (mode.kind === 'container') return { ...mode, container: joinedId(state, mode.container) };
   if (mode.kind !== 'network' || mode.name === 'default') return mode;
-  const network = tryFindNetwork(state.networks, mode.name);
+  const network = tryFindNetwork(state, mode.name);
   return network === undefined || network.name === mode.name ? mode : { ...mode, name: network.id };
 }
 
@@ -207,7 +207,7 @@ function joinedId(state: State, reference: string): string {
 function completeEndpoints(state: State, mode: NetworkMode, asked: readonly EndpointRequest[]): EndpointRequest[] {
   if (mode.kind === 'container') return [];
   if (mode.kind !== 'network') return [plainRequest(mode.kind)];
-  const nameOf = (reference: string) => tryFindNetwork(state.networks, reference)?.name ?? reference;
+  const nameOf = (reference: string) => tryFindNetwork(state, reference)?.name ?? reference;
   const requests = asked.map((request) => ({ ...request, network: nameOf(request.network) }));
   if (requests.length === 0) requests.push(plainRequest(nameOf(mode.name)));
   if (requests.length > MAX_ENDPOINTS) {
@@ -223,7 +223,7 @@ function plainRequest(network: string): EndpointRequest {
 
 /** @throws EngineError invalidArgument in Docker's words; a network that is not there yet is judged at the start */
 function checkRequest(state: State, request: EndpointRequest): void {
-  const network = tryFindNetwork(state.networks, request.network);
+  const network = tryFindNetwork(state, request.network);
   if (network !== undefined) refuseEndpoints(network);
   if (network?.driver === 'host' || network?.driver === 'null') {
     throw new EngineError(

@@ -48,7 +48,7 @@ function endpointDefaults(network: Network): { readonly prefix: string; readonly
 export function allocateEndpoints(core: Core, container: Container, sandbox: string): Endpoint[] {
   const endpoints: Endpoint[] = [];
   for (const request of container.spec.endpoints) {
-    const network = tryFindNetwork(core.state.networks, request.network);
+    const network = tryFindNetwork(core.state, request.network);
     if (network !== undefined) refuseEndpoints(network);
     if (network !== undefined && isBare(network)) continue;
     // With `--bridge none` there is no default network; who is on it has a loopback only.
@@ -67,7 +67,7 @@ export function allocateEndpoint(
   others: readonly Endpoint[],
 ): Endpoint {
   const { state } = core;
-  const network = findNetwork(state.networks, request.network);
+  const network = findNetwork(state, request.network);
   const addresses = allocateAddresses(core, container, network, request);
   if (addresses.length === 0 && network.pools.length > 0) {
     throw new EngineError('invalidArgument', `network ${network.name} has no addresses to give`);
@@ -116,7 +116,7 @@ function allocateAddresses(
 /** Containers on user networks ask the embedded resolver; the default network has no names. */
 export function needsResolver(state: State, { spec }: Container): boolean {
   return spec.endpoints.some(({ network: reference }) => {
-    const network = tryFindNetwork(state.networks, reference);
+    const network = tryFindNetwork(state, reference);
     return network !== undefined && isUserDefined(network);
   });
 }
@@ -254,7 +254,7 @@ function candidate(state: State, container: Container, endpoint: Endpoint): Plac
 
 /** What the container asked of a network, under whichever of the network's names. */
 export function requestFor(state: State, { spec }: Container, network: Network): EndpointRequest | undefined {
-  return spec.endpoints.find((request) => tryFindNetwork(state.networks, request.network)?.id === network.id);
+  return spec.endpoints.find((request) => tryFindNetwork(state, request.network)?.id === network.id);
 }
 
 /**
@@ -301,7 +301,7 @@ export function connectivityError(container: Container, endpoint: Endpoint, reas
 
 /** The networks without addresses (host, none) a container is on. In the kernel it has nothing there, and so no endpoint. */
 export function bareNetworks(state: State, { spec }: Container): Network[] {
-  const networks = spec.endpoints.flatMap((request) => tryFindNetwork(state.networks, request.network) ?? []);
+  const networks = spec.endpoints.flatMap((request) => tryFindNetwork(state, request.network) ?? []);
   return networks.filter(isBare);
 }
 

@@ -1,6 +1,7 @@
 import type { Container } from '../model/container.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Network } from '../model/network.ts';
+import type { State } from './state.ts';
 
 /**
  * By full id, then name (with or without its slash), then unique prefix of an id, as Docker does.
@@ -49,12 +50,15 @@ export function containerByName(containers: ReadonlyMap<string, Container>, name
   return undefined;
 }
 
+/** The networks there are. */
+type Networks = Pick<State, 'networks' | 'networkNamed'>;
+
 /** The same for networks. "default" is another name of the default network. */
-export function findNetwork(networks: ReadonlyMap<string, Network>, reference: string): Network {
+export function findNetwork(state: Networks, reference: string): Network {
   const name = reference === 'default' ? 'bridge' : reference;
-  const exact = networks.get(name) ?? networkByName(networks, name);
+  const exact = state.networks.get(name) ?? state.networkNamed(name);
   if (exact !== undefined) return exact;
-  const found = name === '' ? [] : matching(networks.values(), name);
+  const found = name === '' ? [] : matching(state.networks.values(), name);
   if (found.length > 1) {
     const matches = `${found.length} matches found based on ID prefix`;
     throw new EngineError('invalidArgument', `network ${reference} is ambiguous (${matches})`);
@@ -64,15 +68,10 @@ export function findNetwork(networks: ReadonlyMap<string, Network>, reference: s
   return network;
 }
 
-function networkByName(networks: ReadonlyMap<string, Network>, name: string): Network | undefined {
-  for (const network of networks.values()) if (network.name === name) return network;
-  return undefined;
-}
-
 /** findNetwork where an unknown name is allowed: Docker lets a container name a network that comes later. */
-export function tryFindNetwork(networks: ReadonlyMap<string, Network>, reference: string): Network | undefined {
+export function tryFindNetwork(state: Networks, reference: string): Network | undefined {
   try {
-    return findNetwork(networks, reference);
+    return findNetwork(state, reference);
   } catch (error) {
     if (error instanceof EngineError && error.kind === 'notFound') return undefined;
     throw error;

@@ -46,7 +46,7 @@ export class Networks {
 
   /** @throws EngineError notFound or invalidArgument (ambiguous) in Docker's words */
   find(reference: string): NetworkView {
-    return networkView(this.#core.state, findNetwork(this.#core.state.networks, reference));
+    return networkView(this.#core.state, findNetwork(this.#core.state, reference));
   }
 
   /** In the order they were made; the predefined ones come first. */
@@ -58,7 +58,7 @@ export class Networks {
   /** @param options force: a network that is not there is no error */
   async remove(reference: string, options: { readonly force: boolean }): Promise<void> {
     const { state } = this.#core;
-    const network = options.force ? tryFindNetwork(state.networks, reference) : findNetwork(state.networks, reference);
+    const network = options.force ? tryFindNetwork(state, reference) : findNetwork(state, reference);
     if (network !== undefined) await this.#remove(network);
   }
 

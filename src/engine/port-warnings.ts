@@ -40,7 +40,7 @@ const ASKED = 50;
  */
 function firewallWarnings({ state, reconciler }: Core, spec: ContainerSpec): string[] {
   const places = spec.endpoints.flatMap(({ network: reference }) => {
-    const network = tryFindNetwork(state.networks, reference);
+    const network = tryFindNetwork(state, reference);
     return network === undefined || network.internal ? [] : [traitsOf(network)];
   });
   const place = places.find(({ addresses, publishes }) => addresses && publishes);

@@ -43,7 +43,7 @@ interface Move {
  * @throws EngineError in Docker's words when the subnet cannot be had
  */
 export function planRenumber(core: Core, reference: string, subnet: string | undefined): RenumberPlan {
-  const network = findNetwork(core.state.networks, reference);
+  const network = findNetwork(core.state, reference);
   return render(core, network, chooseMoves(core, network, subnet));
 }
 
@@ -52,7 +52,7 @@ export function planRenumber(core: Core, reference: string, subnet: string | und
  * @throws EngineError conflict while containers run on it, or when a static address has no place
  */
 export async function renumber(core: Core, reference: string, subnet: string | undefined): Promise<RenumberPlan> {
-  const network = findNetwork(core.state.networks, reference);
+  const network = findNetwork(core.state, reference);
   if (!isUserDefined(network)) {
     throw new EngineError('forbidden', `the subnet of ${network.name} comes from the daemon's options: --bip`);
   }

@@ -44,7 +44,7 @@ function apparmorProfile({ host }: Core, { spec }: Container): string {
 
 /** Of one that does not run, only what was asked for. A network that is gone keeps its place by its name. */
 function endpointView(state: State, container: Container, request: EndpointRequest): EndpointView {
-  const network = tryFindNetwork(state.networks, request.network);
+  const network = tryFindNetwork(state, request.network);
   const endpoint = state.endpointsOf(container.id).find((candidate) => candidate.network === network?.id);
   return {
     networkId: network?.id ?? '',
