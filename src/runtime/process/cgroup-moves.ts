@@ -31,7 +31,7 @@ export class CgroupMoves implements Disposable {
   #wait = USUAL;
   #moving: Promise<void> | undefined;
   /** Fulfilled when no write is under way any more: till then its descriptor must not become another file's */
-  #written: Promise<unknown> = Promise.resolve();
+  #written: Promise<void> = Promise.resolve();
 
   constructor() {
     try {
@@ -86,8 +86,9 @@ export class CgroupMoves implements Disposable {
   /** In another thread, which waits in the kernel. */
   async #moveOnce(procs: number): Promise<void> {
     const begun = performance.now();
+    const before = this.#written;
     const written = new Promise<void>((resolve) => write(procs, '0', () => resolve()));
-    this.#written = Promise.all([this.#written, written]);
+    this.#written = written.then(() => before);
     await written;
     const took = performance.now() - begun;
     if (took > WAIT) this.#wait = took;
