@@ -22,12 +22,12 @@ export async function followWayOut(core: Core): Promise<void> {
   const { state, logger, wayOut, reconciler } = core;
   const mtu = automaticMtu(wayOut.mtu);
   const networks = followers(state.networks.values(), mtu);
-  const ids = new Set(networks.map(({ id }) => id));
-  const endpoints = [...state.endpoints.values()].filter(({ network }) => ids.has(network));
-  const names = networks.map(({ name }) => name);
   try {
     if (networks.length > 0) {
+      const ids = new Set(networks.map(({ id }) => id));
+      const endpoints = [...state.endpoints.values()].filter(({ network }) => ids.has(network));
       await enact(core, { put: { networks, endpoints } });
+      const names = networks.map(({ name }) => name);
       logger.info('the MTU of networks follows the host’s way out', { mtu, networks: names });
     }
     await reconciler.commit(describeHost(core));

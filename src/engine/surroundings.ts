@@ -11,30 +11,23 @@ interface Inputs {
   readonly hostUses: HostUses;
 }
 
-/** Subnets of other networks. */
-interface Neighbours {
-  readonly taken: readonly Prefix[];
-  readonly shared: readonly Prefix[];
-}
-
 /**
  * What a new network must keep away from. Where its subnets may be shared, those of other such networks are only avoided
  * in choosing, as the host's are.
  * @param except a network that counts for nothing: the one that is asking
  */
 export function surroundings({ state, hostUses }: Inputs, traits: SubnetTraits, except?: Network): Surroundings {
-  const { taken, shared } = traits.sharedSubnets || except !== undefined ? sorted(state, traits, except) : plain(state);
+  const { taken, shared } =
+    traits.sharedSubnets || except !== undefined
+      ? subnetsOfOthers(state, traits, except)
+      : { taken: state.subnets, shared: [] };
   const uses = hostUses.list();
   const prefixes = (near: boolean) => uses.filter((use) => use.near === near).map(({ prefix }) => prefix);
   return { taken, near: [...shared, ...prefixes(true)], far: prefixes(false) };
 }
 
-/** Where no subnet may be shared. */
-function plain({ subnets }: State): Neighbours {
-  return { taken: subnets, shared: [] };
-}
-
-function sorted({ networks }: State, traits: SubnetTraits, except: Network | undefined): Neighbours {
+/** Those that are not to be shared, and those that may be. */
+function subnetsOfOthers({ networks }: State, traits: SubnetTraits, except: Network | undefined) {
   const taken: Prefix[] = [];
   const shared: Prefix[] = [];
   for (const network of networks.values()) {

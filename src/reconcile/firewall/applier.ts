@@ -29,9 +29,11 @@ export class FirewallApplier implements Applier<FirewallResource>, Disposable {
     this.#admin = `${table}-admin`;
     this.#nftables = new Nftables(namespace);
     this.#conntrack = new Conntrack(namespace);
-    const texts = [false, true].map((internal) => {
-      return [false, true].map((clamp) => rulesetText(table, { accept, internal, clamp })) as [string, string];
-    }) as [[string, string], [string, string]];
+    const text = (internal: boolean, clamp: boolean) => rulesetText(table, { accept, internal, clamp });
+    const texts = [
+      [text(false, false), text(false, true)],
+      [text(true, false), text(true, true)],
+    ] as const;
     this.#table = new Table(table, this.#nftables, {
       family: 'inet',
       ruleset: (has) => texts[has('internal') ? 1 : 0][has('clamp') ? 1 : 0],
